@@ -1,0 +1,52 @@
+// bandfs/unit.h - one bio-sized piece of a read or write, the thing that is scheduled.
+#pragma once
+
+#include <boost/intrusive/list_hook.hpp>
+#include <cstdint>
+
+namespace bandfs {
+
+class Group;
+
+/// A point in time or a length of it, in nanoseconds. The scheduler has no clock: its caller passes `now`, and all that
+/// is required is that it never runs backwards.
+using TimeNs = std::int64_t;
+
+/// Later than every `now`.
+inline constexpr TimeNs kNever = INT64_MAX;
+
+/// The sector of dm-band's statistics, in bytes.
+inline constexpr std::uint32_t kSectorBytes = 512;
+
+enum class Direction : std::uint8_t { read, write };
+inline constexpr int kDirections = 2;
+
+/// Where a unit is in its life.
+///   idle   -> issued   admit() answered immediate
+///   idle   -> held     admit() answered held (waiting in turn for the group's byte bound counts as held)
+///   held   -> issued   release_next() returned it
+///   held   -> idle     cancel()
+///   issued -> idle     complete()
+/// Every other move is misuse and asserts.
+enum class UnitState : std::uint8_t { idle, held, issued };
+
+/// One piece of a read or write of at most unit_size bytes.
+///
+/// The owner fills in `group`, `bytes` and `direction` while the unit is idle and keeps it alive and in place until it is
+/// idle again; the device group owns the rest. Nothing is allocated for it.
+struct Unit : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+    Group* group = nullptr;
+    std::uint32_t bytes = 0;
+    Direction direction = Direction::read;
+
+    UnitState state = UnitState::idle;
+    bool expedited = false;     ///< passes at the next chance, whatever its group may
+    std::uint64_t charge = 0;   ///< what its policy charged, to be discharged on completion
+    TimeNs arrived = 0;         ///< when admit() saw it
+    TimeNs issued_at = 0;       ///< when it was issued
+};
+
+/// What admit() did with a unit.
+enum class Admission : std::uint8_t { immediate, held };
+
+}  // namespace bandfs

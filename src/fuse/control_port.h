@@ -1,0 +1,52 @@
+// fuse/control_port.h - the small interface through which `.bandfs` answers; src/control implements it.
+//
+// A control directory with its files, as values: fuse/control_ops.cc turns it into inodes. Thread-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sys/result.h"
+
+namespace bandfs {
+
+/// Who asks, as the kernel says.
+struct ControlCaller {
+    uid_t uid = 0;
+    gid_t gid = 0;
+    pid_t tid = 0;
+};
+
+/// What stands at a path of the control directory.
+struct ControlNode {
+    bool is_directory = false;
+    mode_t mode = 0;      ///< permission bits
+    uid_t owner = 0;
+    gid_t group = 0;
+};
+
+/// Paths are relative to the control directory: "" is the directory itself, "status" a file, "groups/alice/weight".
+/// Every Errno is what the caller gets: ENOENT, EPERM, EINVAL, EEXIST, EBUSY, ENODATA, EROFS, ENOTDIR, EISDIR.
+class ControlPort {
+public:
+    virtual ~ControlPort() = default;
+
+    virtual Result<ControlNode> look(std::string_view path) = 0;
+    virtual Result<std::vector<std::string>> list(std::string_view path) = 0;  ///< names in a directory
+    virtual Result<std::string> read(std::string_view path) = 0;               ///< a whole file, as of now
+    virtual Status write(std::string_view path, std::string_view text, const ControlCaller& who) = 0;
+    virtual Status make_directory(std::string_view path, const ControlCaller& who) = 0;
+    virtual Status remove_directory(std::string_view path, const ControlCaller& who) = 0;
+
+    virtual Result<std::vector<std::string>> list_xattrs(std::string_view path) = 0;   ///< "user.bandfs.weight", ...
+    virtual Result<std::string> get_xattr(std::string_view path, std::string_view name) = 0;
+    virtual Status set_xattr(std::string_view path, std::string_view name, std::string_view value,
+                             const ControlCaller& who) = 0;
+};
+
+}  // namespace bandfs

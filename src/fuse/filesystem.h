@@ -1,0 +1,46 @@
+// fuse/filesystem.h - everything one mount consists of, as its handlers see it (fuse_req_userdata()).
+//
+// CONTRACT SKETCH: completed by the authors of src/fuse.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bandfs/mount_groups.h"
+#include "caller/resolver.h"
+#include "disk/tree.h"
+#include "fuse/control_port.h"
+#include "gate/gate.h"
+
+namespace bandfs {
+
+struct MountOptions {
+    std::uint32_t unit_size = 131072;      ///< bytes, power of two, 4096 to 1 MiB
+    double attr_timeout_s = 1.0;
+    double entry_timeout_s = 1.0;
+    std::uint32_t readahead_kib = 1024;
+    std::string control_name = ".bandfs";  ///< empty: no control directory
+};
+
+/// Counts of one mount that are not the scheduler's. Read by status.
+struct MountCounters {
+    std::atomic<std::uint64_t> cached_hits{0};       ///< reads that the backing page cache answered, uncharged
+    std::atomic<std::uint64_t> unattributed{0};      ///< requests whose caller has no group id; the default group took them
+    std::atomic<std::uint64_t> writeback_errors{0};
+};
+
+/// One mount. Owned by src/cmd; outlives its session.
+struct Filesystem {
+    MountOptions options;
+    std::unique_ptr<Tree> tree;
+    std::shared_ptr<Gate> gate;
+    std::unique_ptr<MountGroups> groups;    ///< guarded by gate's lock
+    std::atomic<GroupType> type{GroupType::none};
+    Resolver* callers = nullptr;
+    ControlPort* control = nullptr;         ///< nullptr: no control directory
+    MountCounters counters;
+};
+
+}  // namespace bandfs

@@ -1,6 +1,4 @@
 // fuse/filesystem.h - everything one mount consists of, as its handlers see it (fuse_req_userdata()).
-//
-// CONTRACT SKETCH: completed by the authors of src/fuse.
 #pragma once
 
 #include <atomic>
@@ -12,6 +10,7 @@
 #include "caller/resolver.h"
 #include "disk/tree.h"
 #include "fuse/control_port.h"
+#include "fuse/handles.h"
 #include "gate/gate.h"
 
 namespace bandfs {
@@ -31,6 +30,11 @@ struct MountCounters {
     std::atomic<std::uint64_t> writeback_errors{0};
 };
 
+/// What was agreed with the kernel in INIT. Written once, before the first other request.
+struct KernelFeatures {
+    std::atomic<bool> parallel_direct_writes{false};  ///< FOPEN_DIRECT_IO may be combined with shared mappings
+};
+
 /// One mount. Owned by src/cmd; outlives its session.
 struct Filesystem {
     MountOptions options;
@@ -41,6 +45,8 @@ struct Filesystem {
     Resolver* callers = nullptr;
     ControlPort* control = nullptr;         ///< nullptr: no control directory
     MountCounters counters;
+    KernelFeatures kernel;
+    Handles handles;                        ///< everything callers have open; destroyed before `tree`
 };
 
 }  // namespace bandfs

@@ -3,6 +3,8 @@
 
 #include <array>
 #include <charconv>
+#include <utility>
+#include <vector>
 
 #include "control/status.h"
 
@@ -132,6 +134,33 @@ void add_direction_metrics(Exposition& exposition, const MountSnapshot& snapshot
     }
 }
 
+/// The scheduler counts waits in buckets and keeps no sum; the middle of each bucket is close enough for an average.
+void add_wait_histogram(Exposition& exposition, const MountSnapshot& snapshot) {
+    constexpr std::string_view kName = "bandfs_group_wait_seconds";
+    constexpr double kNanosecond = 1e-9;
+    exposition.begin({kName, "histogram", "How long deferred units were held; the sum is estimated from the buckets."});
+    const std::string name(kName);
+    for (std::size_t i = 0; i < snapshot.groups.size(); ++i) {
+        const WaitHistogram& waits = snapshot.groups[i].waits;
+        const std::string& labels = exposition.group_labels(i);
+        std::uint64_t below = 0;
+        double sum = 0;
+        double lower_bound = 0;
+        for (std::size_t bucket = 0; bucket < WaitHistogram::kBuckets; ++bucket) {
+            below += waits.count(bucket);
+            const bool last = WaitHistogram::upper_bound(bucket) == kNever;
+            const double upper_bound =
+                last ? 2 * lower_bound : static_cast<double>(WaitHistogram::upper_bound(bucket)) * kNanosecond;
+            sum += waits.count(bucket) * (lower_bound + upper_bound) / 2;
+            lower_bound = upper_bound;
+            const std::string bound = last ? "+Inf" : number_text(upper_bound);
+            exposition.sample(name + "_bucket", labels + ",le=\"" + bound + "\"", number_text(below));
+        }
+        exposition.sample(name + "_sum", labels, number_text(sum));
+        exposition.sample(name + "_count", labels, number_text(below));
+    }
+}
+
 }  // namespace
 
 std::string escaped_label(std::string_view value) {
@@ -160,6 +189,7 @@ std::string metrics_text(const MountInfo& info, const MountSnapshot& snapshot) {
         }
     }
     add_direction_metrics(exposition, snapshot);
+    add_wait_histogram(exposition, snapshot);
     return exposition.take();
 }
 

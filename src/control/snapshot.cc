@@ -18,6 +18,7 @@ GroupSnapshot snapshot_of(const Group& group) {
     copy.held_bytes = group.held_bytes();
     copy.going_down = group.going_down();
     copy.statistics = group.statistics();
+    copy.waits = group.waits();
     return copy;
 }
 

@@ -8,6 +8,7 @@
 
 #include "bandfs/group.h"
 #include "bandfs/statistics.h"
+#include "bandfs/wait_histogram.h"
 #include "caller/resolver.h"
 #include "control/mount_info.h"
 #include "fuse/filesystem.h"
@@ -25,6 +26,7 @@ struct GroupSnapshot {
     std::uint64_t held_bytes = 0;
     bool going_down = false;
     Statistics statistics;
+    WaitHistogram waits;
 };
 
 struct MountSnapshot {

@@ -12,6 +12,9 @@ std::uint64_t bytes_done(const Statistics& statistics) {
     return statistics.of(Direction::read).bytes_done + statistics.of(Direction::write).bytes_done;
 }
 
+/// null for a wait beyond the last bucket.
+Json seconds(TimeNs wait) { return wait == kNever ? Json(nullptr) : Json(static_cast<double>(wait) * 1e-9); }
+
 std::string seed_columns(const DirectionStatistics& counts) {
     return " " + std::to_string(counts.requests) + " " + std::to_string(counts.deferred) + " " +
            std::to_string(counts.sectors);
@@ -38,6 +41,8 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
             {"held", group.held},
             {"held_bytes", group.held_bytes},
             {"going_down", group.going_down},
+            {"wait_p50_seconds", seconds(group.waits.percentile(50))},
+            {"wait_p99_seconds", seconds(group.waits.percentile(99))},
             {"read", json_of(group.statistics.of(Direction::read))},
             {"write", json_of(group.statistics.of(Direction::write))}};
 }

@@ -9,6 +9,7 @@
 #include "bandfs/mount_groups.h"
 #include "caller/resolver.h"
 #include "disk/tree.h"
+#include "fuse/control_nodes.h"
 #include "fuse/control_port.h"
 #include "fuse/handles.h"
 #include "fuse/session_pending.h"
@@ -46,6 +47,7 @@ struct Filesystem {
     std::atomic<GroupType> type{GroupType::none};
     Resolver* callers = nullptr;
     ControlPort* control = nullptr;         ///< nullptr: no control directory
+    ControlNodes control_nodes;
     MountCounters counters;
     KernelFeatures kernel;
     PendingAnswers pending;

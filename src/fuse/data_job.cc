@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "fuse/request.h"
 #include "fuse/session_message.h"
 
 namespace bandfs {
@@ -21,7 +22,7 @@ std::size_t whole_pages(std::size_t bytes) {
 }  // namespace
 
 DeferredReply::DeferredReply(fuse_req_t request)
-    : request_(request), filesystem_(*static_cast<Filesystem*>(fuse_req_userdata(request))), slot_(Replying::current()) {}
+    : request_(request), filesystem_(filesystem_of(request)), slot_(Replying::current()) {}
 
 DeferredReply::~DeferredReply() {
     ignore_interrupts();

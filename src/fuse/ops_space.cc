@@ -6,11 +6,12 @@
 
 #include "fuse/data_job.h"
 #include "fuse/operations.h"
+#include "fuse/request.h"
 
 namespace bandfs {
 
 void op_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
-    Filesystem& filesystem = *static_cast<Filesystem*>(fuse_req_userdata(request));
+    Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     filesystem.gate->submit(std::make_unique<FuseAllocate>(request, file, mode, static_cast<std::uint64_t>(offset),
                                                            static_cast<std::uint64_t>(length)),

@@ -6,6 +6,7 @@
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
+#include "fuse/request.h"
 #include "fuse/session_message.h"
 #include "sys/setid.h"
 
@@ -23,7 +24,7 @@ std::uint64_t position(const OpenFile& file, off_t offset) {
 }  // namespace
 
 void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off_t offset, fuse_file_info* info) {
-    Filesystem& filesystem = *static_cast<Filesystem*>(fuse_req_userdata(request));
+    Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     // Receiving without splice, a payload is one piece of memory: that of the message.
     const std::span bytes(static_cast<const std::byte*>(payload->buf[0].mem), payload->buf[0].size);

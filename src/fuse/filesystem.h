@@ -12,6 +12,7 @@
 #include "fuse/control_nodes.h"
 #include "fuse/control_port.h"
 #include "fuse/handles.h"
+#include "fuse/session_pending.h"
 #include "gate/gate.h"
 
 namespace bandfs {
@@ -22,6 +23,7 @@ struct MountOptions {
     double entry_timeout_s = 1.0;
     std::uint32_t readahead_kib = 1024;
     std::string control_name = ".bandfs";  ///< empty: no control directory
+    std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
 };
 
 /// Counts of one mount that are not the scheduler's. Read by status.
@@ -48,6 +50,7 @@ struct Filesystem {
     ControlNodes control_nodes;
     MountCounters counters;
     KernelFeatures kernel;
+    PendingAnswers pending;
     Handles handles;                        ///< everything callers have open; destroyed before `tree`
 };
 

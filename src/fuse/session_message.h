@@ -7,16 +7,17 @@
 
 #include <cstdint>
 
-struct fuse_buf;
+#include "fuse/session_buffers.h"
+
 struct fuse_in_header;
 
 namespace bandfs {
 
-/// The message a receiver has given to libfuse and that has not returned from its handler.
+/// The message a receiver has given to libfuse and whose handler has not returned.
 struct Message {
     const fuse_in_header* header = nullptr;  ///< followed by its arguments
-    fuse_buf* buffer = nullptr;              ///< where it stands; a handler that takes the memory sets `mem` to nullptr
-    bool others_wait = false;                ///< another receiver was waiting for messages when this one was taken
+    PageBuffer* memory = nullptr;            ///< where it stands; a handler that must keep the payload moves it away
+    bool others_wait = false;                ///< another receiver was waiting when this message was taken
 };
 
 /// The message of this thread; without a header on a thread that handles none.

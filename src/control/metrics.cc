@@ -11,6 +11,12 @@
 namespace bandfs {
 namespace {
 
+constexpr double kNanosecond = 1e-9;  // seconds
+
+/// Exact up to 2^53, as everything is in Prometheus.
+template <typename Integer>
+double as_double(Integer value) { return static_cast<double>(value); }
+
 /// The shortest text that reads back as the same number.
 std::string number_text(double value) {
     std::array<char, 32> text;
@@ -28,7 +34,7 @@ struct Head {
 /// A metric with one sample per mount.
 struct MountMetric {
     Head head;
-    std::uint64_t (*value)(const MountSnapshot& snapshot);
+    double (*value)(const MountSnapshot& snapshot);
 };
 
 /// A metric with one sample per group.
@@ -45,22 +51,30 @@ struct DirectionMetric {
 
 constexpr std::array kMountMetrics{
     MountMetric{{"bandfs_io_throttle", "gauge", "Low mark of units in flight."},
-                [](const MountSnapshot& s) { return std::uint64_t{s.io_throttle}; }},
+                [](const MountSnapshot& s) { return as_double(s.io_throttle); }},
     MountMetric{{"bandfs_io_limit", "gauge", "High mark of units in flight."},
-                [](const MountSnapshot& s) { return std::uint64_t{s.io_limit}; }},
+                [](const MountSnapshot& s) { return as_double(s.io_limit); }},
     MountMetric{{"bandfs_in_flight_units", "gauge", "Units of the device group that the disk is working on."},
-                [](const MountSnapshot& s) { return std::uint64_t{s.issued}; }},
+                [](const MountSnapshot& s) { return as_double(s.issued); }},
     MountMetric{{"bandfs_held_units", "gauge", "Units of the device group that are held."},
-                [](const MountSnapshot& s) { return std::uint64_t{s.blocked}; }},
+                [](const MountSnapshot& s) { return as_double(s.blocked); }},
+    MountMetric{{"bandfs_waiting_requests", "gauge", "Requests of the device group that wait."},
+                [](const MountSnapshot& s) { return as_double(s.gate.waiting); }},
+    MountMetric{{"bandfs_oldest_wait_seconds", "gauge", "How long the oldest of the waiting requests has waited."},
+                [](const MountSnapshot& s) { return as_double(s.gate.oldest_wait_ns) * kNanosecond; }},
+    MountMetric{{"bandfs_passed_over_age_total", "counter", "Requests that waited for the longest hold and then passed."},
+                [](const MountSnapshot& s) { return as_double(s.gate.counters.passed_over_age); }},
+    MountMetric{{"bandfs_cancelled_requests_total", "counter", "Requests whose caller died while they waited."},
+                [](const MountSnapshot& s) { return as_double(s.gate.counters.cancelled); }},
     MountMetric{{"bandfs_plugged", "gauge", "1 while no unit is issued until the disk has drained to the low mark."},
-                [](const MountSnapshot& s) { return std::uint64_t{s.plugged}; }},
+                [](const MountSnapshot& s) { return as_double(s.plugged); }},
     MountMetric{{"bandfs_cached_hits_total", "counter", "Reads that the page cache answered, uncharged."},
-                [](const MountSnapshot& s) { return s.cached_hits; }},
+                [](const MountSnapshot& s) { return as_double(s.cached_hits); }},
     MountMetric{{"bandfs_unattributed_requests_total", "counter",
                  "Requests whose caller has no group id; the default group took them."},
-                [](const MountSnapshot& s) { return s.unattributed; }},
+                [](const MountSnapshot& s) { return as_double(s.unattributed); }},
     MountMetric{{"bandfs_writeback_errors_total", "counter", "Write-back that the disk refused."},
-                [](const MountSnapshot& s) { return s.writeback_errors; }},
+                [](const MountSnapshot& s) { return as_double(s.writeback_errors); }},
 };
 
 constexpr std::array kGroupMetrics{
@@ -137,7 +151,6 @@ void add_direction_metrics(Exposition& exposition, const MountSnapshot& snapshot
 /// The scheduler counts waits in buckets and keeps no sum; the middle of each bucket is close enough for an average.
 void add_wait_histogram(Exposition& exposition, const MountSnapshot& snapshot) {
     constexpr std::string_view kName = "bandfs_group_wait_seconds";
-    constexpr double kNanosecond = 1e-9;
     exposition.begin({kName, "histogram", "How long deferred units were held; the sum is estimated from the buckets."});
     const std::string name(kName);
     for (std::size_t i = 0; i < snapshot.groups.size(); ++i) {

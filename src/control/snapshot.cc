@@ -46,6 +46,7 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
             return true;
         });
     }
+    copy.gate = filesystem.gate->report();
     copy.cached_hits = filesystem.counters.cached_hits.load();
     copy.unattributed = filesystem.counters.unattributed.load();
     copy.writeback_errors = filesystem.counters.writeback_errors.load();

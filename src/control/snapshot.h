@@ -12,6 +12,7 @@
 #include "caller/resolver.h"
 #include "control/mount_info.h"
 #include "fuse/filesystem.h"
+#include "gate/gate.h"
 
 namespace bandfs {
 
@@ -41,8 +42,7 @@ struct MountSnapshot {
     std::uint64_t epoch = 0;
     std::uint64_t total_weight = 0;     ///< of every group of the device group, those of other mounts included
     Statistics device_statistics;
-    std::uint64_t passed_over_age = 0;
-    std::uint64_t cancelled = 0;
+    GateReport gate;                    ///< of all mounts of the device group
     std::uint64_t cached_hits = 0;
     std::uint64_t unattributed = 0;
     std::uint64_t writeback_errors = 0;

@@ -57,6 +57,12 @@ Json json_of_device_group(const MountInfo& info, const MountSnapshot& snapshot) 
             {"in_flight", snapshot.issued},
             {"held", snapshot.blocked},
             {"plugged", snapshot.plugged},
+            {"waiting_requests", snapshot.gate.waiting},
+            {"oldest_wait_seconds", seconds(snapshot.gate.oldest_wait_ns)},
+            {"passed_over_age", snapshot.gate.counters.passed_over_age},
+            {"cancelled", snapshot.gate.counters.cancelled},
+            {"workers", snapshot.gate.workers},
+            {"busy_workers", snapshot.gate.busy},
             {"read", json_of(snapshot.device_statistics.of(Direction::read))},
             {"write", json_of(snapshot.device_statistics.of(Direction::write))}};
 }
@@ -96,9 +102,7 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot) {
                       {"groups", groups},
                       {"cached_hits", snapshot.cached_hits},
                       {"unattributed", snapshot.unattributed},
-                      {"writeback_errors", snapshot.writeback_errors},
-                      {"passed_over_age", snapshot.passed_over_age},
-                      {"cancelled", snapshot.cancelled}};
+                      {"writeback_errors", snapshot.writeback_errors}};
     // A path may hold any bytes; JSON may not.
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

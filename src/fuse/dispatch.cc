@@ -15,6 +15,17 @@ namespace {
 
 using Table = fuse_lowlevel_ops;
 
+void add_data_operations(Table& table) {
+    table.open = op_open;
+    table.create = op_create;
+    table.release = op_release;
+    table.read = op_read;
+    table.write_buf = op_write_buf;
+    table.fsync = op_fsync;
+    table.fallocate = op_fallocate;
+    table.lseek = op_lseek;
+}
+
 const Table& ordinary() {
     static const Table table = [] {
         Table t{};
@@ -40,10 +51,6 @@ constexpr auto kRename = [](const Filesystem& fs, fuse_ino_t parent, const char*
 constexpr auto kLink = [](const Filesystem& fs, fuse_ino_t node, fuse_ino_t new_parent, const char* new_name) {
     return is_control(node) || kEntry(fs, new_parent, new_name);
 };
-constexpr auto kCopy = [](const Filesystem&, fuse_ino_t from, off_t, fuse_file_info*, fuse_ino_t to, auto&&...) {
-    return is_control(from) || is_control(to);
-};
-
 Filesystem& filesystem_of_request(fuse_req_t request) { return *static_cast<Filesystem*>(fuse_req_userdata(request)); }
 
 /// The handler that the session calls in place of Member, a member of fuse_lowlevel_ops.
@@ -103,7 +110,6 @@ Table make_dispatch_table() {
     route<&Table::symlink, kSymlink>(table);
     route<&Table::rename, kRename>(table);
     route<&Table::link, kLink>(table);
-    route<&Table::copy_file_range, kCopy>(table);
 
     route<&Table::getattr, kNode>(table);
     route<&Table::setattr, kNode>(table);
@@ -123,7 +129,6 @@ Table make_dispatch_table() {
     route<&Table::open, kNode>(table);
     route<&Table::read, kNode>(table);
     route<&Table::write_buf, kNode>(table);
-    route<&Table::flush, kNode>(table);
     route<&Table::release, kNode>(table);
     route<&Table::fsync, kNode>(table);
     route<&Table::fallocate, kNode>(table);

@@ -114,6 +114,10 @@ Result<InodePtr> Tree::inode(NodeId id) {
     return revive(id);
 }
 
+void Tree::forget(NodeId id, std::uint64_t lookups) {
+    if (const InodePtr inode = inodes_.find(id)) inodes_.forget(*inode, lookups);
+}
+
 Result<InodePtr> Tree::revive(NodeId id) {
     const std::optional<FileHandle> handle = codec_.decode(id);
     if (!handle || !root_mount_->handles) return Errno{ESTALE};

@@ -57,8 +57,6 @@ struct AttrChange {
     std::optional<mode_t> mode;
     std::optional<uid_t> uid;
     std::optional<gid_t> gid;
-    std::optional<off_t> size;
-    bool kill_setid = false;  ///< a new size takes set-user-id and set-group-id away
     timespec atime{0, UTIME_OMIT};
     timespec mtime{0, UTIME_OMIT};
 };
@@ -83,6 +81,7 @@ public:
     /// Names "." and ".." are the inode itself and its parent directory.
     Result<Entry> lookup(Inode& parent, const char* name);
     void forget(Inode& inode, std::uint64_t lookups) { inodes_.forget(inode, lookups); }
+    void forget(NodeId id, std::uint64_t lookups);
     /// What is on this device, the FUSE mount itself, is ELOOP: its requests would wait for themselves.
     void refuse_device(dev_t device) { refused_device_ = device; }
 
@@ -93,6 +92,9 @@ public:
     Result<struct stat> attributes(Inode& inode);
     /// Sets attributes for `who`, whose identity decides which set-id bits fall on a change of owner.
     Result<struct stat> set_attributes(Inode& inode, const AttrChange& change, const Identity& who);
+    Status truncate(Inode& inode, std::uint64_t size);
+    /// FS_IOC_GETFLAGS and those like it, of a regular file or directory.
+    Status inode_ioctl(Inode& inode, unsigned long command, void* argument);
     Result<std::string> read_link(Inode& inode);
     Result<struct statvfs> statistics(Inode& inode);
 
@@ -154,7 +156,6 @@ private:
     Result<LostName> remove(Inode& parent, const char* name, int flags);
     LostName after_loss(UniqueFd file, Inode& parent, const char* name);
     void after_move(Inode& parent, const char* name);
-    Status truncate(Inode& inode, off_t size, bool kill_setid);
 
     /// Runs `call`, which gives a Result, and once more with fewer descriptors in the pool when there are none left.
     template <typename Call>

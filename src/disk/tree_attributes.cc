@@ -1,6 +1,7 @@
 // disk/tree_attributes.cc - attributes and extended attributes of inodes, through descriptors that are not open for data.
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -46,9 +47,6 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
         if (::fchmodat(links_.directory(), MagicLinks::name(fd).c_str(), *change.mode & kModeBits, 0) != 0)
             return last_errno();
     }
-    if (change.size) {
-        if (Status status = truncate(inode, *change.size, change.kill_setid); !status) return status.error();
-    }
     if (sets_times(change)) {
         const timespec times[2] = {change.atime, change.mtime};
         if (::utimensat(fd, "", times, AT_EMPTY_PATH) != 0) return last_errno();
@@ -56,12 +54,17 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     return attributes_of(fd);
 }
 
-Status Tree::truncate(Inode& inode, off_t size, bool kill_setid) {
+Status Tree::truncate(Inode& inode, std::uint64_t size) {
     Result<UniqueFd> file = open_file(inode, O_WRONLY);
     if (!file) return file.error();
-    std::optional<WithoutFsetid> ordinary;
-    if (kill_setid) ordinary.emplace();
-    if (::ftruncate(file->get(), size) != 0) return last_errno();
+    if (::ftruncate(file->get(), static_cast<off_t>(size)) != 0) return last_errno();
+    return {};
+}
+
+Status Tree::inode_ioctl(Inode& inode, unsigned long command, void* argument) {
+    Result<UniqueFd> file = open_file(inode, O_RDONLY);
+    if (!file) return file.error();
+    if (::ioctl(file->get(), command, argument) < 0) return last_errno();
     return {};
 }
 

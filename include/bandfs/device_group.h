@@ -17,6 +17,7 @@
 namespace bandfs {
 
 class Policy;
+struct PolicyEntry;
 
 inline constexpr std::uint64_t kMaxTokenBase = 1'000'000;
 
@@ -25,6 +26,18 @@ struct DeviceGroupSettings {
     std::uint32_t io_limit = 128;                ///< units in flight, high mark
     std::uint64_t token_base = 2048;             ///< tokens of one epoch, 1 to kMaxTokenBase
     std::uint64_t held_bytes_limit = 64u << 20;  ///< of one group; what is beyond it waits in turn
+};
+
+/// What the conductor has to know about a policy.
+struct PolicyTraits {
+    /// True: full at io_limit, and then nothing is issued until no more than io_throttle are in flight (dm-band's plug).
+    /// False: full means io_limit in flight; the policy keeps below it as it likes.
+    bool drains_when_full = false;
+    /// True: the policy is asked after every event and at wakes_at(). False: only after a completion that leaves room, and
+    /// when groups go down or the policy was switched to (dm-band's conductor).
+    bool picks_at_any_time = false;
+    bool has_limits = false;     ///< knows Group::floor() and ceiling()
+    bool has_hierarchy = false;  ///< knows Group::parent()
 };
 
 /// How many units are where: what the policy sees of the device group.
@@ -94,7 +107,7 @@ public:
     void resume();
     void reset_statistics();  ///< of all groups and its own
 
-    std::string_view policy_name() const;
+    std::string_view policy_name() const { return policy_name_; }
     std::uint32_t io_throttle() const { return load_.io_throttle; }
     std::uint32_t io_limit() const { return load_.io_limit; }
     std::uint64_t token_base() const { return token_base_; }
@@ -103,7 +116,7 @@ public:
     std::uint32_t blocked() const { return load_.blocked; }
     bool plugged() const { return load_.plugged; }
     std::uint64_t epoch() const;  ///< policy `weight`
-    /// The sum over all its groups, counted on its own; what detached groups had counted is taken off when they are freed.
+    /// The sum over all its groups, counted on its own; a detached group takes what it had counted with it.
     const Statistics& statistics() const { return statistics_; }
     /// The policy's own figures by name (for example the epoch, or the depth it has found), for status and metrics.
     void policy_figures(const std::function<void(std::string_view name, double value)>& visit) const;
@@ -112,24 +125,31 @@ private:
     friend class MountGroups;
     friend class Group;
 
-    DeviceGroup(const DeviceGroupSettings& settings);
+    DeviceGroup(const DeviceGroupSettings& settings, const PolicyEntry& policy);
 
-    // How MountGroups brings its groups in and out.
-    std::unique_ptr<Group> make_group(MountGroups& mount, GroupId id, bool is_default, std::uint64_t weight, Group* parent);
+    // How MountGroups brings its groups in and out. All groups are owned here.
+    Group& add_group(MountGroups& mount, GroupId id, bool is_default, std::uint32_t weight, Group* parent);
     void remove_group(Group& group);
-    void send_down(Group& group);
+    /// Detach: removes it as soon as it has no unit.
+    void retire_group(Group& group, TimeNs now, std::function<void()> gone);
+    void send_down(Group& group, bool Group::*reason);
 
+    bool has_room(const Group& group) const { return !load_.plugged || group.going_down(); }
     void issue(Unit& unit, TimeNs now) noexcept;
-    void hold(Unit& unit) noexcept;
-    void take_from_queue(Unit& unit) noexcept;
-    void refill_queue(Group& group) noexcept;
+    void hold(Unit& unit, TimeNs now) noexcept;
+    void take_out(Unit& unit) noexcept;
+    void join_queue(Unit& unit) noexcept;
+    void replug() noexcept;
     void end_pass() noexcept;
-    void free_if_gone(Group& group) noexcept;
-    TimeNs seen(TimeNs now) noexcept;
+    Error set_limits(Group& group, std::uint64_t floor, std::uint64_t ceiling);
+    TimeNs seen(TimeNs now) noexcept { return now_ = now > now_ ? now : now_; }
 
     Load load_;
-    bool pass_ = false;  ///< the conductor has been called and has not said "none" yet
+    bool pass_ = false;      ///< the conductor has been called and has not said "none" yet
+    bool retiring_ = false;  ///< a detached group without units is to be removed when the pass ends
+    PolicyTraits traits_{};
     std::unique_ptr<Policy> policy_;
+    std::string_view policy_name_;
     Statistics statistics_;
     std::uint64_t arrivals_ = 0;      ///< units admitted, numbers them
     std::uint64_t issues_ = 0;        ///< units issued, numbers them
@@ -138,7 +158,6 @@ private:
     Group::UnitQueue expedited_;
     GroupList groups_;                ///< in order of attachment, detached ones included until they are freed
     std::uint64_t attachments_ = 0;
-    std::uint32_t detached_ = 0;      ///< groups that wait for their last unit
     std::uint64_t token_base_;
     std::uint64_t held_bytes_limit_;
 };

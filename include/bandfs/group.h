@@ -42,7 +42,6 @@ struct GroupRarities {
 class alignas(64) Group {
 public:
     Group(MountGroups& mount, GroupId id, bool is_default, std::uint64_t sequence);
-    ~Group();
     Group(const Group&) = delete;
     Group& operator=(const Group&) = delete;
 

@@ -4,7 +4,6 @@
 #include <boost/intrusive/unordered_set.hpp>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <vector>
 
 #include "bandfs/error.h"
@@ -52,12 +51,16 @@ public:
 private:
     friend class DeviceGroup;
 
+    struct Scatter {  // ids come in runs and in multiples; the buckets are a power of two
+        std::size_t operator()(GroupId id) const { return (id * 0x9E3779B97F4A7C15u) >> 32; }
+    };
     struct IdOf {
         using type = GroupId;
         GroupId operator()(const Group& group) const { return group.id(); }
     };
     using MountHook = boost::intrusive::member_hook<Group, boost::intrusive::unordered_set_member_hook<>, &Group::mount_hook>;
     using ById = boost::intrusive::unordered_set<Group, MountHook, boost::intrusive::key_of_value<IdOf>,
+                                                 boost::intrusive::hash<Scatter>,
                                                  boost::intrusive::power_2_buckets<true>>;
 
     void grow();
@@ -65,7 +68,7 @@ private:
     DeviceGroup& device_group_;
     std::vector<ById::bucket_type> buckets_;
     ById by_id_;
-    std::unique_ptr<Group> default_group_;
+    Group* default_group_;
 };
 
 }  // namespace bandfs

@@ -28,18 +28,6 @@
 
 namespace bandfs {
 
-/// What the conductor has to know about a policy.
-struct PolicyTraits {
-    /// True: full at io_limit, and then nothing is issued until no more than io_throttle are in flight (dm-band's plug).
-    /// False: full means io_limit in flight; the policy keeps below it as it likes.
-    bool drains_when_full;
-    /// True: pick() is asked after every event and at wakes_at(). False: only after a completion that leaves room, and when
-    /// groups go down or the policy was switched to (dm-band's conductor).
-    bool picks_at_any_time;
-    bool has_limits;     ///< knows Group::floor() and ceiling()
-    bool has_hierarchy;  ///< knows Group::parent()
-};
-
 /// What a policy may look at beside the groups that it is told of. Lives as long as the device group.
 struct PolicyContext {
     const Load& load;

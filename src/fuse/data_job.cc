@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "fuse/request.h"
 #include "fuse/session_message.h"
 
 namespace bandfs {
@@ -21,7 +22,7 @@ std::size_t whole_pages(std::size_t bytes) {
 }  // namespace
 
 DeferredReply::DeferredReply(fuse_req_t request)
-    : request_(request), filesystem_(*static_cast<Filesystem*>(fuse_req_userdata(request))), slot_(Replying::current()) {}
+    : request_(request), filesystem_(filesystem_of(request)), slot_(Replying::current()) {}
 
 DeferredReply::~DeferredReply() {
     ignore_interrupts();
@@ -102,9 +103,9 @@ void FuseWrite::answer(Result<std::size_t> written) {
 }
 
 FuseSync::FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only)
-    : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {
-    defer();
-}
+    : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {}
+
+void FuseSync::keep() { defer_until_killed(*this); }
 
 void FuseSync::answer(Status status) {
     const Replying replying = begin_reply();

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "fuse/filesystem.h"
-#include "fuse/operations.h"
+#include "fuse/request.h"
 
 namespace bandfs {
 namespace {
@@ -14,7 +14,7 @@ bool has_ancestors(GroupType type) { return type == GroupType::cgroup || type ==
 }  // namespace
 
 CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise) {
-    Filesystem& filesystem = *static_cast<Filesystem*>(fuse_req_userdata(request));
+    Filesystem& filesystem = filesystem_of(request);
     const GroupType type = filesystem.type.load(std::memory_order_relaxed);
     if (type == GroupType::none) return {};
     const fuse_ctx* context = fuse_req_ctx(request);

@@ -93,8 +93,7 @@ void FairOrder::set_ready(FairNode& node, double cost) noexcept {
     } else if (before == FairPlace::woken) {
         place = FairPlace::woken;
     } else if (before == FairPlace::expected) {
-        const VirtualTime claim = span_of(kLagOwnUnits * cost, node.weight) + span_of(kLagUnits * largest_, active_weight_);
-        node.start = std::max(node.start, now_ - claim);
+        node.start = std::max(node.start, now_ - span_of(kLagUnits * largest_, active_weight_));
     }
     enter(node, place);
 }

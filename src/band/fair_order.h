@@ -48,9 +48,9 @@ class FairOrder {
 public:
     /// Units in all that may go before their turn because their group was asleep. Part of the starvation bound.
     static constexpr unsigned kCredits = 16;
-    /// A group that had nothing to issue but was not idle keeps a claim to what it did not take meanwhile: at most so many of
-    /// its own units and its share of so many of the largest.
-    static constexpr double kLagOwnUnits = 4, kLagUnits = 8;
+    /// A group that had nothing to issue but was not idle keeps a claim to what it did not take meanwhile: at most its
+    /// share of so many of the largest units. Part of the starvation bound.
+    static constexpr double kLagUnits = 8;
 
     /// The group has a unit of that cost to be issued next; also when its first unit has become another.
     void set_ready(FairNode& node, double cost) noexcept;

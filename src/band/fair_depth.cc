@@ -13,7 +13,7 @@ constexpr double kRounding = 0.3;  ///< a parallelism of 1.7 is 2, of 1.6 is 1: 
 constexpr double kStretch = 2, kShrink = 0.7;
 constexpr double kBetter = 1.07;   ///< a stretch must bring that much
 constexpr double kNoWorse = 0.98;  ///< a shrink must leave that much
-constexpr double kPaceGain = 0.25;
+constexpr double kPaceGain = 0.25, kRateGain = 0.125;
 constexpr double kMost = 1e6;
 
 }  // namespace
@@ -38,8 +38,9 @@ void FairDepth::passed(TimeNs now, unsigned in_flight, bool some_held) noexcept 
     last_ = now;
 }
 
-void FairDepth::completed(double disk_time, bool alone, TimeNs now) noexcept {
+void FairDepth::completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
     worked_ += disk_time;
+    bytes_ += bytes;
     ++units_;
     if (probing() && alone && --probes_left_ == 0) {
         next_probe_ = now + kProbeEvery;
@@ -62,6 +63,7 @@ void FairDepth::close_span(TimeNs now) noexcept {
     const bool counts = units_ >= kSpanUnits / 2 && busy_ > 0 && (pressed || span_ == Span::stretch);
     if (!counts) return;
     const double pace = worked_ / static_cast<double>(busy_);
+    rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / static_cast<double>(now - began_) - rate_);
     found_[next_found_] = pace;
     next_found_ = (next_found_ + 1) % kSpans;
     parallelism_ = std::max(1.0, *std::max_element(found_.begin(), found_.end()));
@@ -97,7 +99,7 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
     busy_ = pressed_ = 0;
-    worked_ = in_flight_time_ = 0;
+    worked_ = in_flight_time_ = bytes_ = 0;
     units_ = 0;
     const Span before = span_;
     span_ = Span::usual;

@@ -40,13 +40,15 @@ public:
     /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
     void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept;
     /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
-    void completed(double disk_time, bool alone, TimeNs now) noexcept;
+    void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept;
 
     /// Somebody came who is not there all the time, while others waited.
     void keep_shallow(TimeNs now) noexcept { shallow_until_ = now + kShallowFor; }
 
     /// How much slower the disk is than its units' times alone say: 1, or more when it is throttled or shared.
     double slowdown() const noexcept;
+    /// What the disk did in spans in which units waited, smoothed; 0: not known yet.
+    double bytes_per_second() const noexcept { return rate_; }
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept;
@@ -72,6 +74,7 @@ private:
     double parallelism_ = 1;
     double usual_pace_ = 0;    ///< of the usual spans in which units waited, smoothed; 0: none yet
     double any_pace_ = 1;      ///< of all spans, smoothed
+    double rate_ = 0;          ///< bytes per second
     double stretched_ = 1;     ///< limit that a trial found to be worth it
     std::array<double, kSpans> found_{};
     unsigned next_found_ = 0;
@@ -83,7 +86,7 @@ private:
     // The span that is open.
     Span span_ = Span::probe;
     TimeNs last_ = 0, began_ = 0, busy_ = 0, pressed_ = 0;
-    double worked_ = 0, in_flight_time_ = 0;
+    double worked_ = 0, in_flight_time_ = 0, bytes_ = 0;
     unsigned units_ = 0;
 };
 

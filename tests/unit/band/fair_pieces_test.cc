@@ -76,7 +76,7 @@ public:
             const double speed = std::min(in_flight, lanes_) * (sorts_ ? 1 + 0.1 * std::log2(in_flight) : 1.0);
             now_ += static_cast<TimeNs>(1e6 / speed);
             depth_.passed(now_, in_flight, true);
-            depth_.completed(1e6, in_flight == 1, now_);
+            depth_.completed(1e6, 4096, in_flight == 1, now_);
             deepest_ = std::max(deepest_, in_flight);
         }
     }
@@ -134,7 +134,7 @@ TEST(FairDepth, SomebodyWhoAsksNowAndThenKeepsTrialsRare) {
             now += kMs;
             if (shallow) depth.keep_shallow(now);
             depth.passed(now, depth.limit(), true);
-            depth.completed(1e6, depth.limit() == 1, now);
+            depth.completed(1e6, 4096, depth.limit() == 1, now);
             count += depth.limit() > 2;
         }
         deep[shallow] = count;

@@ -13,8 +13,8 @@ namespace bandfs {
 /// In a span of time in which units were waiting, the disk did work that would have taken it A seconds one by one, in B
 /// seconds: so it worked on A / B units at a time, its pace. The best pace of the last kSpans spans is the parallelism. One
 /// disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is handed so many. limit() is
-/// a quarter and one unit more, so a parallelism that is larger than thought shows itself, and the next unit is there when
-/// one is done.
+/// a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger than thought shows itself, and
+/// the next unit is there when one is done.
 ///
 /// What a unit takes alone has to be known (fair_cost.h) and kept up to date: now and then probing() asks for units one at a
 /// time, kProbes of them every kProbeEvery.
@@ -23,7 +23,8 @@ namespace bandfs {
 /// a second lane when nobody may use it. So there are trials: for one span twice as many units are allowed (a stretch), or
 /// fewer (a shrink); if the pace is clearly better, or no worse, that stays. A trial that came to nothing is repeated
 /// after four times the time, from kTrialFirst to kTrialLast; the time runs kShallowFactor times slower while somebody is
-/// there who asks now and then and for whom each unit in flight is a longer wait.
+/// there who asks now and then and for whom each unit in flight is a longer wait, unless the disk works on most of what it
+/// is handed.
 ///
 /// No clock. Not thread-safe. Every call O(1).
 class FairDepth {
@@ -52,7 +53,7 @@ public:
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept;
-    /// So many units in flight do not slow each other.
+    /// So many units in flight hardly slow each other.
     unsigned spare() const noexcept;
     bool probing() const noexcept { return probes_left_ > 0; }
 

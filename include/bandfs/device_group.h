@@ -16,6 +16,7 @@
 
 namespace bandfs {
 
+class GroupPool;
 class Policy;
 struct PolicyEntry;
 
@@ -60,7 +61,7 @@ struct Load {
 class DeviceGroup {
 public:
     using GroupList = boost::intrusive::list<
-        Group, boost::intrusive::member_hook<Group, boost::intrusive::list_member_hook<>, &Group::device_hook>>;
+        Group, boost::intrusive::member_hook<Group, boost::intrusive::list_member_hook<>, &Group::device_hook_>>;
 
     /// nullptr when there is no policy of that name, or a setting is 0 or beyond its bound. io_limit below io_throttle is
     /// raised to it.
@@ -148,6 +149,7 @@ private:
     bool pass_ = false;      ///< the conductor has been called and has not said "none" yet
     bool retiring_ = false;  ///< a detached group without units is to be removed when the pass ends
     PolicyTraits traits_{};
+    std::unique_ptr<GroupPool> pool_;
     std::unique_ptr<Policy> policy_;
     std::string_view policy_name_;
     Statistics statistics_;

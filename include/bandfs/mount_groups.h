@@ -58,7 +58,7 @@ private:
         using type = GroupId;
         GroupId operator()(const Group& group) const { return group.id(); }
     };
-    using MountHook = boost::intrusive::member_hook<Group, boost::intrusive::unordered_set_member_hook<>, &Group::mount_hook>;
+    using MountHook = boost::intrusive::member_hook<Group, boost::intrusive::unordered_set_member_hook<>, &Group::mount_hook_>;
     using ById = boost::intrusive::unordered_set<Group, MountHook, boost::intrusive::key_of_value<IdOf>,
                                                  boost::intrusive::hash<Scatter>,
                                                  boost::intrusive::power_2_buckets<true>>;

@@ -7,6 +7,7 @@
 #include <cassert>
 #include <utility>
 
+#include "band/group_pool.h"
 #include "band/policy.h"
 #include "band/policy_table.h"
 
@@ -22,7 +23,7 @@ std::unique_ptr<DeviceGroup> DeviceGroup::create(const DeviceGroupSettings& sett
 }
 
 DeviceGroup::DeviceGroup(const DeviceGroupSettings& settings, const PolicyEntry& policy)
-    : token_base_(settings.token_base), held_bytes_limit_(settings.held_bytes_limit) {
+    : pool_(std::make_unique<GroupPool>()), token_base_(settings.token_base), held_bytes_limit_(settings.held_bytes_limit) {
     load_.io_throttle = settings.io_throttle;
     load_.io_limit = std::max(settings.io_limit, settings.io_throttle);
     policy_ = policy.make(PolicyContext{load_, token_base_, groups_});

@@ -13,18 +13,6 @@ std::int64_t Group::tokens() const { return mount_.device_group().policy_->token
 
 std::int64_t Group::token_init() const { return mount_.device_group().policy_->token_init(*this); }
 
-Unit* Group::front(Direction direction) {
-    UnitQueue& units = queue(direction);
-    return units.empty() ? nullptr : &units.front();
-}
-
-Unit* Group::front() {
-    Unit* const read = front(Direction::read);
-    Unit* const write = front(Direction::write);
-    if (read == nullptr || write == nullptr) return read != nullptr ? read : write;
-    return read->sequence < write->sequence ? read : write;
-}
-
 GroupRarities& Group::rarities() {
     if (!rarities_) rarities_ = std::make_unique<GroupRarities>();
     return *rarities_;

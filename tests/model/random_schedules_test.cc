@@ -208,7 +208,7 @@ TEST(RandomSchedules, AnswerAsDmBand) {
     const char* const given = std::getenv("BANDFS_SEED");
     const std::uint32_t first = given != nullptr ? static_cast<std::uint32_t>(std::atoi(given)) : 1;
     const std::uint32_t count = given != nullptr ? 1 : 3000;
-    constexpr int kSteps = 250;
+    constexpr int kSteps = 150;
     for (std::uint32_t seed = first; seed < first + count; ++seed) {
         Schedule schedule(seed);
         for (int step = 0; step < kSteps; ++step) {

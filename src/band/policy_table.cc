@@ -13,6 +13,7 @@ namespace {
 
 constexpr PolicyEntry kPolicies[] = {
     {"fair", "weights that hold without tuning, by bytes or by the disk's time.", &make_fair_policy},
+    {"range-bw", "dm-ioband's name for fair with floors and ceilings in bytes per second.", &make_fair_policy},
     {"weight", "dm-band's: a token per request, handed out by weight in epochs.", &make_weight_policy},
     {"weight-iosize", "dm-ioband's: as weight, with a token per sector.", &make_weight_iosize_policy},
 };

@@ -269,16 +269,11 @@ std::string pattern(std::size_t bytes, unsigned seed) {
     return text;
 }
 
-}  // namespace bandfs::mount_test
-
-int main(int argc, char** argv) {
-    testing::InitGoogleTest(&argc, argv);
-    if (argc != 2) {
-        fprintf(stderr, "usage: %s ext4|xfs|tmpfs [GoogleTest option]...\n", argv[0]);
-        return 2;
-    }
+int run_scenarios(const std::string& type) {
     signal(SIGPIPE, SIG_IGN);
-    bandfs::mount_test::register_scenarios(argv[1]);
-    testing::AddGlobalTestEnvironment(new bandfs::mount_test::WorldEnvironment(argv[1]));
+    register_scenarios(type);
+    testing::AddGlobalTestEnvironment(new WorldEnvironment(type));
     return RUN_ALL_TESTS();
 }
+
+}  // namespace bandfs::mount_test

@@ -73,6 +73,9 @@ struct Registration {
     Registration(const char* suite, const char* name, Scenario scenario);
 };
 
+/// Runs every scenario on a new file system of this type, as every user; the exit code.
+int run_scenarios(const std::string& type);
+
 /// A pattern that differs at every position and with every seed.
 std::string pattern(std::size_t bytes, unsigned seed);
 

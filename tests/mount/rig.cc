@@ -10,6 +10,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
@@ -184,6 +185,29 @@ BackingFs::~BackingFs() {
     if (!loop_.empty()) run({"losetup", "-d", loop_});
 }
 
+SlowDisk::SlowDisk(Janitor& janitor, int mib) {
+    path_ = output_of({getenv("STACK"), "up", getenv("LANEDISK"), std::to_string(mib), "0"});
+    path_.pop_back();
+    janitor.on_end({getenv("STACK"), "down", path_});
+}
+
+SlowDisk::~SlowDisk() {
+    if (run({getenv("STACK"), "down", path_}) != 0) fprintf(stderr, "%s stays\n", path_.c_str());
+}
+
+void SlowDisk::set_speed(double mb_per_s) {
+    // The script takes whole megabytes; its file takes bytes.
+    const std::string top = path_.substr(0, path_.rfind('/'));
+    std::ofstream(top + "/conf") << static_cast<long>(mb_per_s * 1e6) << " 0\n";
+    pid_t process = 0;
+    std::ifstream(top + "/pid") >> process;
+    kill(process, SIGHUP);
+}
+
+void SlowDisk::drop_caches() {
+    output_of({getenv("STACK"), "drop", path_});
+}
+
 BandfsMount::BandfsMount(Janitor& janitor, const std::string& source, const std::string& options) {
     path_ = make_directory("bandfs-mnt");
     janitor.on_end({"rmdir", path_});
@@ -217,6 +241,26 @@ std::string BandfsMount::control(const std::string& file) const {
     std::ostringstream text;
     text << stream.rdbuf();
     return text.str();
+}
+
+std::vector<pid_t> daemons() {
+    std::vector<pid_t> found;
+    const std::filesystem::path program = std::filesystem::canonical(bandfs_program());
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+        std::error_code error;
+        const pid_t process = atoi(entry.path().filename().c_str());
+        if (process > 0 && std::filesystem::read_symlink(entry.path() / "exe", error) == program)
+            found.push_back(process);
+    }
+    return found;
+}
+
+long status_field(pid_t process, const std::string& field) {
+    std::ifstream status("/proc/" + std::to_string(process) + "/status");
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with(field + ":")) return atol(line.c_str() + field.size() + 1);
+    }
+    return -1;
 }
 
 }  // namespace bandfs::mount_test

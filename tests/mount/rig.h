@@ -46,6 +46,20 @@ private:
     std::string top_, path_, loop_;
 };
 
+/// A file system on a simulated disk of one lane (tests/rig), as fast as memory until it is told a speed.
+class SlowDisk {
+public:
+    explicit SlowDisk(Janitor& janitor, int mib = 256);
+    ~SlowDisk();
+    const std::string& path() const { return path_; }
+    void set_speed(double mb_per_s);
+    /// Forgets the cached pages of all files.
+    void drop_caches();
+
+private:
+    std::string path_;
+};
+
 /// bandfs mounted by its own command.
 class BandfsMount {
 public:
@@ -58,11 +72,17 @@ public:
     /// Sends a control message as root: its errno, 0 when it was taken.
     int message(const std::string& name, const std::string& arguments) const;
     std::string control(const std::string& file) const;  ///< the content of a file of .bandfs
+    void forget() { mounted_ = false; }                  ///< the test has unmounted it in its own way
 
 private:
     std::string path_;
     bool mounted_ = false;
 };
+
+/// The processes that run the bandfs program under test, without zombies.
+std::vector<pid_t> daemons();
+/// A field of /proc/PID/status, such as "VmRSS" or "Threads": its number.
+long status_field(pid_t process, const std::string& field);
 
 /// The path of the bandfs program under test, from the environment variable BANDFS.
 std::string bandfs_program();

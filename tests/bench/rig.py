@@ -101,7 +101,10 @@ def fio(job_text, directory):
     job = pathlib.Path(directory) / "jobs.fio"
     job.write_text(job_text)
     out = pathlib.Path(directory) / "fio.json"
-    run("fio", "--output-format=json", f"--output={out}", job, cwd=directory)
+    try:
+        run("fio", "--output-format=json", f"--output={out}", job, cwd=directory)
+    except RuntimeError as failure:
+        raise RuntimeError(f"{failure}{out.read_text() if out.exists() else ''}") from None
     text = out.read_text()
     return json.loads(text[text.index("{"):])
 

@@ -20,7 +20,7 @@ import matplotlib.pyplot as plot  # noqa: E402  (the backend comes first)
 
 import rig  # noqa: E402
 
-FILE_MIB = 256
+GROUP_MIB = 640   # of files of each group: more than it reads in a measurement, or it would find them in a cache
 FIRST_USER = 2001
 BLKIO = pathlib.Path("/sys/fs/cgroup/blkio")
 
@@ -64,15 +64,16 @@ def wanted_shares(groups):
 
 
 def job_file(groups, root, seconds, cgroups):
-    lines = ["[global]", "time_based=1", "ramp_time=2", f"runtime={seconds}", f"size={FILE_MIB}m", "ioengine=psync",
+    lines = ["[global]", "time_based=1", "ramp_time=2", f"runtime={seconds}", "ioengine=psync",
              "group_reporting=1", "fallocate=none", "overwrite=1", "invalidate=1", "iomem=mmap", "log_avg_msec=250",
              "per_job_logs=1", "randrepeat=0"]
     for index, group in enumerate(groups):
         uid = FIRST_USER + index
-        lines += [f"[user{uid}]", "new_group=1", f"uid={uid}", f"gid={uid}", f"directory={root}/{uid}",
-                  "filename_format=$jobnum", f"write_bw_log=user{uid}"]
-        if cgroups:
+        lines += [f"[user{uid}]", "new_group=1", f"directory={root}/{uid}", "filename_format=$jobnum", f"write_bw_log=user{uid}"]
+        if cgroups:   # fio could not enter them as somebody else than root
             lines += [f"cgroup={cgroups[index]}", "cgroup_nodelete=1"]
+        else:
+            lines += [f"uid={uid}", f"gid={uid}"]
         lines += [f"{name}={value}" for name, value in group.fio.items()]
     return "\n".join(lines) + "\n"
 
@@ -84,7 +85,7 @@ def prepare(disk, groups):
         uid = FIRST_USER + index
         folder = pathlib.Path(disk.path) / str(uid)
         folder.mkdir(exist_ok=True)
-        size = FILE_MIB // max(1, group.fio.get("numjobs", 1) // 4)
+        size = GROUP_MIB // group.fio.get("numjobs", 1)
         for number in range(group.fio.get("numjobs", 1)):
             path = folder / str(number)
             if not path.exists() or path.stat().st_size != size << 20:

@@ -3,9 +3,13 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import subprocess
+import sys
 import tempfile
 import time
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))   # so that `with` blocks end
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 

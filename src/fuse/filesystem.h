@@ -13,6 +13,7 @@
 #include "fuse/control_port.h"
 #include "fuse/handles.h"
 #include "fuse/session_pending.h"
+#include "gate/data_plane.h"
 #include "gate/gate.h"
 
 namespace bandfs {
@@ -44,6 +45,7 @@ struct Filesystem {
     std::unique_ptr<Tree> tree;
     std::shared_ptr<Gate> gate;
     std::unique_ptr<MountGroups> groups;    ///< guarded by gate's lock
+    std::unique_ptr<DataPlane> data;
     std::atomic<GroupType> type{GroupType::none};
     Resolver* callers = nullptr;
     ControlPort* control = nullptr;         ///< nullptr: no control directory
@@ -51,7 +53,7 @@ struct Filesystem {
     MountCounters counters;
     KernelFeatures kernel;
     PendingAnswers pending;
-    Handles handles;                        ///< everything callers have open; destroyed before `tree`
+    Handles handles;                        ///< everything callers have open; destroyed before `data` and `tree`
 };
 
 }  // namespace bandfs

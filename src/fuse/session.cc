@@ -3,7 +3,6 @@
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 
 #include <algorithm>
 #include <atomic>
@@ -100,7 +99,7 @@ private:
     struct Receiver {
         explicit Receiver(ReplySlot from) : slot(from) {}
         const ReplySlot slot;
-        PageBuffer memory;                 ///< of this receiver's thread alone
+        PooledBuffer memory;               ///< of this receiver's thread alone
         std::atomic<bool> waits{false};    ///< for a message: a signal interrupts nothing else
         std::thread thread;
     };
@@ -166,20 +165,19 @@ void ReceiverSession::receive(Receiver& self) {
     (void)become_io_flusher();
     const Replying replying(self.slot);
     while (!stopping_) {
-        try {
-            if (!receive_one(self)) break;
-        } catch (const std::bad_alloc&) {
+        if (!self.memory) self.memory = filesystem_.data->buffers().take();
+        if (!self.memory)
             std::this_thread::sleep_for(kMemoryRetry);
-        }
+        else if (!receive_one(self))
+            break;
     }
-    self.memory.reset();
+    self.memory = PooledBuffer();
     leave();
 }
 
-/// Waits for one message and handles it. False when no more will come. Throws std::bad_alloc before it takes one.
+/// Waits for one message and handles it. False when no more will come.
 bool ReceiverSession::receive_one(Receiver& self) {
-    if (!self.memory) self.memory = take_page_buffer();
-    std::byte* message = self.memory.get() + kMessageOffset;
+    std::byte* message = self.memory.data() + kMessageOffset;
     waiting_.fetch_add(1, std::memory_order_relaxed);
     self.waits = true;
     const Result<std::size_t> bytes = self.slot.transport->receive(self.slot, message, kMessageBytes);

@@ -7,16 +7,21 @@
 
 #include <cstdint>
 
-#include "fuse/session_buffers.h"
+#include "sys/buffer_pool.h"
 
 struct fuse_in_header;
 
 namespace bandfs {
 
+/// Where a message is received to in a PooledBuffer: so that the payload of a WRITE, behind fuse_in_header and fuse_write_in
+/// (40 bytes each), begins a page. O_DIRECT below needs that.
+inline constexpr std::size_t kMessageOffset = PooledBuffer::kPage - 80;
+inline constexpr std::size_t kMessageBytes = PooledBuffer::kLargestPayload + 80;
+
 /// The message a receiver has given to libfuse and whose handler has not returned.
 struct Message {
     const fuse_in_header* header = nullptr;  ///< followed by its arguments
-    PageBuffer* memory = nullptr;            ///< where it stands; a handler that must keep the payload moves it away
+    PooledBuffer* memory = nullptr;          ///< where it stands; a handler that must keep the payload moves it away
     bool others_wait = false;                ///< another receiver was waiting when this message was taken
 };
 

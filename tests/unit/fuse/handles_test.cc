@@ -1,12 +1,10 @@
-// The registry of open handles, and the memory of payloads.
+// The registry of open handles.
 #include "fuse/handles.h"
 
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
-
-#include "fuse/session_buffers.h"
 
 namespace bandfs {
 namespace {
@@ -49,21 +47,6 @@ TEST(Handles, ClosesEachOnceWhenManyThreadsOpenAndRelease) {
     handles.close_all();
     EXPECT_EQ(handles.count(), 0u);
     EXPECT_EQ(closed, std::vector<int>(4, 1000));
-}
-
-TEST(PageBuffer, PayloadOfAWriteIsPageAligned) {
-    const PageBuffer memory = take_page_buffer();
-    const auto message = reinterpret_cast<std::uintptr_t>(memory.get() + kMessageOffset);
-    EXPECT_EQ((message + 80) % kPageBytes, 0u);
-    EXPECT_EQ(message + kMessageBytes, reinterpret_cast<std::uintptr_t>(memory.get()) + kPageBytes + kPayloadBytes);
-}
-
-TEST(PageBuffer, WhatWasGivenBackIsTakenAgain) {
-    std::byte* first = take_page_buffer().get();
-    PageBuffer again = take_page_buffer();
-    const PageBuffer other = take_page_buffer();
-    EXPECT_EQ(again.get(), first);
-    EXPECT_NE(other.get(), first);
 }
 
 }  // namespace

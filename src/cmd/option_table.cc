@@ -143,7 +143,7 @@ constexpr Option kOptions[] = {
     {"group", text, scheduling, "ID:WEIGHT", "", 0, 0, "Attaches a group; may be given many times.", take_group},
     {"unit_size", whole, scheduling, "BYTES", "131072", 4096, 1 << 20,
      "Size of the pieces that reads and writes are scheduled in, a power of two.", take_unit_size},
-    {"dirty", whole, scheduling, "MIB", "16", 1, 65536,
+    {"dirty", whole, scheduling, "MIB", "1/64 of memory, at most 64", 1, 65536,
      "What a group may have written and not yet on the disk, before its writers wait.", take_whole<&R::dirty_mib>},
     {"readahead", whole, mount, "KIB", "1024", 0, 1 << 20, "How far the kernel reads ahead in the mount (root only).",
      take_whole<&R::mount, &M::readahead_kib>},

@@ -6,6 +6,7 @@
 
 #include "cmd/outcome.h"
 #include "sys/daemon.h"
+#include "sys/tuning.h"
 
 namespace bandfs {
 

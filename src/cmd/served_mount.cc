@@ -5,15 +5,18 @@
 #include <chrono>
 
 #include "cmd/log.h"
+#include "disk/disk_io.h"
+#include "gate/data_plane.h"
 #include "sys/clock.h"
 #include "sys/fuse_mount.h"
 #include "sys/mount_table.h"
+#include "sys/tuning.h"
 
 namespace bandfs {
 namespace {
 
 constexpr TimeNs kDrainFor = 30 * kSecond;   // of one told to leave: then the disk is taken for dead
-constexpr TimeNs kDrainSlice = kSecond;      // between two looks whether an unmounted one is told to leave
+constexpr TimeNs kDrainSlice = kSecond;      // between two looks of an unmounted one
 constexpr TimeNs kDetachedFor = 2 * kSecond; // for callers that still have files open, after a detach
 
 std::chrono::nanoseconds until(TimeNs deadline) { return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0)); }
@@ -33,6 +36,7 @@ std::string mount_point_of(dev_t device) {
 ServedMount::ServedMount(const MountRequest& request, MountInfo info, std::shared_ptr<Gate> gate, Resolver& callers)
     : info_(std::move(info)), allow_root_(request.allow_root), debug_(request.debug), max_read_(request.max_read) {
     filesystem_.options = request.mount;
+    filesystem_.options.max_read = request.max_read.value_or(0);
     filesystem_.gate = std::move(gate);
     filesystem_.type = request.type;
     filesystem_.callers = &callers;
@@ -44,7 +48,7 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
-    if (auto attached = mount->attach_groups(request); !attached) return attached.failure();
+    if (auto attached = mount->make_groups(request); !attached) return attached.failure();
 
     if (!request.mount.control_name.empty()) {
         ControlHooks hooks;
@@ -58,7 +62,7 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     return mount;
 }
 
-Outcome<Done> ServedMount::attach_groups(const MountRequest& request) {
+Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
     std::vector<std::pair<GroupId, std::uint64_t>> wanted;
     for (const GroupRequest& group : request.groups) {
         const auto id = parse_group_id(request.type, group.id);
@@ -73,16 +77,22 @@ Outcome<Done> ServedMount::attach_groups(const MountRequest& request) {
         return Error::none;
     });
     if (error != Error::none) return Failure{ExitCode::usage, "option group: refused by the scheduler"};
+    DataPlaneSettings settings{.unit_size = request.mount.unit_size};
+    if (request.dirty_mib) settings.dirty_bytes = std::uint64_t{*request.dirty_mib} << 20;
+    filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, DiskIo::system(), settings);
     return Done{};
 }
 
 ServedMount::~ServedMount() {
     session_.reset();
     filesystem_.handles.close_all();
+    // Nothing can come any more: what is left has to end before its groups can go, however long the disk takes. Who does
+    // not want to wait for it sends the second SIGTERM.
+    if (filesystem_.data != nullptr) {
+        while (!filesystem_.data->drain(now_ns() + kDrainSlice)) {}
+        filesystem_.data.reset();
+    }
     if (filesystem_.groups == nullptr) return;
-    // Nothing can come any more: what is left has to end before its groups can go, however long the disk takes. A mount
-    // that was told to leave has a deadline, after which the whole process goes.
-    while (!filesystem_.gate->drain(*filesystem_.groups, now_ns() + kDrainSlice)) {}
     filesystem_.gate->with([&](DeviceGroup&) { filesystem_.groups.reset(); });
 }
 
@@ -110,6 +120,8 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     if (leaving_) return Failure{ExitCode::server, "the server is leaving"};
     if (ended_) return Failure{ExitCode::mount, "the kernel ended the mount before it answered"};
     if (!ready_) return Failure{ExitCode::server, "the kernel did not start the mount in time"};
+    lock.unlock();
+    (void)set_readahead(mounted, filesystem_.options.readahead_kib);  // a user's server may not
     return Done{};
 }
 
@@ -123,7 +135,7 @@ void ServedMount::wait_until_gone() {
 }
 
 void ServedMount::finish_and_unmount() {
-    if (!filesystem_.gate->drain(*filesystem_.groups, now_ns() + kDrainFor)) {
+    if (!filesystem_.data->drain(now_ns() + kDrainFor)) {
         spdlog::warn("{}: requests are still in flight after {} s", info_.mountpoint, kDrainFor / kSecond);
     }
     detach();

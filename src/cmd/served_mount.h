@@ -49,7 +49,7 @@ public:
 private:
     ServedMount(const MountRequest& request, MountInfo info, std::shared_ptr<Gate> gate, Resolver& callers);
 
-    Outcome<Done> attach_groups(const MountRequest& request);
+    Outcome<Done> make_groups(const MountRequest& request);
     void finish_and_unmount();
 
     const MountInfo info_;

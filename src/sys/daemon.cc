@@ -72,9 +72,4 @@ Status keep_only_capabilities(std::initializer_list<int> kept) {
     return {};
 }
 
-Status become_io_flusher() {
-    if (::prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0) != 0) return last_errno();
-    return {};
-}
-
 }  // namespace bandfs

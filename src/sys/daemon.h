@@ -23,8 +23,4 @@ std::uint64_t raise_descriptor_limit();
 /// good: permitted, effective, inheritable and ambient sets, and the bounding set where permitted. Call with one thread.
 Status keep_only_capabilities(std::initializer_list<int> kept);
 
-/// Tells the kernel that memory reclaim may wait for this process, so that its own allocations must not wait for
-/// reclaim through it. Needs CAP_SYS_RESOURCE; threads started later inherit it.
-Status become_io_flusher();
-
 }  // namespace bandfs

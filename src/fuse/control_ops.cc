@@ -323,8 +323,9 @@ void write_buf(fuse_req_t req, fuse_ino_t ino, fuse_bufvec* from, off_t offset, 
     write(req, ino, text.data(), size > kLongestValue ? size : static_cast<std::size_t>(copied), offset, fi);
 }
 
-void flush(fuse_req_t req, fuse_ino_t, fuse_file_info*) { fuse_reply_err(req, 0); }
-void fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info*) { fuse_reply_err(req, 0); }
+/// Flushing and syncing: a value is in force when its write returns.
+template <typename... Arguments>
+void agree(fuse_req_t req, fuse_ino_t, Arguments...) { fuse_reply_err(req, 0); }
 
 // ---- xattrs
 
@@ -388,28 +389,9 @@ void removexattr(fuse_req_t req, fuse_ino_t ino, const char* name) {
     fuse_reply_err(req, value ? EPERM : value.code());
 }
 
-// ---- what a control directory does not do
-
-void mknod(fuse_req_t req, fuse_ino_t, const char*, mode_t, dev_t) { fuse_reply_err(req, EPERM); }
-void unlink(fuse_req_t req, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
-void symlink(fuse_req_t req, const char*, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
-void rename(fuse_req_t req, fuse_ino_t, const char*, fuse_ino_t, const char*, unsigned) { fuse_reply_err(req, EPERM); }
-void link(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
-void create(fuse_req_t req, fuse_ino_t, const char*, mode_t, fuse_file_info*) { fuse_reply_err(req, EPERM); }
-void readlink(fuse_req_t req, fuse_ino_t) { fuse_reply_err(req, EINVAL); }
-void getlk(fuse_req_t req, fuse_ino_t, fuse_file_info*, struct flock*) { fuse_reply_err(req, EOPNOTSUPP); }
-void setlk(fuse_req_t req, fuse_ino_t, fuse_file_info*, struct flock*, int) { fuse_reply_err(req, EOPNOTSUPP); }
-void flock_(fuse_req_t req, fuse_ino_t, fuse_file_info*, int) { fuse_reply_err(req, EOPNOTSUPP); }
-void ioctl(fuse_req_t req, fuse_ino_t, unsigned, void*, fuse_file_info*, unsigned, const void*, std::size_t,
-           std::size_t) {
-    fuse_reply_err(req, ENOTTY);
-}
-void fallocate(fuse_req_t req, fuse_ino_t, int, off_t, off_t, fuse_file_info*) { fuse_reply_err(req, EOPNOTSUPP); }
-void lseek(fuse_req_t req, fuse_ino_t, off_t, int, fuse_file_info*) { fuse_reply_err(req, EINVAL); }
-void copy_file_range(fuse_req_t req, fuse_ino_t, off_t, fuse_file_info*, fuse_ino_t, off_t, fuse_file_info*,
-                     std::size_t, int) {
-    fuse_reply_err(req, EOPNOTSUPP);
-}
+/// What a control directory does not do, whatever its arguments are.
+template <int kCode, typename... Arguments>
+void refuse(fuse_req_t req, Arguments...) { fuse_reply_err(req, kCode); }
 
 fuse_lowlevel_ops table() {
     fuse_lowlevel_ops ops{};
@@ -417,40 +399,40 @@ fuse_lowlevel_ops table() {
     ops.forget = forget;
     ops.getattr = getattr;
     ops.setattr = setattr;
-    ops.readlink = readlink;
-    ops.mknod = mknod;
+    ops.readlink = refuse<EINVAL>;
+    ops.mknod = refuse<EPERM>;
     ops.mkdir = mkdir;
-    ops.unlink = unlink;
+    ops.unlink = refuse<EPERM>;
     ops.rmdir = rmdir;
-    ops.symlink = symlink;
-    ops.rename = rename;
-    ops.link = link;
+    ops.symlink = refuse<EPERM>;
+    ops.rename = refuse<EPERM>;
+    ops.link = refuse<EPERM>;
     ops.open = open;
     ops.read = read;
     ops.write = write;
-    ops.flush = flush;
+    ops.flush = agree;
     ops.release = release;
-    ops.fsync = fsync;
+    ops.fsync = agree;
     ops.opendir = opendir;
     ops.readdir = readdir;
     ops.releasedir = release;
-    ops.fsyncdir = fsync;
+    ops.fsyncdir = agree;
     ops.statfs = statfs;
     ops.setxattr = setxattr;
     ops.getxattr = getxattr;
     ops.listxattr = listxattr;
     ops.removexattr = removexattr;
     ops.access = access;
-    ops.create = create;
-    ops.getlk = getlk;
-    ops.setlk = setlk;
-    ops.ioctl = ioctl;
+    ops.create = refuse<EPERM>;
+    ops.getlk = refuse<EOPNOTSUPP>;
+    ops.setlk = refuse<EOPNOTSUPP>;
+    ops.ioctl = refuse<ENOTTY>;
     ops.write_buf = write_buf;
-    ops.flock = flock_;
-    ops.fallocate = fallocate;
+    ops.flock = refuse<EOPNOTSUPP>;
+    ops.fallocate = refuse<EOPNOTSUPP>;
     ops.readdirplus = readdirplus;
-    ops.copy_file_range = copy_file_range;
-    ops.lseek = lseek;
+    ops.copy_file_range = refuse<EOPNOTSUPP>;
+    ops.lseek = refuse<EINVAL>;
     return ops;
 }
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
-#include "cmd/nearest.h"
 #include "cmd/option_table.h"
+#include "control/nearest.h"
 
 namespace bandfs {
 namespace {

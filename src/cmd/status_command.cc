@@ -3,9 +3,9 @@
 #include <cstdio>
 
 #include "cmd/control_directory.h"
-#include "cmd/nearest.h"
 #include "cmd/subcommands.h"
 #include "control/messages.h"
+#include "control/nearest.h"
 
 namespace bandfs {
 namespace {

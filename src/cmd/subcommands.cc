@@ -14,11 +14,16 @@ constexpr SubcommandOption kControl{"control", "NAME", "the control directory's 
 constexpr std::array kListOptions{kJson};
 constexpr std::array kStatusOptions{kJson, kControl};
 constexpr std::array kSetOptions{kControl};
+constexpr std::array kDoctorOptions{kJson};
+constexpr std::array kTopOptions{SubcommandOption{"once", "", "print one table, of the next second"},
+                                 SubcommandOption{"json", "", "print JSON, a line per second"}, kControl};
 
 constexpr std::array kSubcommands{
     Subcommand{"list", "", 0, 0, kListOptions, "Show this user's device groups, their mounts and groups.", run_list},
     Subcommand{"status", "[MOUNT]", 0, 1, kStatusOptions, "Show the status of a mount, or of all.", run_status},
     Subcommand{"set", "MOUNT MESSAGE [ARGUMENT]", 2, 3, kSetOptions, "Send a message, as setfattr to .bandfs does.", run_set},
+    Subcommand{"doctor", "[SOURCE]", 0, 1, kDoctorOptions, "Show what is missing or degraded here, and how to mend it.", run_doctor},
+    Subcommand{"top", "[MOUNT]", 0, 1, kTopOptions, "Show live who gets what; keys: s sort, / filter, p pause, q quit.", run_top},
 };
 
 constexpr int kFirstLongOption = 256;

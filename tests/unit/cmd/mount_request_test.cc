@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 
-#include "cmd/nearest.h"
 #include "cmd/option_table.h"
+#include "control/nearest.h"
 
 namespace bandfs {
 namespace {

@@ -8,12 +8,24 @@
 #include "fuse/filesystem.h"
 #include "fuse/meta_operations.h"
 #include "fuse/operations.h"
+#include "fuse/request.h"
 #include "fuse/session_init.h"
 
 namespace bandfs {
 namespace {
 
 using Table = fuse_lowlevel_ops;
+
+void add_data_operations(Table& table) {
+    table.open = op_open;
+    table.create = op_create;
+    table.release = op_release;
+    table.read = op_read;
+    table.write_buf = op_write_buf;
+    table.fsync = op_fsync;
+    table.fallocate = op_fallocate;
+    table.lseek = op_lseek;
+}
 
 const Table& ordinary() {
     static const Table table = [] {
@@ -40,12 +52,6 @@ constexpr auto kRename = [](const Filesystem& fs, fuse_ino_t parent, const char*
 constexpr auto kLink = [](const Filesystem& fs, fuse_ino_t node, fuse_ino_t new_parent, const char* new_name) {
     return is_control(node) || kEntry(fs, new_parent, new_name);
 };
-constexpr auto kCopy = [](const Filesystem&, fuse_ino_t from, off_t, fuse_file_info*, fuse_ino_t to, auto&&...) {
-    return is_control(from) || is_control(to);
-};
-
-Filesystem& filesystem_of_request(fuse_req_t request) { return *static_cast<Filesystem*>(fuse_req_userdata(request)); }
-
 /// The handler that the session calls in place of Member, a member of fuse_lowlevel_ops.
 template <auto Member, auto MeansControl, typename Pointer = decltype(Member)>
 struct Route;
@@ -53,7 +59,7 @@ struct Route;
 template <auto Member, auto MeansControl, typename... Arguments>
 struct Route<Member, MeansControl, void (*Table::*)(fuse_req_t, Arguments...)> {
     static void handle(fuse_req_t request, Arguments... arguments) noexcept {
-        const bool control = MeansControl(filesystem_of_request(request), arguments...);
+        const bool control = MeansControl(filesystem_of(request), arguments...);
         const auto handler = (control ? control_ops() : ordinary()).*Member;
         // ENOSYS would switch the operation off for the whole mount.
         if (handler == nullptr) {
@@ -84,7 +90,7 @@ void forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgets) n
     fuse_forget_data* const controls =
         std::partition(forgets, end, [](const fuse_forget_data& forget) { return !is_control(forget.ino); });
     for (const fuse_forget_data* control = controls; control != end; ++control)
-        control_forget(filesystem_of_request(request), control->ino, control->nlookup);
+        control_forget(filesystem_of(request), control->ino, control->nlookup);
     ordinary().forget_multi(request, static_cast<size_t>(controls - forgets), forgets);
 }
 
@@ -103,7 +109,6 @@ Table make_dispatch_table() {
     route<&Table::symlink, kSymlink>(table);
     route<&Table::rename, kRename>(table);
     route<&Table::link, kLink>(table);
-    route<&Table::copy_file_range, kCopy>(table);
 
     route<&Table::getattr, kNode>(table);
     route<&Table::setattr, kNode>(table);
@@ -123,7 +128,6 @@ Table make_dispatch_table() {
     route<&Table::open, kNode>(table);
     route<&Table::read, kNode>(table);
     route<&Table::write_buf, kNode>(table);
-    route<&Table::flush, kNode>(table);
     route<&Table::release, kNode>(table);
     route<&Table::fsync, kNode>(table);
     route<&Table::fallocate, kNode>(table);

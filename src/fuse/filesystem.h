@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "fuse/control_nodes.h"
 #include "fuse/control_port.h"
 #include "fuse/handles.h"
+#include "fuse/ops_open_stamps.h"
 #include "fuse/session_pending.h"
 #include "gate/data_plane.h"
 #include "gate/gate.h"
@@ -30,7 +32,8 @@ struct MountOptions {
 /// Counts of one mount that are not the scheduler's. Read by status.
 struct MountCounters {
     std::atomic<std::uint64_t> cached_hits{0};       ///< reads that the backing page cache answered, uncharged
-    std::atomic<std::uint64_t> unattributed{0};      ///< requests whose caller has no group id; the default group took them
+    std::atomic<std::uint64_t> unattributed{0};      ///< requests whose caller has no group id: charged to who
+                                                     ///< opened the file, or to the default group
     std::atomic<std::uint64_t> writeback_errors{0};
 };
 
@@ -53,6 +56,9 @@ struct Filesystem {
     MountCounters counters;
     KernelFeatures kernel;
     PendingAnswers pending;
+    OpenStamps stamps;
+    /// Lets the kernel ask anew for a node's attributes. Set by the session.
+    std::function<void(std::uint64_t node)> forget_attributes;
     Handles handles;                        ///< everything callers have open; destroyed before `data` and `tree`
 };
 

@@ -10,19 +10,13 @@
 
 namespace bandfs {
 
-/// Enters open, create, flush, release, read, write_buf, fsync, fallocate, lseek and copy_file_range.
-void add_data_operations(fuse_lowlevel_ops& operations);
-
 void op_open(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info);
 void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info);
-void op_flush(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info);
 void op_release(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info);
 void op_read(fuse_req_t request, fuse_ino_t ino, size_t bytes, off_t offset, fuse_file_info* info);
 void op_write_buf(fuse_req_t request, fuse_ino_t ino, fuse_bufvec* payload, off_t offset, fuse_file_info* info);
 void op_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info* info);
 void op_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length, fuse_file_info* info);
 void op_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info* info);
-void op_copy_file_range(fuse_req_t request, fuse_ino_t in, off_t in_offset, fuse_file_info* in_info, fuse_ino_t out,
-                        off_t out_offset, fuse_file_info* out_info, size_t bytes, int flags);
 
 }  // namespace bandfs

@@ -1,5 +1,9 @@
+#define FUSE_USE_VERSION 314
+
 #include "fuse/session.h"
 
+#include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
@@ -135,6 +139,9 @@ Status ReceiverSession::set_up(int dev_fuse, const std::vector<std::string>& opt
     if (!own) return last_errno();
     if (const int refused = fuse_session_custom_io(session_.get(), &kReplyIo, own.get()); refused != 0) return Errno{-refused};
     own.release();
+    filesystem_.forget_attributes = [this](std::uint64_t node) {
+        fuse_lowlevel_notify_inval_inode(session_.get(), node, -1, 0);
+    };
     return {};
 }
 

@@ -19,7 +19,8 @@ constexpr unsigned kMaxBackground = 65535;
 
 constexpr unsigned kWanted =
     FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_IOCTL_DIR |
-    FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS;
+    FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
+    FUSE_CAP_EXPORT_SUPPORT;
 
 constexpr unsigned kUnwanted =
     // A spliced payload sits in a pipe that the next message reuses, so it cannot be held; and it is slower at 1 MiB.

@@ -19,8 +19,9 @@ ReplySlot DevFuse::open_channel() {
 
 Result<std::size_t> DevFuse::receive(ReplySlot slot, void* memory, std::size_t bytes) {
     const ssize_t length = ::read(slot.channel, memory, bytes);
-    if (length >= 0) return static_cast<std::size_t>(length);
     const Errno error = last_errno();
+    if (length >= static_cast<ssize_t>(sizeof(fuse_in_header))) return static_cast<std::size_t>(length);
+    if (length >= 0) return Errno{EIO};
     // ENOENT: the caller was killed while the message was on its way to us.
     return error == Errno{ENOENT} || error == Errno{EAGAIN} ? Errno{EINTR} : error;
 }

@@ -34,7 +34,8 @@ public:
 
     /// Another place to receive from, for one receiver. May be shared with others when the kernel gives no more.
     virtual ReplySlot open_channel() = 0;
-    /// Waits for a message; its length. ENODEV: the mount is gone. EINTR: a signal came, or the message was taken back.
+    /// Waits for a message; its length. EINTR: a signal came, or the message was taken back. Any other error is the end:
+    /// ENODEV: the mount is gone; EIO: what came is no message.
     virtual Result<std::size_t> receive(ReplySlot slot, void* memory, std::size_t bytes) = 0;
     /// Sends an answer, or a notification (whose `unique` is 0). ENOENT: the kernel no longer waits for it.
     virtual Status send(ReplySlot slot, std::span<const iovec> pieces) = 0;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <optional>
@@ -97,6 +98,16 @@ Result<MountEntry> mount_of(int fd) {
         if (static_cast<std::uint64_t>(entry.id) == facts.stx_mnt_id) return std::move(entry);
     }
     return Errno{ENOENT};
+}
+
+bool is_whole_file_system(int fd, int mount_id) {
+    struct statx facts {};
+    if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &facts) != 0) return false;
+    if ((facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) return false;
+    const auto entries = read_mount_table();
+    if (!entries) return false;
+    const auto at = std::find_if(entries->begin(), entries->end(), [=](const MountEntry& entry) { return entry.id == mount_id; });
+    return at != entries->end() && at->root == "/";
 }
 
 std::string_view mount_option(std::string_view options, std::string_view key) {

@@ -32,6 +32,9 @@ Result<std::vector<MountEntry>> read_mount_table();
 /// The mount that a descriptor stands on, exactly (by its mount id); ENOENT when this process cannot see it.
 Result<MountEntry> mount_of(int fd);
 
+/// Whether `fd` is the root of the mount of this id, and that shows its file system from its root on.
+bool is_whole_file_system(int fd, int mount_id);
+
 /// The value of `key=` in a comma-separated list of options, "" when it is not there.
 std::string_view mount_option(std::string_view options, std::string_view key);
 

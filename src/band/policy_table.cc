@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "band/fair_policy.h"
 #include "band/weight_policy.h"
 
 namespace bandfs {
@@ -11,6 +12,7 @@ namespace bandfs {
 namespace {
 
 constexpr PolicyEntry kPolicies[] = {
+    {"fair", "weights that hold without tuning, by bytes or by the disk's time.", &make_fair_policy},
     {"weight", "dm-band's: a token per request, handed out by weight in epochs.", &make_weight_policy},
     {"weight-iosize", "dm-ioband's: as weight, with a token per sector.", &make_weight_iosize_policy},
 };

@@ -30,6 +30,12 @@ inline constexpr int kDirections = 2;
 /// Every other move is misuse and asserts.
 enum class UnitState : std::uint8_t { idle, held, issued };
 
+/// Which list a held unit stands in.
+///   queue      its group's queue of its direction: the policy may choose it
+///   waiting    behind its group's bound on held bytes: it moves into the queue in turn
+///   expedited  the device group's list of units that pass next
+enum class HeldIn : std::uint8_t { queue, waiting, expedited };
+
 /// One piece of a read or write of at most unit_size bytes.
 ///
 /// The owner fills in `group`, `bytes` and `direction` while the unit is idle and keeps it alive and in place until it is
@@ -40,11 +46,16 @@ struct Unit : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
     Direction direction = Direction::read;
 
     UnitState state = UnitState::idle;
-    bool expedited = false;     ///< passes at the next chance, whatever its group may
-    std::uint64_t charge = 0;   ///< what its policy charged, to be discharged on completion
-    TimeNs arrived = 0;         ///< when admit() saw it
-    TimeNs issued_at = 0;       ///< when it was issued
+    HeldIn held_in = HeldIn::queue;  ///< means something while the unit is held
+    std::uint64_t charge = 0;        ///< what its policy charged, to be discharged on completion
+    std::uint64_t sequence = 0;      ///< order of arrival while held, order of issue while issued
+    TimeNs arrived = 0;              ///< when admit() saw it
+    TimeNs issued_at = 0;            ///< when it was issued
 };
+static_assert(sizeof(Unit) == 64, "a unit is one cache line");
+
+/// Sectors of `bytes`, rounded up.
+constexpr std::uint64_t sectors_of(std::uint64_t bytes) { return (bytes + kSectorBytes - 1) / kSectorBytes; }
 
 /// What admit() did with a unit.
 enum class Admission : std::uint8_t { immediate, held };

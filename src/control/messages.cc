@@ -1,0 +1,270 @@
+// control/messages.cc - what each message does. Every change happens under the gate's lock, all or nothing.
+#include "control/messages.h"
+
+#include <cerrno>
+#include <charconv>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "sys/clock.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::uint32_t kWeightAtFirst = 100;
+constexpr std::uint64_t kDebugLevels = 2;
+
+std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+
+std::string group_text(const std::optional<GroupId>& id) {
+    return id ? "group " + std::to_string(*id) : "the default group";
+}
+
+template <typename Names>
+std::string one_of(const Names& names) {
+    std::string text;
+    for (const std::string_view name : names) text += (text.empty() ? "must be one of " : ", ") + std::string(name);
+    return text;
+}
+
+std::string changed(std::string_view before, std::string_view after) {
+    return std::string(before) + " -> " + std::string(after);
+}
+
+std::string changed(std::uint64_t before, std::uint64_t after) {
+    return changed(std::to_string(before), std::to_string(after));
+}
+
+MessageResult refused(int code, std::string reason) { return {code, std::move(reason)}; }
+
+/// What a change found, copied under the lock and put into words outside it.
+struct Change {
+    Error error = Error::none;
+    std::uint64_t before = 0;
+    std::uint64_t bound = 0;    ///< the other mark, which bounds this one
+    bool group_found = true;
+};
+
+Group* find_group(Filesystem& filesystem, const std::optional<GroupId>& id) {
+    return id ? filesystem.groups->find(*id) : &filesystem.groups->default_group();
+}
+
+MessageResult no_such_group(const Argument& argument) {
+    return refused(EINVAL, group_text(argument.group) + " is not attached");
+}
+
+// ---- the device group
+
+MessageResult set_policy(MessageContext& context, const Argument& argument) {
+    const TimeNs now = now_ns();
+    std::string_view before;
+    const Error error = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        before = device_group.policy_name();
+        return device_group.set_policy(argument.word, now);
+    });
+    if (error != Error::none) return refused(EINVAL, one_of(DeviceGroup::policy_names()));
+    return {0, changed(before, argument.word)};
+}
+
+MessageResult set_io_throttle(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.io_throttle();
+        return Change{device_group.set_io_throttle(argument.number), before, device_group.io_limit()};
+    });
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be 1 to io_limit, " + std::to_string(change.bound));
+}
+
+MessageResult set_io_limit(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.io_limit();
+        return Change{device_group.set_io_limit(argument.number), before, device_group.io_throttle()};
+    });
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be more than io_throttle, " + std::to_string(change.bound) + ", and less than 2^32");
+}
+
+MessageResult set_token_base(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.token_base();
+        // The seed takes an id here and sets the base of all groups; the id must exist all the same.
+        if (!find_group(context.filesystem, argument.group)) return Change{.group_found = false};
+        return Change{device_group.set_token_base(argument.number), before};
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be 1 to 1000000");
+}
+
+MessageResult reset_statistics(MessageContext& context, const Argument&) {
+    context.filesystem.gate->with([](DeviceGroup& device_group) { device_group.reset_statistics(); });
+    return {0, "statistics are 0"};
+}
+
+// ---- the groups of the mount
+
+MessageResult set_type(MessageContext& context, const Argument& argument) {
+    const std::optional<GroupType> type = group_type_named(argument.word);
+    if (!type) return refused(EINVAL, one_of(group_type_names()));
+    Filesystem& filesystem = context.filesystem;
+    const GroupType before = filesystem.type.load();
+    const Error error = filesystem.gate->with([&](DeviceGroup&) {
+        if (before != *type && filesystem.groups->attached() != 0) return Error::busy;
+        filesystem.type.store(*type);
+        return Error::none;
+    });
+    if (error == Error::busy) return refused(EBUSY, "groups are attached");
+    return {0, changed(name_of(before), argument.word)};
+}
+
+MessageResult attach(MessageContext& context, const Argument& argument) {
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup&) { return context.filesystem.groups->attach(*argument.group, kWeightAtFirst); });
+    if (error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
+    if (error != Error::none) return refused(EINVAL, "not an id");
+    return {0, group_text(argument.group)};
+}
+
+MessageResult detach(MessageContext& context, const Argument& argument) {
+    const TimeNs now = now_ns();
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup&) { return context.filesystem.groups->detach(*argument.group, now, [] {}); });
+    if (error != Error::none) return no_such_group(argument);
+    return {0, group_text(argument.group)};
+}
+
+MessageResult set_weight(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        Group* const group = find_group(context.filesystem, argument.group);
+        if (!group) return Change{.group_found = false};
+        const std::uint64_t before = group->weight();
+        return Change{device_group.set_weight(*group, argument.number), before};
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error != Error::none) return refused(EINVAL, "must be 1 to 1000000");
+    return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+}
+
+// ---- the daemon
+
+MessageResult set_debug(MessageContext& context, const Argument& argument) {
+    if (argument.number > kDebugLevels) return refused(EINVAL, "must be 0 to " + std::to_string(kDebugLevels));
+    const auto level = static_cast<unsigned>(argument.number);
+    const unsigned before = std::exchange(context.debug_level, level);
+    if (context.hooks.set_debug) context.hooks.set_debug(level);
+    return {0, changed(std::uint64_t{before}, std::uint64_t{level})};
+}
+
+constexpr std::array kMessages{
+    ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.", set_policy},
+    ControlMessage{"type", ArgumentForm::word, "NAME",
+            "Choose which property of a caller is its group id; only while no group is attached.", set_type},
+    ControlMessage{"io_throttle", ArgumentForm::number, "N",
+            "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
+            set_io_throttle},
+    ControlMessage{"io_limit", ArgumentForm::number, "N",
+            "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
+    ControlMessage{"attach", ArgumentForm::id, "ID", "Make a group of weight 100 for the callers with this id.", attach},
+    ControlMessage{"detach", ArgumentForm::id, "ID",
+            "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
+    ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.", set_weight},
+    ControlMessage{"token", ArgumentForm::value, "[ID:]N",
+            "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.", set_token_base},
+    ControlMessage{"reset", ArgumentForm::nothing, "", "Set the statistics of the device group and its groups to 0.",
+            reset_statistics},
+    ControlMessage{"debug", ArgumentForm::number, "N",
+            "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
+};
+
+// ---- the grammar
+
+std::string_view trimmed(std::string_view text) {
+    constexpr std::string_view kBlanks = " \t\r\n";
+    const std::size_t first = text.find_first_not_of(kBlanks);
+    if (first == std::string_view::npos) return {};
+    return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+/// The reason why `text` is no number; empty when it is.
+std::string parse_number(std::string_view text, std::uint64_t& ret_number) {
+    if (text.empty()) return "a number is missing";
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc::result_out_of_range) return quoted(text) + " is too large";
+    if (error != std::errc{} || end != text.data() + text.size()) return quoted(text) + " is not a number";
+    ret_number = number;
+    return {};
+}
+
+bool zero_is_an_id(GroupType type) { return type == GroupType::user || type == GroupType::gid; }
+
+/// The reason why `text` is no id of that type; empty when it is.
+std::string parse_id(GroupType type, std::string_view text, GroupId& ret_id) {
+    if (text.empty()) return "an id is missing";
+    const Result<std::uint64_t> id = parse_group_id(type, text);
+    if (!id) return quoted(text) + " is not an id of type " + std::string(name_of(type));
+    ret_id = *id;
+    return {};
+}
+
+std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument) {
+    // The last separator: a cgroup's path may contain some itself.
+    const std::size_t separator = text.find_last_of(":=");
+    if (separator == std::string_view::npos) return parse_number(text, ret_argument.number);
+    const std::string_view who = trimmed(text.substr(0, separator));
+    if (who != "default" && (who != "0" || zero_is_an_id(type))) {
+        GroupId id = 0;
+        if (std::string reason = parse_id(type, who, id); !reason.empty()) return reason;
+        ret_argument.group = id;
+    }
+    return parse_number(trimmed(text.substr(separator + 1)), ret_argument.number);
+}
+
+std::string parse_attachable(GroupType type, std::string_view text, Argument& ret_argument) {
+    GroupId id = 0;
+    if (text == "default") return "the default group is always there";
+    if (std::string reason = parse_id(type, text, id); !reason.empty()) return reason;
+    if (id == 0 && !zero_is_an_id(type)) return "0 is not an id of type " + std::string(name_of(type));
+    ret_argument.group = id;
+    return {};
+}
+
+}  // namespace
+
+ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_view text) {
+    text = trimmed(text);
+    ParsedArgument parsed;
+    switch (form) {
+        case ArgumentForm::nothing:
+            if (!text.empty()) parsed.reason = "it takes no argument";
+            break;
+        case ArgumentForm::word:
+            if (text.empty()) parsed.reason = "a name is missing";
+            parsed.argument.word = text;
+            break;
+        case ArgumentForm::number: parsed.reason = parse_number(text, parsed.argument.number); break;
+        case ArgumentForm::id: parsed.reason = parse_attachable(type, text, parsed.argument); break;
+        case ArgumentForm::value: parsed.reason = parse_value(type, text, parsed.argument); break;
+    }
+    return parsed;
+}
+
+std::span<const ControlMessage> messages() { return kMessages; }
+
+const ControlMessage* find_message(std::string_view name) {
+    const auto found = std::ranges::find(kMessages, name, &ControlMessage::name);
+    return found == kMessages.end() ? nullptr : &*found;
+}
+
+MessageResult send_message(MessageContext& context, std::string_view name, std::string_view argument) {
+    const ControlMessage* const message = find_message(name);
+    if (!message) return refused(EINVAL, quoted(name) + " is not a message");
+    const ParsedArgument parsed = parse_argument(message->form, context.filesystem.type.load(), argument);
+    MessageResult result = parsed.ok() ? message->apply(context, parsed.argument) : refused(EINVAL, parsed.reason);
+    if (!result.ok()) result.detail = std::string(name) + " " + quoted(trimmed(argument)) + ": " + result.detail;
+    return result;
+}
+
+}  // namespace bandfs

@@ -56,6 +56,7 @@ bool FairDepth::span_is_full(TimeNs now) const noexcept {
 }
 
 void FairDepth::close_span(TimeNs now) noexcept {
+    if (busy_ > 0) any_pace_ += kPaceGain * (worked_ / static_cast<double>(busy_) - any_pace_);
     // With room for all nobody may have to wait: that is what a stretch is to show.
     const bool pressed = static_cast<double>(pressed_) >= kPressed * static_cast<double>(now - began_);
     const bool counts = units_ >= kSpanUnits / 2 && busy_ > 0 && (pressed || span_ == Span::stretch);
@@ -112,6 +113,8 @@ void FairDepth::open_span(TimeNs now) noexcept {
         }
     }
 }
+
+double FairDepth::slowdown() const noexcept { return 1 / std::clamp(any_pace_, 1e-4, 1.0); }
 
 double FairDepth::usual_limit() const noexcept { return std::min(parallelism_ * kHeadroom + 1, kMost); }
 

@@ -45,6 +45,8 @@ public:
     /// Somebody came who is not there all the time, while others waited.
     void keep_shallow(TimeNs now) noexcept { shallow_until_ = now + kShallowFor; }
 
+    /// How much slower the disk is than its units' times alone say: 1, or more when it is throttled or shared.
+    double slowdown() const noexcept;
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept;
@@ -68,7 +70,8 @@ private:
     double usual_limit() const noexcept;
 
     double parallelism_ = 1;
-    double usual_pace_ = 0;    ///< of the usual spans, smoothed; 0: none yet
+    double usual_pace_ = 0;    ///< of the usual spans in which units waited, smoothed; 0: none yet
+    double any_pace_ = 1;      ///< of all spans, smoothed
     double stretched_ = 1;     ///< limit that a trial found to be worth it
     std::array<double, kSpans> found_{};
     unsigned next_found_ = 0;

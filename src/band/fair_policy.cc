@@ -224,7 +224,7 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     } else {
         order_.serve_aside(state, cost);
     }
-    state.think.served(cost_.disk_time(unit.direction, unit.bytes));
+    state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);
     place(state, now);

@@ -169,7 +169,6 @@ void Simulation::issue(Piece& piece) {
 void Simulation::finish(Piece& piece) {
     --issued_;
     ++units_done_;
-    fluid_.done(piece.group_index);
     if (controlled_) device_group_->complete(piece, now_);
     Request& request = *piece.request;
     const bool answered = --request.pieces == 0;

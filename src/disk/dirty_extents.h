@@ -4,44 +4,52 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <utility>
 #include <vector>
 
 namespace bandfs {
 
 /// The band group that dirtied bytes: its id, nullopt for the mount's default group.
 using DirtyOwner = std::optional<std::uint64_t>;
-/// Bytes per owner.
-using DirtyBytes = std::vector<std::pair<DirtyOwner, std::uint64_t>>;
 
 /// Bytes [begin, end) of a file.
 struct Extent {
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
+
     std::uint64_t bytes() const { return end - begin; }
     friend bool operator==(const Extent&, const Extent&) = default;
 };
 
-inline constexpr std::uint64_t kPageBytes = 4096;
+/// The dirty bytes of one owner, by state.
+struct OwnedBytes {
+    DirtyOwner owner;
+    std::uint64_t noted = 0;
+    std::uint64_t scheduled = 0;
+};
 
-/// The dirty extents of one file. Not thread-safe. In whole pages. Invariants: extents do not overlap; two that touch and
-/// agree in owner and state are one. An extent is *noted* first, then *scheduled* (a write-back job has it, and a rewrite of
-/// it adds nothing: it is written once), and taken off when that job begins to write it. Who dirtied a page first owns it.
+/// The dirty extents of one file, in whole pages. Not thread-safe.
+///
+/// An extent is *noted* first, then *scheduled* (a write-back job has it, and a rewrite of it adds nothing: it is written
+/// once), and taken off when that job begins to write it. Who dirtied a page first owns it.
+/// Invariants: extents do not overlap; two noted ones of one owner do not touch (they would be one).
 class DirtyExtents {
 public:
+    static constexpr std::uint64_t kGranule = 4096;   ///< a page: what the kernel writes back at the least
+
     /// Notes [begin, end), widened to whole pages, and returns how many bytes were not dirty before.
     std::uint64_t note(std::uint64_t begin, std::uint64_t end, DirtyOwner owner);
-    /// Marks extents of this owner as scheduled: from its first noted one on, over at most `span` bytes of the file and not
-    /// across what somebody else dirtied. Empty when there is none.
+    /// Marks extents of this owner as scheduled, over at most `span` bytes of the file and not across what is somebody
+    /// else's: from its first noted one behind the last batch on, and round again, as an elevator goes. Empty when it has
+    /// none.
     std::vector<Extent> schedule(DirtyOwner owner, std::uint64_t span);
-    /// Takes off what is dirty of `extent` (its owner's, scheduled): the pieces that are to be written now.
-    std::vector<Extent> take(Extent extent);
-    /// Takes off everything in [begin, end), in whole pages inside it.
-    DirtyBytes discard(std::uint64_t begin, std::uint64_t end);
+    /// Takes off what is scheduled for this owner in `extent`, and returns the pieces.
+    std::vector<Extent> take(Extent extent, DirtyOwner owner);
+    /// Takes off every page that lies wholly in [begin, end); `end` may be UINT64_MAX.
+    std::vector<OwnedBytes> discard(std::uint64_t begin, std::uint64_t end);
 
+    /// Whether a byte of [begin, end) is noted or scheduled.
     bool any(std::uint64_t begin, std::uint64_t end) const;
     bool empty() const { return extents_.empty(); }
-    std::vector<DirtyOwner> noted_owners() const;
 
 private:
     struct State {
@@ -49,12 +57,14 @@ private:
         DirtyOwner owner;
         bool scheduled;
     };
-    using Map = std::map<std::uint64_t, State>;
+    using Map = std::map<std::uint64_t, State>;   // by begin
 
-    Map::iterator split(std::uint64_t at);
-    void merge_around(Map::iterator it);
+    Map::iterator first_after(std::uint64_t at);
+    void cut(std::uint64_t at);
+    void add(std::uint64_t begin, std::uint64_t end, DirtyOwner owner);
 
-    Map extents_;   ///< by begin
+    Map extents_;
+    std::uint64_t elevator_ = 0;   ///< where the last batch ended
 };
 
 }  // namespace bandfs

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "disk/file_data.h"
@@ -13,14 +14,23 @@
 namespace bandfs {
 
 /// One open of a caller; what fuse_file_info::fh points to. Shared by requests in flight (std::shared_ptr), so that a
-/// release does not pull it from under one. Made by FileTable::open() or adopt(), ended by DataPlane::release().
-/// Thread-safe: all but the error mark is constant.
+/// release does not pull it from under one. Made by FileTable, given back through DataPlane::release(). Thread-safe: all
+/// but the error mark is constant.
 struct OpenFile {
     OpenFile(std::shared_ptr<FileData> file, int open_flags, std::vector<std::uint64_t> opener_lineage)
-        : data(std::move(file)), flags(open_flags), opener(std::move(opener_lineage)), error_mark(data->error_mark()) {}
+        : data(std::move(file)), flags(open_flags), opener(std::move(opener_lineage)), error_mark(data->error_mark()) {
+        data->opened();
+    }
+    ~OpenFile() { data->closed(); }
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
 
     bool direct() const { return (flags & O_DIRECT) != 0; }
-    bool writable() const { return (flags & O_ACCMODE) != O_RDONLY; }
+    /// What O_SYNC or O_DSYNC asks of each write.
+    Durability durability() const {
+        if ((flags & O_SYNC) == O_SYNC) return Durability::all;
+        return (flags & O_DSYNC) != 0 ? Durability::data : Durability::none;
+    }
 
     const std::shared_ptr<FileData> data;      ///< one per inode while it is open anywhere
     const int flags;                           ///< of open(2)

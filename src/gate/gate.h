@@ -1,14 +1,14 @@
 // gate/gate.h - the one lock of a device group, and everything that waits behind it.
 //
 // Duties: who wakes whom, and why nobody waits for ever.
-//   - a unit held by the scheduler: released after every completion, every control change and at wakes_at(); at the latest
-//     after the longest hold, by the timer;
-//   - a job that is ready: whoever made it ready wakes an idle worker, or starts one, before it goes on; a worker that has
-//     finished looks for the next before it sleeps;
-//   - a parked job: whoever parked it unparks it; at the latest the timer after the longest hold, or drain();
-//   - a caller that dies while its job waits: the timer asks for it every 100 ms;
-//   - wakes_at(): the last worker to go idle sleeps no longer than that; where none does, the timer is told;
-//   - drain(): woken when the last job of its mount is destroyed.
+//   a unit held by the scheduler: is released after every completion, every control change and at wakes_at(); at the latest
+//     the timer lets it pass, after the longest hold;
+//   wakes_at(): the last worker to go idle sleeps no longer than that; where none does, the timer is told;
+//   a job that is ready: whoever made it so wakes an idle worker or starts one, before it does anything else; a worker looks
+//     for the next job before it sleeps;
+//   a parked job: whoever parked it unparks it; at the latest the timer, or drain();
+//   a caller that dies while its job waits: the timer asks every 100 ms;
+//   drain(): is woken when the last job of its mount has been destroyed.
 #pragma once
 
 #include <condition_variable>
@@ -18,121 +18,178 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <type_traits>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "bandfs/device_group.h"
-#include "gate/held_jobs.h"
 #include "gate/job.h"
 #include "sys/clock.h"
 
 namespace bandfs {
 
-/// What the gate counts beside the scheduler's statistics.
-struct GateCounters {
-    std::uint64_t passed_over_age = 0;   ///< jobs held longer than the bound, passed
-    std::uint64_t cancelled = 0;         ///< jobs of callers that died while they waited
-};
-
 /// A moment of the gate, for status.
 struct GateReport {
-    GateCounters counters;
-    std::size_t waiting = 0;        ///< jobs held or parked
-    TimeNs oldest_wait_ns = 0;      ///< how long the oldest of them has waited
+    std::uint64_t passed_over_age = 0;   ///< jobs that waited longer than the bound, and passed
+    std::uint64_t cancelled = 0;         ///< jobs of callers that died while they waited
+    std::size_t waiting = 0;             ///< jobs held or parked now
+    TimeNs oldest_wait_ns = 0;           ///< how long the oldest of them has waited
     unsigned workers = 0;
-    unsigned busy = 0;
+    unsigned busy_workers = 0;
 };
 
-/// A device group with its lock, workers and timer. Thread-safe. Lives until every mount of it is gone (each drained).
-/// Starts threads, so it is made after the daemon has forked. Lock order: no other lock is taken under the gate's, and
-/// within it there is no system call, allocation, log line or call of a job.
+/// A device group with its lock, workers and timer. Thread-safe. Lives until every mount of it has left. Starts threads: made
+/// after the daemon has forked.
+///
+/// No other lock is taken under the gate's; within it there is no system call, allocation, log line or call of a job.
 class Gate {
 public:
+    /// Throws std::system_error when the system gives it no thread.
     explicit Gate(std::unique_ptr<DeviceGroup> device_group);
     ~Gate();
     Gate(const Gate&) = delete;
     Gate& operator=(const Gate&) = delete;
 
-    /// Runs `change` under the lock, then releases what the change lets pass, and returns what it returned. This is how
-    /// control reads and sets everything: no other way to the device group exists. `change` must not block, log or call
+    /// Runs `change(DeviceGroup&)` under the lock, releases what the change lets pass, and returns what it returned. This is
+    /// how control reads and sets everything: no other way to the device group exists. `change` must not block, log or call
     /// libfuse.
     template <typename Change>
-    auto with(Change&& change);   // change(DeviceGroup&)
+    auto with(Change&& change) {
+        const Locked locked(*this);
+        return std::forward<Change>(change)(*device_group_);
+    }
+
+    /// A mount begins, before its first job, and ends, when it was drained and nobody hands in jobs of it any more.
+    void enter(MountGroups& groups);
+    void leave(MountGroups& groups);
 
     /// The id of the group that takes a caller: the first of `lineage` that is attached; nullopt for the default group.
     std::optional<GroupId> owner(MountGroups& groups, std::span<const GroupId> lineage);
 
-    /// Takes a job, admits its units to the group that owner() would name, and either queues it for the workers, performs
-    /// it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits), or holds it.
+    /// Takes a job, admits its units to the group that owner() would name, and queues it for the workers, or holds it, or
+    /// performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
     void submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().
     void park(std::unique_ptr<Job> job, MountGroups& groups);
-    /// Lets a parked job run; nothing when it was let run already. The job must not have begun finish().
-    void unpark(Job& job);
-    /// Lets everything of this job pass next. The job must not have begun finish().
-    void expedite(Job& job);
 
-    /// The caller of this job is dying: if no byte was performed it is taken back and finish(cancelled) follows on a worker,
-    /// else what is left passes at once. False when nothing of it waits. The job must not have begun to be destroyed: an
-    /// interrupt callback is safe, since finish() first unregisters it, which waits for one that runs.
+    // About a job that was handed in and has not been destroyed: its finish() makes sure that nobody calls these any more.
+
+    /// Lets a parked job run. Nothing when it has been let run, or taken back, already.
+    void unpark(Job& job);
+    /// Lets everything of this job pass next.
+    void expedite(Job& job);
+    /// The caller of this job is dying: when no byte was performed it is taken back (finish(cancelled) follows, on a worker),
+    /// else what is left passes at once. False when nothing of it waits.
     bool cancel(Job& job);
-    /// Every job whose caller dying() says is dying is cancelled within 250 ms of its death. Called with no lock held.
+
+    /// Every waiting job whose caller `dying(tid)` says is dying is cancelled within 250 ms of its death. Called on the timer
+    /// with no lock held.
     void set_dying(std::function<bool(pid_t)> dying);
-    /// The longest a job may wait (default 30 s); then it passes, counted.
+    /// The longest a job may wait (30 s at first); then it passes, counted.
     void set_longest_hold(TimeNs longest);
 
-    /// Lets everything of this mount pass and waits until nothing of it waits, runs or is being answered. False when
-    /// `deadline` (of now_ns()) passed.
+    /// Lets everything of this mount pass, from now on, and waits until nothing of it waits, runs or is being answered.
+    /// False when `deadline` (of now_ns()) passed.
     bool drain(MountGroups& groups, TimeNs deadline);
 
     GateReport report();
 
 private:
     struct Worker;
-    /// What is to be done after unlocking: whom to wake, how many workers to start.
+
+    /// What a worker has to do: perform units [from, to) of a job, or only finish it.
+    struct Turn {
+        Job* job = nullptr;
+        std::uint32_t from = 0;
+        std::uint32_t to = 0;
+        bool errand = false;
+    };
+    /// Whom to wake after unlocking.
     struct Wakes {
-        Worker* workers = nullptr;
+        Worker* workers = nullptr;   ///< a chain through Worker::next
         unsigned start = 0;
         bool timer = false;
     };
-    class Locked;
+    /// Holds the lock; when destroyed, releases what may go, unlocks and wakes. `looks_next`: this thread is a worker and will
+    /// look for a job before it sleeps.
+    class Locked {
+    public:
+        explicit Locked(Gate& gate, bool looks_next = false) : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
+        ~Locked() {
+            gate_.release(now_ns());
+            const Wakes wakes = gate_.wakes(looks_next_);
+            lock_.unlock();
+            gate_.wake(wakes);
+        }
+        Locked(const Locked&) = delete;
+        Locked& operator=(const Locked&) = delete;
 
-    std::unique_ptr<MountAccount> make_account(MountGroups& groups);
-    MountAccount* account_of(MountGroups& groups);
+    private:
+        Gate& gate_;
+        std::unique_lock<std::mutex> lock_;
+        const bool looks_next_;
+    };
+    friend class Locked;
 
-    // Each requires the lock.
+    // gate.cc. Each requires the lock.
+    MountAccount& account_of(const MountGroups& groups);
+    Job& adopt(std::unique_ptr<Job> job, const MountGroups& groups);
+    void admit(Job& job, Group& group);
     void release(TimeNs now);
-    void take_released(JobUnit& unit);
+    void note_released(Job& job);
     void make_ready(Job& job);
-    void pass(Job& job, TimeNs now);
-    bool take_back(Job& job, TimeNs now);
-    void settle(Job& job, std::uint32_t to, bool went_well, TimeNs now);
-    Job* next_job();
-    bool job_available() const;
-    Wakes wakes(TimeNs now);
-    TimeNs next_alarm(TimeNs now) const;
-    unsigned worker_cap() const;
+    void hold(Job& job);
+    void pass(Job& job);
+    void unpark_locked(Job& job);
+    void take_back(Job& job);
+    void end_units(Job& job, std::uint32_t from, std::uint32_t to);
 
+    // gate_workers.cc
+    void work(Worker& self);
+    Turn next_turn();                                      // requires the lock
+    Job* take_turn(Turn turn, bool looks_next);
+    MountAccount* end(Job* job);
+    void settle(MountAccount* account);                    // requires the lock
+    Wakes wakes(bool looks_next);                          // requires the lock
+    void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
     void start_worker();
-    void work(Worker& self);
-    void run(Job& job);
+    unsigned most_on_units() const;                        // requires the lock
+    void unwatch();                                        // requires the lock
+
+    // gate_timer.cc
     void keep_time();
-    void reap_dying();
+    TimeNs watch_due() const;                              // requires the lock
+    void pass_overdue(TimeNs now);                         // requires the lock
+    void cancel_dying();
 
     std::mutex mutex_;
+    // Guarded by it:
     std::unique_ptr<DeviceGroup> device_group_;
     std::vector<std::unique_ptr<MountAccount>> accounts_;
-    HeldJobs held_;
-    JobQueue ready_;
-    JobQueue errands_;
+    JobHeldQueue held_;                  ///< jobs that wait, in order of arrival
+    JobReadyQueue ready_;                ///< jobs with released units, in order of release
+    JobReadyQueue errands_;              ///< jobs without units, or taken back
     std::vector<std::unique_ptr<Worker>> workers_;
+    Worker* idle_ = nullptr;             ///< a chain, the last to go idle first: its cache is warm
+    Worker* watcher_ = nullptr;          ///< the idle worker that sleeps until watcher_due_ at most
+    TimeNs watcher_due_ = kNever;
+    TimeNs timer_due_ = 0;               ///< until when the timer sleeps at most
+    TimeNs check_due_ = kNever;          ///< when the timer looks after those who wait
+    TimeNs longest_hold_;
+    std::shared_ptr<const std::function<bool(pid_t)>> dying_;
+    std::uint64_t passed_over_age_ = 0;
+    std::uint64_t cancelled_ = 0;
+    unsigned started_ = 0;               ///< workers that run or are being started
+    unsigned coming_ = 0;                ///< of these, woken or started and not yet here
+    unsigned busy_ = 0;                  ///< on units
+    unsigned on_errands_ = 0;
+    unsigned drains_ = 0;
     bool stopping_ = false;
-};
 
-template <typename Change>
-auto Gate::with(Change&& change) {
-    return change(*device_group_);
-}
+    std::condition_variable drained_;
+    std::condition_variable timer_wakes_;
+    std::thread timer_;
+};
 
 }  // namespace bandfs

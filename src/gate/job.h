@@ -1,14 +1,9 @@
 // gate/job.h - a read, a write, a piece of write-back or an errand, as the gate holds and runs it.
-//
-// A job is `bytes` of one direction of one group, cut into units of the mount's unit_size. Its units are admitted, held and
-// released one by one and in order; adjacent units that are released together are performed together, as one call to the
-// disk. Units are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing is scheduled
-// or charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
 #pragma once
 
 #include <sys/types.h>
 
-#include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -25,13 +20,14 @@ struct MountAccount;
 enum class JobOutcome : std::uint8_t { performed, cancelled };
 
 /// Where a job is.
-///   idle    -> waiting   submitted, and units of it are held; or parked
-///   idle    -> ready     submitted, and its first unit may go
-///   waiting -> ready     a unit was released, it was unparked, or its caller died
-///   ready   -> running   a worker took it (idle -> running: the submitter performs it itself)
+///   idle    -> waiting   submitted, and its first unit is held; or parked
+///   idle    -> ready     submitted, and its first unit may go; or an errand
+///   idle    -> running   the submitter performs it itself
+///   waiting -> ready     a unit was released, it was unparked, or it was taken back
+///   ready   -> running   a worker took it
 ///   running -> ready     performed, and more had been released meanwhile
 ///   running -> waiting   performed, and the rest is still held
-///   running -> finished  its last byte is done: finish() is next
+///   running -> finished  its last byte is done, or it was taken back: finish() is next
 enum class JobState : std::uint8_t { idle, waiting, ready, running, finished };
 
 /// A unit that knows its job.
@@ -39,16 +35,24 @@ struct JobUnit : Unit {
     Job* job = nullptr;
 };
 
-using JobQueueHook = boost::intrusive::list_base_hook<boost::intrusive::tag<struct JobQueueTag>,
-                                                      boost::intrusive::link_mode<boost::intrusive::normal_link>>;
-using JobHeldHook = boost::intrusive::list_base_hook<boost::intrusive::tag<struct JobHeldTag>,
-                                                     boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+template <typename Tag>
+using JobHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>,
+                                                 boost::intrusive::link_mode<boost::intrusive::safe_link>>;
+using JobReadyHook = JobHook<struct JobReadyTag>;
+using JobHeldHook = JobHook<struct JobHeldTag>;
+using JobReadyQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobReadyHook>>;
+using JobHeldQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobHeldHook>>;
 
-/// Whoever makes a job fills it in and hands it to the gate, which owns it from then on and destroys it after finish().
-/// Everything private is guarded by the gate's lock.
-class Job : public JobQueueHook, public JobHeldHook {
+/// `bytes` of one direction of one group, cut into units of the mount's unit_size. The units are admitted, held and released
+/// one by one and in order; adjacent ones that are released together are performed together, as one call to the disk. They
+/// are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it is scheduled or
+/// charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
+///
+/// Whoever makes a job hands it to the gate, which owns it from then on and destroys it after finish(). What is private is
+/// guarded by the gate's lock.
+class Job : public JobReadyHook, public JobHeldHook {
 public:
-    /// `caller_tid` is the thread that waits for it, 0 when nobody does.
+    /// An errand. `caller_tid` is the thread that waits for it, 0 when nobody does.
     explicit Job(pid_t caller_tid) : caller_tid_(caller_tid) {}
     Job(Direction direction, std::uint64_t bytes, std::uint32_t unit_size, pid_t caller_tid);
     virtual ~Job();
@@ -62,31 +66,32 @@ public:
 
     /// Called exactly once, with no lock held, after the last perform() or instead of it: answers the request. The gate
     /// then destroys the job, and touches nothing else of its mount but the count that drain() waits for. Never called from
-    /// within cancel(), so it may wait for a running interrupt callback to return.
+    /// within cancel(), so it may wait until a running interrupt callback has returned.
     virtual void finish(JobOutcome outcome) = 0;
 
     pid_t caller_tid() const { return caller_tid_; }
     std::uint64_t bytes() const { return bytes_; }
 
-    /// Cuts the job into units. Before it is handed to the gate, once.
+    /// Cuts an errand into units: it is one no more. Before it is handed to the gate.
     void cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size);
 
 private:
     friend class Gate;
-    friend class HeldJobs;
 
     std::span<JobUnit> units() { return {unit_count_ == 1 ? &only_ : more_.get(), unit_count_}; }
-    /// Byte of the job at which unit `index` begins, `bytes_` for the one past the last.
+    /// Byte of the job at which unit `index` begins; `bytes_` behind the last.
     std::uint64_t begin_of(std::uint32_t index) const;
+    bool held() const { return JobHeldHook::is_linked(); }
 
     const pid_t caller_tid_;
     JobState state_ = JobState::idle;
-    bool parked_ = false;
-    bool cancelled_ = false;
+    bool parked_ = false;                 ///< waits for unpark()
+    bool taken_back_ = false;             ///< nothing of it will be performed
+    bool passed_ = false;                 ///< has been let pass over its age
     std::uint32_t unit_count_ = 0;
     std::uint32_t unit_size_ = 0;
-    std::uint32_t released_ = 0;    ///< units [0, released_) have been issued
-    std::uint32_t performed_ = 0;   ///< units [0, performed_) are done; performed_ <= released_ <= unit_count_
+    std::uint32_t performed_ = 0;         ///< units before it are done; performed_ <= released_ <= unit_count_
+    std::uint32_t released_ = 0;          ///< units before it have been issued
     std::uint64_t bytes_ = 0;
     TimeNs arrived_ = 0;
     MountAccount* account_ = nullptr;

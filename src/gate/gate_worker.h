@@ -1,0 +1,34 @@
+// gate/gate_worker.h - what the gate's parts share: its threads and their times.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <thread>
+
+#include "gate/gate.h"
+
+namespace bandfs {
+
+/// A thread of the gate. Guarded by the gate's lock but for `thread`.
+struct Gate::Worker {
+    std::thread thread;
+    std::condition_variable wakes;
+    bool woken = false;
+    Worker* next = nullptr;   ///< in the chain of idle workers, or of those to be woken
+};
+
+/// Workers on units, at most: io_limit, and no more than this. More would not make a disk faster.
+inline constexpr unsigned kMostOnUnits = 64;
+/// Workers on errands, at most: beside the others, so that an fsync never waits for a worker that waits for the disk.
+inline constexpr unsigned kMostOnErrands = 32;
+inline constexpr unsigned kMostWorkers = kMostOnUnits + kMostOnErrands;
+
+/// How often the timer looks after those who wait.
+inline constexpr TimeNs kCheckEveryNs = 100 * kMillisecond;
+
+/// A time of now_ns() as a condition variable takes it: both are CLOCK_MONOTONIC.
+inline std::chrono::steady_clock::time_point steady_time(TimeNs at) {
+    return std::chrono::steady_clock::time_point(std::chrono::nanoseconds(at));
+}
+
+}  // namespace bandfs

@@ -103,9 +103,9 @@ void FuseWrite::answer(Result<std::size_t> written) {
 }
 
 FuseSync::FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only)
-    : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {
-    defer();
-}
+    : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {}
+
+void FuseSync::keep() { defer_until_killed(*this); }
 
 void FuseSync::answer(Status status) {
     const Replying replying = begin_reply();

@@ -90,6 +90,7 @@ public:
     FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only);
 
 private:
+    void keep() override;
     void answer(Status status) override;
 };
 

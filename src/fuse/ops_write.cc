@@ -1,6 +1,4 @@
 // fuse/ops_write.cc - WRITE.
-#include <sys/stat.h>
-
 #include <algorithm>
 
 #include "fuse/data_job.h"
@@ -8,6 +6,7 @@
 #include "fuse/operations.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
+#include "sys/file_io.h"
 #include "sys/setid.h"
 
 namespace bandfs {
@@ -16,9 +15,9 @@ namespace {
 /// Where a write goes. The kernel appends at the end that it last heard of, but the file may have grown below the mount.
 std::uint64_t position(const OpenFile& file, off_t offset) {
     const auto asked = static_cast<std::uint64_t>(offset);
-    struct stat now {};
-    if (!(file.flags & O_APPEND) || ::fstat(file.data->descriptor(), &now) != 0) return asked;
-    return std::max(asked, static_cast<std::uint64_t>(now.st_size));
+    if (!(file.flags & O_APPEND)) return asked;
+    const Result<FileFacts> facts = file_facts(file.data->descriptor());
+    return facts ? std::max(asked, facts->size) : asked;
 }
 
 }  // namespace

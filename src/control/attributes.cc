@@ -23,6 +23,7 @@ constexpr std::array kMountAttributes{
     MountAttribute{"weight", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().weight); }},
     MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
     MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
+    MountAttribute{"cost", nullptr},
     MountAttribute{"attach", nullptr},
     MountAttribute{"detach", nullptr},
     MountAttribute{"reset", nullptr},

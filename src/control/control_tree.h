@@ -28,7 +28,7 @@ struct ControlHooks {
 ///
 ///   status table status.json metrics log             reports, read-only
 ///   policy type io_throttle io_limit weight token debug   settings: reading gives the value, writing sends the message
-///   attach detach reset                               messages without a value, write-only
+///   cost attach detach reset                          messages without a value, write-only
 ///   groups/                                           mkdir attaches, rmdir detaches
 ///   groups/NAME/{id,name,weight,stat}                 one group; "default" is the default group
 ///

@@ -64,8 +64,16 @@ MessageResult set_policy(MessageContext& context, const Argument& argument) {
         before = device_group.policy_name();
         return device_group.set_policy(argument.word, now);
     });
+    if (error == Error::busy) return refused(EBUSY, "groups have a parent, a min or a max, which that policy does not know");
     if (error != Error::none) return refused(EINVAL, one_of(DeviceGroup::policy_names()));
     return {0, changed(before, argument.word)};
+}
+
+MessageResult set_cost(MessageContext& context, const Argument& argument) {
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup& device_group) { return device_group.set_policy_parameter("cost", argument.word); });
+    if (error != Error::none) return refused(EINVAL, "must be bytes or time, under the policy fair");
+    return {0, std::string(argument.word)};
 }
 
 MessageResult set_io_throttle(MessageContext& context, const Argument& argument) {
@@ -159,6 +167,8 @@ MessageResult set_debug(MessageContext& context, const Argument& argument) {
 
 constexpr std::array kMessages{
     ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.", set_policy},
+    ControlMessage{"cost", ArgumentForm::word, "bytes|time",
+                   "Choose what the policy fair shares out: bytes, or the disk's time.", set_cost},
     ControlMessage{"type", ArgumentForm::word, "NAME",
             "Choose which property of a caller is its group id; only while no group is attached.", set_type},
     ControlMessage{"io_throttle", ArgumentForm::number, "N",

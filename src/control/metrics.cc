@@ -148,6 +148,17 @@ void add_direction_metrics(Exposition& exposition, const MountSnapshot& snapshot
     }
 }
 
+void add_policy_figures(Exposition& exposition, const MountSnapshot& snapshot) {
+    if (snapshot.figures.empty()) return;
+    constexpr std::string_view kName = "bandfs_policy_figure";
+    exposition.begin({kName, "gauge", "What the policy has found or decided, by the name of the figure."});
+    for (const PolicyFigure& figure : snapshot.figures) {
+        const std::string labels = exposition.mount_labels() + ",policy=\"" + escaped_label(snapshot.policy) +
+                                   "\",figure=\"" + escaped_label(figure.name) + "\"";
+        exposition.sample(kName, labels, number_text(figure.value));
+    }
+}
+
 /// The scheduler counts waits in buckets and keeps no sum; the middle of each bucket is close enough for an average.
 void add_wait_histogram(Exposition& exposition, const MountSnapshot& snapshot) {
     constexpr std::string_view kName = "bandfs_group_wait_seconds";
@@ -201,6 +212,7 @@ std::string metrics_text(const MountInfo& info, const MountSnapshot& snapshot) {
             exposition.sample(metric.head.name, exposition.group_labels(i), metric.value(snapshot.groups[i], snapshot));
         }
     }
+    add_policy_figures(exposition, snapshot);
     add_direction_metrics(exposition, snapshot);
     add_wait_histogram(exposition, snapshot);
     return exposition.take();

@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace bandfs {
+namespace {
+
+constexpr std::size_t kMostFigures = 32;  // no policy has as many
+
+}  // namespace
 
 GroupSnapshot snapshot_of(const Group& group) {
     GroupSnapshot copy;
@@ -24,6 +29,7 @@ GroupSnapshot snapshot_of(const Group& group) {
 
 MountSnapshot take_snapshot(Filesystem& filesystem) {
     MountSnapshot copy;
+    copy.figures.reserve(kMostFigures);
     const MountGroups& groups = *filesystem.groups;
     // Room is made before the lock is taken: nothing is allocated below it. Whoever attaches meanwhile costs a round more.
     bool complete = false;
@@ -41,7 +47,11 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
             copy.blocked = device_group.blocked();
             copy.plugged = device_group.plugged();
             copy.epoch = device_group.epoch();
+            copy.total_weight = device_group.total_weight();
             copy.device_statistics = device_group.statistics();
+            device_group.policy_figures([&](std::string_view name, double value) {
+                if (copy.figures.size() < kMostFigures) copy.figures.push_back({name, value});
+            });
             groups.for_each([&](const Group& group) { copy.groups.push_back(snapshot_of(group)); });
             return true;
         });

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bandfs/group.h"
@@ -30,6 +31,12 @@ struct GroupSnapshot {
     WaitHistogram waits;
 };
 
+/// A figure of the policy's own: "depth", "epoch".
+struct PolicyFigure {
+    std::string_view name;  ///< lives as long as the program
+    double value = 0;
+};
+
 struct MountSnapshot {
     GroupType type = GroupType::none;
     std::string policy;
@@ -42,6 +49,7 @@ struct MountSnapshot {
     std::uint64_t epoch = 0;
     std::uint64_t total_weight = 0;     ///< of every group of the device group, those of other mounts included
     Statistics device_statistics;
+    std::vector<PolicyFigure> figures;
     GateReport gate;                    ///< of all mounts of the device group
     std::uint64_t cached_hits = 0;
     std::uint64_t unattributed = 0;

@@ -47,9 +47,16 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
             {"write", json_of(group.statistics.of(Direction::write))}};
 }
 
+Json json_of_figures(const MountSnapshot& snapshot) {
+    Json figures = Json::object();
+    for (const PolicyFigure& figure : snapshot.figures) figures[std::string(figure.name)] = figure.value;
+    return figures;
+}
+
 Json json_of_device_group(const MountInfo& info, const MountSnapshot& snapshot) {
     return {{"name", info.device_group},
             {"policy", snapshot.policy},
+            {"policy_figures", json_of_figures(snapshot)},
             {"io_throttle", snapshot.io_throttle},
             {"io_limit", snapshot.io_limit},
             {"token", snapshot.token_base},

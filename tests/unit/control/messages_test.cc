@@ -96,7 +96,8 @@ TEST(MessageTable, EveryRowIsComplete) {
 class Messages : public MountFixture {};
 
 TEST_F(Messages, ChangeWhatTheyName) {
-    EXPECT_EQ(send("policy", "default"), 0);
+    EXPECT_EQ(send("policy", "fair"), 0);
+    EXPECT_EQ(send("cost", "time"), 0);
     EXPECT_EQ(send("type", "user"), 0);
     EXPECT_EQ(send("io_limit", "64"), 0);
     EXPECT_EQ(send("io_throttle", "8"), 0);
@@ -105,7 +106,7 @@ TEST_F(Messages, ChangeWhatTheyName) {
     EXPECT_EQ(send("weight", "70"), 0);
     EXPECT_EQ(send("token", "512"), 0);
     EXPECT_EQ(send("debug", "2"), 0);
-    EXPECT_EQ(value("policy"), "default\n");
+    EXPECT_EQ(value("policy"), "fair\n");
     EXPECT_EQ(value("type"), "user\n");
     EXPECT_EQ(value("io_limit"), "64\n");
     EXPECT_EQ(value("io_throttle"), "8\n");
@@ -154,6 +155,7 @@ const Refusal kRefusals[] = {
     {"speed", "1", EINVAL, "\"speed\" is not a message"},
     {"policy", "fast", EINVAL, "must be one of "},
     {"policy", "", EINVAL, "a name is missing"},
+    {"cost", "time", EINVAL, "cost \"time\": must be bytes or time, under the policy fair"},
     {"type", "colour", EINVAL, "must be one of none, pid"},
     {"type", "user", EBUSY, "type \"user\": groups are attached"},
     {"io_throttle", "0", EINVAL, "io_throttle \"0\": must be 1 to io_limit, 128"},

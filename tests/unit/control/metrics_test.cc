@@ -159,6 +159,7 @@ TEST_F(Metrics, SayWhatStatusSays) {
     EXPECT_EQ(of_group("bandfs_group_immediate_units_total", "1000"), "1");
     EXPECT_EQ(of_group("bandfs_group_deferred_units_total", "1000"), "0");
     EXPECT_EQ(of_group("bandfs_group_bytes_total", "1000"), "131072");
+    EXPECT_EQ(all["bandfs_policy_figure"].samples.at(0).labels.at("policy"), "weight");
     EXPECT_EQ(all["bandfs_io_limit"].samples.at(0).value, "128");
 }
 

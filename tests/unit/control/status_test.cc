@@ -83,6 +83,7 @@ TEST_F(StatusForms, JsonHasEveryNumber) {
     const nlohmann::json& device_group = all["device_group"];
     EXPECT_EQ(device_group["name"], "sda1");
     EXPECT_EQ(device_group["policy"], "weight");
+    EXPECT_EQ(device_group["policy_figures"]["token_base"], 2048.0);
     EXPECT_EQ(device_group["io_throttle"], 4);
     EXPECT_EQ(device_group["io_limit"], 128);
     EXPECT_EQ(device_group["token"], 2048);

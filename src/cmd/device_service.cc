@@ -5,7 +5,7 @@
 namespace bandfs {
 namespace {
 
-constexpr std::string_view kDefaultPolicy = "fair";
+constexpr std::string_view kDefaultPolicy = "default";
 constexpr std::uint32_t kDefaultHold = 30;  // seconds
 
 /// What a device group has in force, as it can be compared.
@@ -29,6 +29,12 @@ Outcome<Done> same(const std::string& group, std::string_view option, const std:
     } else {
         return conflict(group, option, std::to_string(*wanted), std::to_string(has));
     }
+}
+
+/// The policy that a name means: "default" is another's.
+std::string policy_named(const std::string& name) {
+    const auto group = DeviceGroup::create({}, name);
+    return group == nullptr ? name : std::string(group->policy_name());
 }
 
 }  // namespace
@@ -59,9 +65,10 @@ Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
     const InForce has = gate_->with([](DeviceGroup& group) {
         return InForce{group.io_throttle(), group.io_limit(), group.token_base(), std::string(group.policy_name())};
     });
+    const auto policy = wanted.policy ? std::optional(policy_named(*wanted.policy)) : std::nullopt;
     if (auto ok = same(name_, "io_throttle", wanted.io_throttle, has.io_throttle); !ok) return ok;
     if (auto ok = same(name_, "io_limit", wanted.io_limit, has.io_limit); !ok) return ok;
-    if (auto ok = same(name_, "policy", wanted.policy, has.policy); !ok) return ok;
+    if (auto ok = same(name_, "policy", policy, has.policy); !ok) return ok;
     if (auto ok = same(name_, "token", wanted.token, has.token); !ok) return ok;
     return same(name_, "hold", wanted.hold_s, hold_s_);
 }

@@ -1,8 +1,7 @@
 #include "cmd/mount_command.h"
 
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include <signal.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +14,7 @@
 #include "cmd/wire.h"
 #include "disk/disk_name.h"
 #include "sys/clock.h"
+#include "sys/daemon.h"
 #include "sys/fuse_mount.h"
 #include "sys/mount_table.h"
 #include "sys/runtime_directory.h"
@@ -159,6 +159,16 @@ Outcome<UniqueFd> start_server(ServerPost post, Plan& plan) {
     std::exit(serve_in_foreground(std::move(post), std::move(ends->second), child));
 }
 
+/// With -f, beside a server that runs already: stays until the mount is gone, and takes it down when it is asked to end.
+void stay_with(const UniqueFd& connection, const std::string& mountpoint) {
+    const UniqueFd signals = signal_descriptor({SIGTERM, SIGINT});
+    while (!wait_for_hangup_or(connection.get(), signals.get())) {
+        signalfd_siginfo signal{};
+        if (::read(signals.get(), &signal, sizeof signal) < 0) continue;
+        if (const Status gone = unmount_fuse(mountpoint); !gone) return;
+    }
+}
+
 }  // namespace
 
 ExitCode run_mount(const MountLine& line) {
@@ -178,7 +188,7 @@ ExitCode run_mount(const MountLine& line) {
         }
         const auto done = hand_over(*plan, connection);
         if (done) {
-            if (plan->stays) wait_for_hangup(connection.get(), kNever);
+            if (plan->stays) stay_with(connection, plan->places.mountpoint);
             return ExitCode::ok;
         }
         if (!is_gone(done.failure())) return complain(done.failure());

@@ -21,12 +21,12 @@ Outcome<std::string> real_path(const std::string& path, ExitCode code) {
     return std::string(real.get());
 }
 
+}  // namespace
+
 bool lies_below(const std::string& path, const std::string& directory) {
     const std::string prefix = directory == "/" ? "/" : directory + "/";
     return path.size() > prefix.size() && path.starts_with(prefix);
 }
-
-}  // namespace
 
 Outcome<MountPlaces> look_at_places(const std::string& source, const std::string& mountpoint) {
     auto real_source = real_path(source, ExitCode::source);

@@ -43,12 +43,8 @@ std::string take_type(MountRequest& request, const OptionValue& value) {
 }
 
 std::string take_policy(MountRequest& request, const OptionValue& value) {
-    if (value.text == "default") {
-        request.device.policy.reset();
-        return {};
-    }
     const auto names = DeviceGroup::policy_names();
-    if (std::find(names.begin(), names.end(), value.text) == names.end()) return one_of(names) + ", default";
+    if (std::find(names.begin(), names.end(), value.text) == names.end()) return one_of(names);
     request.device.policy = value.text;
     return {};
 }

@@ -106,6 +106,7 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     if (!session) return system_failure(ExitCode::mount, info_.mountpoint, session.error());
     session_ = std::move(*session);
     device_ = mounted;
+    filesystem_.tree->refuse_device(mounted);
 
     const auto report = [this](bool& what) {
         std::lock_guard lock(mutex_);

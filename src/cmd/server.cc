@@ -15,6 +15,7 @@
 
 #include "cmd/list_report.h"
 #include "cmd/log.h"
+#include "cmd/mount_places.h"
 #include "cmd/privileges.h"
 #include "sys/clock.h"
 #include "sys/daemon.h"
@@ -28,14 +29,6 @@ constexpr TimeNs kMountingFor = 60 * kSecond;     // between offer and serve the
 constexpr TimeNs kInitFor = 15 * kSecond;         // the kernel's INIT
 constexpr TimeNs kAnswerFor = 5 * kSecond;        // a peer that does not take its answer
 constexpr std::size_t kMaxWaitingPeers = 64;      // conversations without a mount; others wait to be accepted
-
-UniqueFd signal_descriptor() {
-    sigset_t set;
-    ::sigemptyset(&set);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) ::sigaddset(&set, signal);
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    return UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-}
 
 bool is_directory(int fd) {
     struct stat facts {};
@@ -53,7 +46,7 @@ std::string device_text(dev_t device) { return std::to_string(major(device)) + "
 }  // namespace
 
 Server::Server(ServerPost post)
-    : post_(std::move(post)), service_(post_.name), signals_(signal_descriptor()), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : post_(std::move(post)), service_(post_.name), signals_(signal_descriptor({SIGTERM, SIGINT, SIGHUP, SIGCHLD})), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Server::~Server() = default;
 
@@ -146,12 +139,21 @@ bool Server::has_room() {
     return waiting < kMaxWaitingPeers;
 }
 
-bool Server::is_served(dev_t device) {
+/// Mounts of one scheduler must not lie on each other: a unit of the upper one would be in flight, and wait for one of the
+/// lower one that the upper one keeps from being issued.
+Outcome<Done> Server::check_nesting(const OfferMessage& offer, dev_t source_device) {
     std::lock_guard lock(mutex_);
     for (const Conversation& conversation : conversations_) {
-        if (conversation.mount != nullptr && conversation.mount->device() == device) return true;
+        if (conversation.mount == nullptr) continue;
+        const MountInfo& other = conversation.mount->info();
+        const bool on_it = conversation.mount->device() == source_device;
+        const bool holds_it = lies_below(other.mountpoint, offer.source) || lies_below(offer.mountpoint, other.source);
+        if (on_it || holds_it) {
+            return Failure{ExitCode::source, "the mount of " + offer.source + " and that of " + other.source + " on " + other.mountpoint +
+                                                 " would contain each other in one device group; give one of them another devgroup"};
+        }
     }
-    return false;
+    return Done{};
 }
 
 void Server::begin(UniqueFd socket) {
@@ -205,9 +207,7 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
     const UniqueFd source = std::move(message.descriptors[0]);
     struct stat facts {};
     if (::fstat(source.get(), &facts) != 0) return system_failure(ExitCode::source, offer.source, last_errno());
-    if (is_served(facts.st_dev)) {
-        return Failure{ExitCode::source, offer.source + ": lies on a mount of the same device group, whose scheduler it would wait for"};
-    }
+    if (auto fits = check_nesting(offer, facts.st_dev); !fits) return fits.failure();
     std::vector<WrittenOption> options;
     for (const std::string& option : offer.options) {
         const std::size_t equals = option.find('=');

@@ -52,7 +52,7 @@ private:
     Outcome<std::unique_ptr<ServedMount>> prepare(const OfferMessage& offer, const PeerIds& peer, Message& message);
     Outcome<Done> list_for(Conversation& conversation);
 
-    bool is_served(dev_t device);
+    Outcome<Done> check_nesting(const OfferMessage& offer, dev_t source_device);
     void remove_finished();
     bool has_room();
     bool take_signals();

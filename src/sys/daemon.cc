@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,7 +14,6 @@
 #include <array>
 #include <fstream>
 
-#include "sys/unique_fd.h"
 
 namespace bandfs {
 
@@ -70,6 +71,14 @@ Status keep_only_capabilities(std::initializer_list<int> kept) {
     }
     if (::syscall(SYS_capset, &header, sets.data()) != 0) return last_errno();
     return {};
+}
+
+UniqueFd signal_descriptor(std::initializer_list<int> signals) {
+    sigset_t set;
+    ::sigemptyset(&set);
+    for (const int signal : signals) ::sigaddset(&set, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    return UniqueFd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
 }
 
 }  // namespace bandfs

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sys/result.h"
+#include "sys/unique_fd.h"
 
 namespace bandfs {
 
@@ -22,5 +23,8 @@ std::uint64_t raise_descriptor_limit();
 /// Keeps these capabilities (numbers of linux/capability.h) of those the process has and gives up every other one for
 /// good: permitted, effective, inheritable and ambient sets, and the bounding set where permitted. Call with one thread.
 Status keep_only_capabilities(std::initializer_list<int> kept);
+
+/// Blocks these signals in this thread and those it starts, and gives a descriptor (not blocking) that they are read from.
+UniqueFd signal_descriptor(std::initializer_list<int> signals);
 
 }  // namespace bandfs

@@ -162,6 +162,10 @@ Result<PeerIds> peer_of(int socket) {
     return PeerIds{credentials.pid, credentials.uid, credentials.gid};
 }
 
-bool wait_for_hangup(int socket, TimeNs deadline) { return wait_for(socket, POLLIN | POLLRDHUP, deadline).ok(); }
+bool wait_for_hangup_or(int socket, int other) {
+    pollfd entries[2] = {{socket, POLLIN | POLLRDHUP, 0}, {other, POLLIN, 0}};
+    while (::poll(entries, 2, -1) < 0 && errno == EINTR) {}
+    return entries[0].revents != 0;
+}
 
 }  // namespace bandfs

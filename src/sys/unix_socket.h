@@ -57,7 +57,7 @@ Result<Message> receive_message(int socket, TimeNs deadline);
 
 Result<PeerIds> peer_of(int socket);
 
-/// Waits until the peer hangs up (or sends something): false when `deadline` came first.
-bool wait_for_hangup(int socket, TimeNs deadline);
+/// Waits until the peer hangs up (or sends something), true, or `other` can be read, false.
+bool wait_for_hangup_or(int socket, int other);
 
 }  // namespace bandfs

@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 
+#include "disk/disk_volume.h"
 #include "sys/result.h"
 
 namespace bandfs {
@@ -32,6 +33,9 @@ public:
     virtual Status sync(int fd, bool data_only) = 0;
     /// How many pages of a range the page cache holds; nullopt where the kernel does not tell.
     virtual std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) = 0;
+
+    /// Of the file system that `fd` is open on.
+    virtual Volume volume(int fd) = 0;
 
     /// The real one.
     static DiskIo& system();

@@ -52,7 +52,7 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd) {
     std::weak_ptr<FileData>& known = files_[key];
     if (std::shared_ptr<FileData> file = known.lock()) return file;
     auto volume = volumes_.find(key.device);
-    if (volume == volumes_.end()) volume = volumes_.emplace(key.device, volume_of(fd)).first;
+    if (volume == volumes_.end()) volume = volumes_.emplace(key.device, io_.volume(fd)).first;
     auto file = std::make_shared<FileData>(io_, key, volume->second);
     known = file;
     if (files_.size() >= drop_at_) drop_the_gone();

@@ -26,7 +26,7 @@ Gate::Gate(std::unique_ptr<DeviceGroup> device_group)
     workers_.reserve(kMostWorkers);
     started_ = coming_ = 1;
     start_worker();
-    if (workers_.empty()) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+    if (started_ == 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
     timer_ = std::thread([this] { keep_time(); });
 }
 
@@ -37,7 +37,14 @@ Gate::~Gate() {
         stopping_ = true;
     }
     timer_.join();
-    for (const auto& worker : workers_) worker->thread.join();
+    // A worker that is being joined may just be starting the next.
+    for (std::size_t i = 0;; ++i) {
+        std::unique_lock lock(mutex_);
+        if (i == workers_.size()) break;
+        std::thread& thread = workers_[i]->thread;
+        lock.unlock();
+        if (thread.joinable()) thread.join();
+    }
 }
 
 std::optional<GroupId> Gate::owner(MountGroups& groups, std::span<const GroupId> lineage) {

@@ -182,23 +182,20 @@ void Gate::unwatch() {
     watcher_due_ = kNever;
 }
 
-// Starts a worker that was counted as started and coming. Without memory for it the others have to do.
+// Starts a worker that was counted as started and coming. When the system has no thread for it, the others have to do.
 void Gate::start_worker() {
     auto made = std::make_unique<Worker>();
-    Worker* const worker = made.get();
-    const auto count_off = [&] {
+    Worker& worker = *made;
+    {
+        const std::lock_guard lock(mutex_);
+        workers_.push_back(std::move(made));
+    }
+    try {
+        worker.thread = std::thread([this, &worker] { work(worker); });
+    } catch (const std::system_error&) {
+        const std::lock_guard lock(mutex_);
         --started_;
         --coming_;
-    };
-    std::unique_lock lock(mutex_);
-    workers_.push_back(std::move(made));
-    lock.unlock();
-    try {
-        worker->thread = std::thread([this, worker] { work(*worker); });
-    } catch (const std::system_error&) {
-        lock.lock();
-        std::erase_if(workers_, [&](const auto& entry) { return entry.get() == worker; });
-        count_off();
     }
 }
 

@@ -44,15 +44,16 @@ bool CachedResolver::dying(pid_t tid) {
     return is_ending(seen->gone ? seen->process : tid);
 }
 
-/// A thread that ends because its process is killed, and not by itself. All threads of a process that is being killed have
-/// SIGKILL pending until they act on it, when they become "exiting, signalled".
+/// A thread that ends because its process is killed, and not by itself. All threads of a process that is being killed
+/// have SIGKILL pending until they act on it, when they become "exiting, signalled".
 bool CachedResolver::is_ending(pid_t tid) {
     const Result<std::string> text = view_.read_task(tid, TaskFile::stat);
     const auto stat = text ? parse_stat(*text) : std::nullopt;
     // A file that cannot be read need not mean that there is nobody (hidepid); the call says so.
     if (!stat) return view_.process_group(tid).code() == ESRCH;
     if (stat->kill_pending || (stat->exiting && stat->signalled)) return true;
-    if (stat->state == 'Z' || stat->state == 'X') return stat->threads <= 1;   // else the first thread left before others
+    if (stat->state == 'Z' || stat->state == 'X')
+        return stat->threads <= 1;  // else the first thread left before others
     if (!stat->exiting) return false;
     // It exits and waits for its own I/O; SIGKILL can only be put before the process now, which `stat` does not show.
     const Result<std::string> status = view_.read_task(tid, TaskFile::status);

@@ -8,8 +8,8 @@
 namespace bandfs {
 namespace {
 
-/// Cgroups known at a time: a few hundred bytes each. Beyond it all are forgotten and learnt again, which no machine with
-/// a usual number of cgroups ever sees.
+/// Cgroups known at a time: a few hundred bytes each. Beyond it all are forgotten and learnt again, which no machine
+/// with a usual number of cgroups ever sees.
 constexpr std::size_t kKnownCgroups = 65'536;
 constexpr TimeNs kMountsTrust = kSecond;
 
@@ -17,13 +17,15 @@ constexpr TimeNs kMountsTrust = kSecond;
 const CgroupMount* mount_of(const std::vector<CgroupMount>& mounts, GroupType type, std::string_view below = {}) {
     const CgroupMount* unified = nullptr;
     for (const CgroupMount& mount : mounts) {
-        if (!below.empty() && mount.root != "/" && below != mount.root && !below.starts_with(mount.root + "/")) continue;
+        if (!below.empty() && mount.root != "/" && below != mount.root && !below.starts_with(mount.root + "/"))
+            continue;
         if (mount.unified) {
             if (unified == nullptr) unified = &mount;
             continue;
         }
         const std::string_view wanted = type == GroupType::cpuset ? "cpuset" : controller_of(type);
-        if (std::find(mount.controllers.begin(), mount.controllers.end(), wanted) != mount.controllers.end()) return &mount;
+        if (std::find(mount.controllers.begin(), mount.controllers.end(), wanted) != mount.controllers.end())
+            return &mount;
     }
     return type.controller == 0 ? unified : nullptr;
 }
@@ -58,7 +60,8 @@ CgroupTree::CgroupTree(ProcView& view) : view_(view) {}
 std::shared_ptr<const CgroupTree::Mounts> CgroupTree::mounts_with(GroupType type) {
     {
         const std::shared_lock lock(mutex_);
-        if (mounts_ && (mount_of(*mounts_, type) != nullptr || view_.now() - mounts_read_at_ < kMountsTrust)) return mounts_;
+        if (mounts_ && (mount_of(*mounts_, type) != nullptr || view_.now() - mounts_read_at_ < kMountsTrust))
+            return mounts_;
     }
     const Result<std::string> mountinfo = view_.read_file("/proc/self/mountinfo");
     auto mounts = std::make_shared<const Mounts>(mountinfo ? parse_cgroup_mounts(*mountinfo) : Mounts{});
@@ -69,13 +72,15 @@ std::shared_ptr<const CgroupTree::Mounts> CgroupTree::mounts_with(GroupType type
     return mounts;
 }
 
-bool CgroupTree::is_mounted(GroupType type) { return mount_of(*mounts_with(type), type) != nullptr; }
+bool CgroupTree::is_mounted(GroupType type) {
+    return mount_of(*mounts_with(type), type) != nullptr;
+}
 
 Result<std::uint64_t> CgroupTree::id_at(GroupType type, std::string_view path) {
     const auto mounts = mounts_with(type);
     if (mount_of(*mounts, type) == nullptr) return Errno{ENODEV};
     const CgroupMount* mount = mount_of(*mounts, type, path);
-    const bool outside = path == "/.." || path.starts_with("/../");   // of this cgroup namespace
+    const bool outside = path == "/.." || path.starts_with("/../");  // of this cgroup namespace
     if (mount == nullptr || outside) return Errno{ENOENT};
     const Result<std::uint64_t> id = view_.directory_id(directory(*mount, path));
     if (id && !knows(type, *id)) remember(type, *id, *mount, path);
@@ -93,7 +98,7 @@ void CgroupTree::remember(GroupType type, std::uint64_t id, const CgroupMount& m
     while (rest.size() > 1) {
         rest = rest.substr(0, rest.rfind('/'));
         const Result<std::uint64_t> parent = view_.directory_id(mount.point + std::string(rest));
-        if (!parent) return;   // removed meanwhile
+        if (!parent) return;  // removed meanwhile
         node.lineage.push_back(*parent);
     }
     const std::unique_lock lock(mutex_);

@@ -23,8 +23,8 @@ std::string_view controller_of(GroupType type);
 ///
 /// Types are `cgroup` (v2), a v1 hierarchy, or `cpuset`: the v1 hierarchy with that controller where there is one, else
 /// v2. An id is the inode number of the cgroup's directory, which v2 calls the cgroup's id; it is never used twice, and
-/// the ancestors of a cgroup never change: what is once known of an id stays true. Only its own name may (v1 renames), so
-/// a path is looked at again before it is given out.
+/// the ancestors of a cgroup never change: what is once known of an id stays true. Only its own name may (v1 renames),
+/// so a path is looked at again before it is given out.
 class CgroupTree {
 public:
     /// Keeps `view`.
@@ -62,7 +62,7 @@ private:
 
     ProcView& view_;
 
-    mutable std::shared_mutex mutex_;   // guards the rest; no system call inside
+    mutable std::shared_mutex mutex_;  // guards the rest; no system call inside
     std::shared_ptr<const Mounts> mounts_;
     TimeNs mounts_read_at_ = 0;
     std::unordered_map<Key, Node, KeyHash> nodes_;

@@ -16,14 +16,17 @@ using Kind = GroupType::Kind;
 
 /// A move between cgroups has to show within 100 ms; what is left of that is for the request's way here.
 constexpr TimeNs kCgroupTrust = 80 * kMillisecond;
-/// Asking costs two files of /proc, and a thread that may run anywhere changes its node often and for no reason of its own.
+/// Asking costs two files of /proc, and a thread that may run anywhere changes its node often and for no reason of its
+/// own.
 constexpr TimeNs kNodeTrust = kSecond;
 
-constexpr std::uint64_t kLargestPid = 4'194'304;        // PID_MAX_LIMIT of the kernel
-constexpr std::uint64_t kLargestNode = 1023;            // CONFIG_NODES_SHIFT is 10 at most
-constexpr std::uint64_t kLargestUid = 4'294'967'294;    // the one above is no user, for the kernel
+constexpr std::uint64_t kLargestPid = 4'194'304;      // PID_MAX_LIMIT of the kernel
+constexpr std::uint64_t kLargestNode = 1023;          // CONFIG_NODES_SHIFT is 10 at most
+constexpr std::uint64_t kLargestUid = 4'294'967'294;  // the one above is no user, for the kernel
 
-Id resolve_none(CallerSources&, GroupType, const CallerIds&) { return std::nullopt; }
+Id resolve_none(CallerSources&, GroupType, const CallerIds&) {
+    return std::nullopt;
+}
 
 Id resolve_pid(CallerSources& sources, GroupType, const CallerIds& caller) {
     const auto process = sources.tasks.process(caller.tid);
@@ -33,9 +36,9 @@ Id resolve_pid(CallerSources& sources, GroupType, const CallerIds& caller) {
 
 /// No cache: the one call is cheaper, and right at this moment.
 Id resolve_pgrp(CallerSources& sources, GroupType, const CallerIds& caller) {
-    if (caller.tid <= 0) return std::nullopt;   // getpgid(0) would be our own
+    if (caller.tid <= 0) return std::nullopt;  // getpgid(0) would be our own
     const Result<pid_t> group = sources.view.process_group(caller.tid);
-    if (!group || *group <= 0) return std::nullopt;   // 0: its number is not one of our pid namespace
+    if (!group || *group <= 0) return std::nullopt;  // 0: its number is not one of our pid namespace
     return static_cast<std::uint64_t>(*group);
 }
 
@@ -63,8 +66,8 @@ Id resolve_cpuset(CallerSources& sources, GroupType type, const CallerIds& calle
     return sources.tasks.property(caller.tid, type, kCgroupTrust, read_cpuset, &sources);
 }
 
-/// A v2 cgroup comes from the kernel as an id; its path is asked for once per cgroup, for lineage(), and not at all when
-/// the caller's is out of our sight.
+/// A v2 cgroup comes from the kernel as an id; its path is asked for once per cgroup, for lineage(), and not at all
+/// when the caller's is out of our sight.
 Id read_cgroup(void* context, GroupType type, const KnownTask& task) {
     auto& sources = *static_cast<CallerSources*>(context);
     Id told;
@@ -83,7 +86,9 @@ Id resolve_cgroup(CallerSources& sources, GroupType type, const CallerIds& calle
 
 /// The kernel itself (write-back) says 0 for all three, and so does root of an outer pid namespace; any other number is
 /// that of a caller, whether or not its thread has a number here.
-bool is_nobody(const CallerIds& caller) { return caller.tid == 0 && caller.uid == 0 && caller.gid == 0; }
+bool is_nobody(const CallerIds& caller) {
+    return caller.tid == 0 && caller.uid == 0 && caller.gid == 0;
+}
 
 Id resolve_user(CallerSources&, GroupType, const CallerIds& caller) {
     if (is_nobody(caller) || caller.uid > kLargestUid) return std::nullopt;
@@ -125,7 +130,9 @@ Parsed<std::uint64_t> parse_gid(ProcView& view, CgroupTree&, GroupType, std::str
     return named_id(text, "group", [&](const std::string& name) { return view.group_named(name); });
 }
 
-std::string describe_number(CgroupTree&, GroupType, std::uint64_t id) { return std::to_string(id); }
+std::string describe_number(CgroupTree&, GroupType, std::uint64_t id) {
+    return std::to_string(id);
+}
 
 std::string describe_cgroup(CgroupTree& cgroups, GroupType type, std::uint64_t id) {
     return cgroups.path_of(type, id).value_or(std::to_string(id));
@@ -138,16 +145,19 @@ constexpr std::array kTable{
                  "The process of the caller, whichever of its threads asks."},
     GroupTypeRow{Kind::pgrp, "pgrp", false, resolve_pgrp, parse_pgrp, describe_number,
                  "The process group of the caller, as a shell makes for each pipeline."},
-    GroupTypeRow{Kind::node, "node", true, resolve_node, parse_node, describe_number,
-                 "The NUMA node that the caller may allocate memory on when that is one, otherwise the node that it runs "
-                 "on; a change is seen within a second."},
-    GroupTypeRow{Kind::cpuset, "cpuset", false, resolve_cpuset, parse_cgroup, describe_cgroup,
-                 "The cpuset of the caller, by its path or by the inode number of its directory, in the v1 hierarchy where "
-                 "cpuset is one and in v2 otherwise; a group takes the descendants that have none of their own."},
-    GroupTypeRow{Kind::cgroup, "cgroup", false, resolve_cgroup, parse_cgroup, describe_cgroup,
-                 "The cgroup of the caller, by its path (/user.slice) or its id (the inode number of its directory), in v2, "
-                 "or with cgroup:CONTROLLER in the v1 hierarchy of that controller; a group takes the descendants that have "
-                 "none of their own, and a process that moves is charged to the new one within 100 ms."},
+    GroupTypeRow{
+        Kind::node, "node", true, resolve_node, parse_node, describe_number,
+        "The NUMA node that the caller may allocate memory on when that is one, otherwise the node that it runs "
+        "on; a change is seen within a second."},
+    GroupTypeRow{
+        Kind::cpuset, "cpuset", false, resolve_cpuset, parse_cgroup, describe_cgroup,
+        "The cpuset of the caller, by its path or by the inode number of its directory, in the v1 hierarchy where "
+        "cpuset is one and in v2 otherwise; a group takes the descendants that have none of their own."},
+    GroupTypeRow{
+        Kind::cgroup, "cgroup", false, resolve_cgroup, parse_cgroup, describe_cgroup,
+        "The cgroup of the caller, by its path (/user.slice) or its id (the inode number of its directory), in v2, "
+        "or with cgroup:CONTROLLER in the v1 hierarchy of that controller; a group takes the descendants that have "
+        "none of their own, and a process that moves is charged to the new one within 100 ms."},
     GroupTypeRow{Kind::user, "user", true, resolve_user, parse_user, describe_number,
                  "The file system user of the caller (see setfsuid(2)), by number or name; 0 is root."},
     GroupTypeRow{Kind::gid, "gid", true, resolve_gid, parse_gid, describe_number,
@@ -156,7 +166,9 @@ constexpr std::array kTable{
 
 }  // namespace
 
-std::span<const GroupTypeRow> group_type_table() { return kTable; }
+std::span<const GroupTypeRow> group_type_table() {
+    return kTable;
+}
 
 const GroupTypeRow& row_of(GroupType type) {
     const auto& row = kTable[static_cast<std::size_t>(type.kind)];

@@ -12,9 +12,9 @@ namespace {
 /// The controllers a v1 hierarchy can have, as types; those of Linux, and systemd's hierarchy without a controller. A
 /// GroupType says the place in this list, from 1.
 constexpr std::array<std::string_view, 16> kControllerTypes{
-    "cgroup:blkio",   "cgroup:memory",   "cgroup:cpu",        "cgroup:cpuacct", "cgroup:cpuset", "cgroup:devices",
-    "cgroup:freezer", "cgroup:net_cls",  "cgroup:net_prio",   "cgroup:pids",    "cgroup:rdma",   "cgroup:hugetlb",
-    "cgroup:misc",    "cgroup:debug",    "cgroup:perf_event", "cgroup:name=systemd",
+    "cgroup:blkio",   "cgroup:memory",  "cgroup:cpu",        "cgroup:cpuacct",      "cgroup:cpuset", "cgroup:devices",
+    "cgroup:freezer", "cgroup:net_cls", "cgroup:net_prio",   "cgroup:pids",         "cgroup:rdma",   "cgroup:hugetlb",
+    "cgroup:misc",    "cgroup:debug",   "cgroup:perf_event", "cgroup:name=systemd",
 };
 constexpr std::string_view kControllerPrefix = "cgroup:";
 
@@ -65,17 +65,25 @@ Parsed<std::uint64_t> parse_group_id(ProcView& view, CgroupTree& cgroups, GroupT
     return row_of(type).parse(view, cgroups, type, text);
 }
 
-Parsed<GroupType> parse_group_type(std::string_view text) { return parse_group_type(system_cgroups(), text); }
+Parsed<GroupType> parse_group_type(std::string_view text) {
+    return parse_group_type(system_cgroups(), text);
+}
 
 Parsed<std::uint64_t> parse_group_id(GroupType type, std::string_view text) {
     return parse_group_id(system_view(), system_cgroups(), type, text);
 }
 
-std::string describe_group_id(GroupType type, std::uint64_t id) { return row_of(type).describe(system_cgroups(), type, id); }
+std::string describe_group_id(GroupType type, std::uint64_t id) {
+    return row_of(type).describe(system_cgroups(), type, id);
+}
 
-bool zero_is_a_group_id(GroupType type) { return row_of(type).zero_is_an_id; }
+bool zero_is_a_group_id(GroupType type) {
+    return row_of(type).zero_is_an_id;
+}
 
-std::string_view manual_of(GroupType type) { return row_of(type).manual; }
+std::string_view manual_of(GroupType type) {
+    return row_of(type).manual;
+}
 
 ProcView& system_view() {
     static const std::unique_ptr<ProcView> view = make_system_view();

@@ -12,8 +12,8 @@
 
 namespace bandfs {
 
-/// Which property of the caller is its group id. Two bytes, trivially copyable, lock-free in a std::atomic; compared and
-/// named like an enumerator (`type == GroupType::pid`). A v1 cgroup hierarchy is Kind::cgroup with a controller.
+/// Which property of the caller is its group id. Two bytes, trivially copyable, lock-free in a std::atomic; compared
+/// and named like an enumerator (`type == GroupType::pid`). A v1 cgroup hierarchy is Kind::cgroup with a controller.
 struct GroupType {
     enum class Kind : std::uint8_t { none, pid, pgrp, node, cpuset, cgroup, user, gid };
 
@@ -63,7 +63,8 @@ std::string_view name_of(GroupType type);
 /// Every type, as "cgroup" the v2 one, without the v1 hierarchies.
 std::vector<std::string_view> group_type_names();
 
-/// A type as written in an option or message, refused (EINVAL) when it is none or its cgroup hierarchy is not mounted here.
+/// A type as written in an option or message, refused (EINVAL) when it is none or its cgroup hierarchy is not mounted
+/// here.
 Parsed<GroupType> parse_group_type(std::string_view text);
 /// An id as written in an option or message ("1000", "alice", "/user.slice") to a number for that type. A user or group
 /// whose name is digits only has to be given by number. EINVAL: no such user, group or cgroup, or a number that does

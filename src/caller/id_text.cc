@@ -1,8 +1,9 @@
 #include "caller/id_text.h"
 
 #include <algorithm>
-#include <climits>
 #include <cstring>
+
+#include <climits>
 
 #include "caller/task_text.h"
 
@@ -14,9 +15,13 @@ constexpr std::size_t kShownBytes = 80;
 /// No user name is longer (LOGIN_NAME_MAX).
 constexpr std::size_t kNameBytes = 256;
 
-ParseError refused(std::string reason) { return ParseError{EINVAL, std::move(reason)}; }
+ParseError refused(std::string reason) {
+    return ParseError{EINVAL, std::move(reason)};
+}
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
 
 /// "/a/b/" as the kernel writes it, "/a/b"; empty when it is no plain absolute path.
 std::string_view plain_path(std::string_view path) {
@@ -32,7 +37,8 @@ std::string_view plain_path(std::string_view path) {
 
 std::string quoted(std::string_view text) {
     std::string shown(text.substr(0, kShownBytes));
-    std::replace_if(shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~' || c == '"'; }, '?');
+    std::replace_if(
+        shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~' || c == '"'; }, '?');
     return '"' + shown + (text.size() > kShownBytes ? "...\"" : "\"");
 }
 
@@ -41,7 +47,8 @@ bool is_number_like(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
-Parsed<std::uint64_t> id_between(std::string_view text, std::uint64_t least, std::uint64_t most, std::string_view what) {
+Parsed<std::uint64_t> id_between(std::string_view text, std::uint64_t least, std::uint64_t most,
+                                 std::string_view what) {
     if (!is_number_like(text)) return refused(quoted(text) + " is not a number, so it is not " + std::string(what));
     const auto number = parse_number(text);
     if (number && *number >= least && *number <= most) return *number;
@@ -56,13 +63,15 @@ Parsed<std::uint64_t> named_id(std::string_view text, std::string_view what,
     const Result<std::uint32_t> id = look_up(std::string(text));
     if (id) return std::uint64_t{*id};
     if (id.code() == ENOENT) return unknown;
-    return refused("the " + std::string(what) + " " + quoted(text) + " cannot be looked up: " + std::strerror(id.code()));
+    return refused("the " + std::string(what) + " " + quoted(text) +
+                   " cannot be looked up: " + std::strerror(id.code()));
 }
 
 ParseError not_mounted(GroupType type) {
     if (type == GroupType::cpuset) return refused("type cpuset: no cgroup hierarchy is mounted here");
     if (type.controller == 0) return refused("type cgroup: the cgroup v2 hierarchy is not mounted here");
-    return refused("type " + std::string(name_of(type)) + ": no cgroup v1 hierarchy with that controller is mounted here");
+    return refused("type " + std::string(name_of(type)) +
+                   ": no cgroup v1 hierarchy with that controller is mounted here");
 }
 
 Parsed<std::uint64_t> parse_cgroup_id(CgroupTree& cgroups, GroupType type, std::string_view text) {
@@ -73,11 +82,14 @@ Parsed<std::uint64_t> parse_cgroup_id(CgroupTree& cgroups, GroupType type, std::
         return refused("no " + std::string(name_of(type)) + " has the id " + quoted(text));
     }
     const std::string_view path = plain_path(text);
-    if (path.empty()) return refused(quoted(text) + " is neither a path from / nor the id of a " + std::string(name_of(type)));
+    if (path.empty())
+        return refused(quoted(text) + " is neither a path from / nor the id of a " + std::string(name_of(type)));
     const Result<std::uint64_t> id = cgroups.id_at(type, path);
     if (id) return *id;
-    if (id.code() == ENOENT || id.code() == ENOTDIR) return refused("there is no " + std::string(name_of(type)) + " " + quoted(text));
-    return refused("the " + std::string(name_of(type)) + " " + quoted(text) + " cannot be looked at: " + std::strerror(id.code()));
+    if (id.code() == ENOENT || id.code() == ENOTDIR)
+        return refused("there is no " + std::string(name_of(type)) + " " + quoted(text));
+    return refused("the " + std::string(name_of(type)) + " " + quoted(text) +
+                   " cannot be looked at: " + std::strerror(id.code()));
 }
 
 }  // namespace bandfs

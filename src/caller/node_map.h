@@ -14,8 +14,8 @@ public:
     /// Keeps `view`. A machine without nodes in /sys has one, node 0.
     explicit NodeMap(ProcView& view);
 
-    /// The node that this thread may allocate on when that is one, otherwise the one it runs on (or ran last); nullopt when
-    /// it is gone. Costs nothing where there is only one node with memory.
+    /// The node that this thread may allocate on when that is one, otherwise the one it runs on (or ran last); nullopt
+    /// when it is gone. Costs nothing where there is only one node with memory.
     std::optional<unsigned> node_of(pid_t tid);
 
 private:

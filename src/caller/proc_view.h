@@ -16,14 +16,14 @@ namespace bandfs {
 
 /// What the kernel says of a task through its descriptor (PIDFD_GET_INFO).
 struct TaskInfo {
-    pid_t process = 0;                      ///< thread group id
-    std::optional<std::uint64_t> cgroup;    ///< id in the unified hierarchy
+    pid_t process = 0;                    ///< thread group id
+    std::optional<std::uint64_t> cgroup;  ///< id in the unified hierarchy
 };
 
 /// The files of /proc/TID that are read.
 enum class TaskFile : std::uint8_t {
     status,
-    stat,      ///< of the thread alone: that of the process would visit all its threads
+    stat,  ///< of the thread alone: that of the process would visit all its threads
     cgroup,
     cpuset,
 };
@@ -60,8 +60,8 @@ public:
 
 /// What the running kernel offers for telling one task from another.
 struct KernelFeatures {
-    bool thread_pidfd = false;   ///< pidfd_open(PIDFD_THREAD), Linux 6.9
-    bool pidfd_info = false;     ///< PIDFD_GET_INFO, Linux 6.13
+    bool thread_pidfd = false;  ///< pidfd_open(PIDFD_THREAD), Linux 6.9
+    bool pidfd_info = false;    ///< PIDFD_GET_INFO, Linux 6.13
 
     /// Found out by trying on this thread.
     static KernelFeatures probe();

@@ -21,13 +21,13 @@ struct CallerIds {
 
 /// Maps callers to ids. Thread-safe. Bounded in memory and descriptors.
 ///
-/// What is said of a caller is true when it is asked, with these exceptions: its cgroup and cpuset may be those of up to
-/// 80 ms ago, its node that of up to a second ago. A caller that ended less than 100 ms after it was last asked about is
-/// still known (its asynchronous requests outlive it) unless another task has its number.
+/// What is said of a caller is true when it is asked, with these exceptions: its cgroup and cpuset may be those of up
+/// to 80 ms ago, its node that of up to a second ago. A caller that ended less than 100 ms after it was last asked
+/// about is still known (its asynchronous requests outlive it) unless another task has its number.
 class Resolver {
 public:
-    /// Asks this machine's kernel. Keeps one descriptor per known caller, for at most 16,384 callers and a quarter of the
-    /// RLIMIT_NOFILE in force now; the least recently seen are forgotten first.
+    /// Asks this machine's kernel. Keeps one descriptor per known caller, for at most 16,384 callers and a quarter of
+    /// the RLIMIT_NOFILE in force now; the least recently seen are forgotten first.
     static std::unique_ptr<Resolver> create();
     virtual ~Resolver() = default;
 
@@ -35,13 +35,14 @@ public:
     /// the type is none): the default group's business. A caller without a number that is not root still has its user.
     virtual std::optional<std::uint64_t> resolve(GroupType type, const CallerIds& caller) = 0;
 
-    /// This id and those of its ancestors, nearest first: of a cgroup or cpuset the chain to the root, of every other type
-    /// the id alone. The first that has a group attached takes the caller.
+    /// This id and those of its ancestors, nearest first: of a cgroup or cpuset the chain to the root, of every other
+    /// type the id alone. The first that has a group attached takes the caller.
     virtual std::vector<std::uint64_t> lineage(GroupType type, std::uint64_t id) = 0;
 
-    /// True when nobody waits for this thread's requests any more: its process is gone, or is being killed. A thread that
-    /// merely ended, or a process that exits by itself, is not dying: what it left to asynchronous I/O is still wanted.
-    /// To tell these apart the thread must have been asked about, here or in resolve(), before it ended; false otherwise.
+    /// True when nobody waits for this thread's requests any more: its process is gone, or is being killed. A thread
+    /// that merely ended, or a process that exits by itself, is not dying: what it left to asynchronous I/O is still
+    /// wanted. To tell these apart the thread must have been asked about, here or in resolve(), before it ended; false
+    /// otherwise.
     virtual bool dying(pid_t tid) = 0;
 
     /// Supplementary groups of the caller; empty when it is gone.

@@ -132,8 +132,8 @@ Result<Record> looked_up(Lookup lookup, const std::string& name) {
     }
 }
 
-/// /proc, the system calls and the cgroup file systems of this machine. A task's descriptor is a pidfd of the thread; on a
-/// kernel without those it is the directory /proc/TID, which never shows the next owner of the number either.
+/// /proc, the system calls and the cgroup file systems of this machine. A task's descriptor is a pidfd of the thread;
+/// on a kernel without those it is the directory /proc/TID, which never shows the next owner of the number either.
 class SystemView final : public ProcView {
 public:
     explicit SystemView(KernelFeatures features) : features_(features) {}
@@ -168,10 +168,18 @@ public:
     Result<std::string> read_task(pid_t tid, TaskFile file) override {
         std::array<char, 64> path{};
         switch (file) {
-            case TaskFile::status: std::snprintf(path.data(), path.size(), "/proc/%d/status", tid); break;
-            case TaskFile::stat: std::snprintf(path.data(), path.size(), "/proc/%d/task/%d/stat", tid, tid); break;
-            case TaskFile::cgroup: std::snprintf(path.data(), path.size(), "/proc/%d/cgroup", tid); break;
-            case TaskFile::cpuset: std::snprintf(path.data(), path.size(), "/proc/%d/cpuset", tid); break;
+            case TaskFile::status:
+                std::snprintf(path.data(), path.size(), "/proc/%d/status", tid);
+                break;
+            case TaskFile::stat:
+                std::snprintf(path.data(), path.size(), "/proc/%d/task/%d/stat", tid, tid);
+                break;
+            case TaskFile::cgroup:
+                std::snprintf(path.data(), path.size(), "/proc/%d/cgroup", tid);
+                break;
+            case TaskFile::cpuset:
+                std::snprintf(path.data(), path.size(), "/proc/%d/cpuset", tid);
+                break;
         }
         return read_whole(path.data());
     }
@@ -219,6 +227,8 @@ KernelFeatures KernelFeatures::probe() {
     return features;
 }
 
-std::unique_ptr<ProcView> make_system_view(KernelFeatures features) { return std::make_unique<SystemView>(features); }
+std::unique_ptr<ProcView> make_system_view(KernelFeatures features) {
+    return std::make_unique<SystemView>(features);
+}
 
 }  // namespace bandfs

@@ -21,8 +21,8 @@ TaskCache::Entry* TaskCache::known(Shard& shard, pid_t tid) {
     return &*found->second;
 }
 
-/// The entry of whoever has the number now, else of who had it a moment ago. `unkept` is where an entry lives that is for
-/// this once, when descriptors have run out.
+/// The entry of whoever has the number now, else of who had it a moment ago. `unkept` is where an entry lives that is
+/// for this once, when descriptors have run out.
 TaskCache::Entry* TaskCache::find(Shard& shard, pid_t tid, TimeNs now, Entry& unkept) {
     if (tid <= 0) return nullptr;
     Entry* entry = known(shard, tid);
@@ -102,13 +102,14 @@ std::optional<std::uint64_t> TaskCache::property(pid_t tid, GroupType type, Time
     if (entry == nullptr) return std::nullopt;
 
     auto& properties = entry->properties;
-    auto property = std::find_if(properties.begin(), properties.end(), [&](const Property& it) { return it.type == type; });
+    auto property =
+        std::find_if(properties.begin(), properties.end(), [&](const Property& it) { return it.type == type; });
     const bool read_before = property != properties.end();
     if (read_before && (entry->gone || now - property->read_at < trust)) return property->value;
     if (entry->gone) return std::nullopt;
 
     const Property fresh{type, now, read(context, type, entry->task)};
-    if (entry->task.descriptor && view_.is_gone(entry->task.descriptor)) {   // it may be another task's
+    if (entry->task.descriptor && view_.is_gone(entry->task.descriptor)) {  // it may be another task's
         entry->gone = true;
         return read_before ? property->value : std::nullopt;
     }

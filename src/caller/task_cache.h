@@ -19,21 +19,23 @@ namespace bandfs {
 /// A thread that was seen alive under its number.
 struct KnownTask {
     pid_t tid = 0;
-    UniqueFd descriptor;                ///< none: no descriptor was to be had, and it is not kept
-    TaskInfo info;                      ///< as of when it was first seen; the process never changes
+    UniqueFd descriptor;  ///< none: no descriptor was to be had, and it is not kept
+    TaskInfo info;        ///< as of when it was first seen; the process never changes
 };
 
 /// Threads, with their process and what else was read of them. Thread-safe.
 ///
-/// 1. An entry is about one task, not about a number: each look-up asks the kernel whether the task of the kept descriptor
+/// 1. An entry is about one task, not about a number: each look-up asks the kernel whether the task of the kept
+/// descriptor
 ///    has ended, and a successor under the number gets an entry of its own.
 /// 2. There are at most `capacity` entries and as many descriptors; the least recently asked for goes first.
-/// 3. A task that ended is still answered for, for kLastWords after it was last seen alive and as long as nobody has its
-///    number: requests that it left behind are its own. (Numbers are dealt out in turn: even of 32,768 none is given out
-///    and given back again within that time by fewer than 300,000 new tasks a second.)
+/// 3. A task that ended is still answered for, for kLastWords after it was last seen alive and as long as nobody has
+/// its
+///    number: requests that it left behind are its own. (Numbers are dealt out in turn: even of 32,768 none is given
+///    out and given back again within that time by fewer than 300,000 new tasks a second.)
 ///
-/// One of 64 locks is held during a look-up, system calls included: receivers seldom want the same one, and what a look-up
-/// may wait for (the kernel's lock on cgroups, while it moves a task) the next would wait for as well.
+/// One of 64 locks is held during a look-up, system calls included: receivers seldom want the same one, and what a
+/// look-up may wait for (the kernel's lock on cgroups, while it moves a task) the next would wait for as well.
 class TaskCache {
 public:
     static constexpr TimeNs kLastWords = 100'000'000;
@@ -53,8 +55,8 @@ public:
         pid_t process = 0;
         bool gone = false;
     };
-    /// The thread last known by that number, ended or not and whoever has the number now; a thread not known yet when it
-    /// is alive; else nullopt.
+    /// The thread last known by that number, ended or not and whoever has the number now; a thread not known yet when
+    /// it is alive; else nullopt.
     std::optional<Seen> last_known(pid_t tid);
 
 private:
@@ -72,7 +74,7 @@ private:
     };
     struct Shard {
         std::mutex mutex;
-        std::list<Entry> entries;   // the most recently asked for first
+        std::list<Entry> entries;  // the most recently asked for first
         std::unordered_map<pid_t, std::list<Entry>::iterator> by_tid;
     };
 

@@ -64,29 +64,32 @@ std::vector<std::string_view> split(std::string_view text, char separator) {
     return parts;
 }
 
-std::optional<std::uint64_t> parse_number(std::string_view text) { return number_in<std::uint64_t>(text); }
+std::optional<std::uint64_t> parse_number(std::string_view text) {
+    return number_in<std::uint64_t>(text);
+}
 
 std::optional<TaskStat> parse_stat(std::string_view text) {
     // A program's name may hold blanks and parentheses: fields are counted from the last one that closes.
     const std::size_t name_end = text.rfind(')');
     if (name_end == std::string_view::npos) return std::nullopt;
     const std::vector<std::string_view> fields = split(trimmed(text.substr(name_end + 1)), ' ');
-    const auto field = [&](std::size_t number) { return fields[number - 3]; };   // as proc(5) counts: state is 3
+    const auto field = [&](std::size_t number) { return fields[number - 3]; };  // as proc(5) counts: state is 3
     if (fields.size() < 37 || field(3).size() != 1) return std::nullopt;
     const auto flags = number_in<unsigned long>(field(9));
     const auto threads = number_in<long>(field(20));
     const auto pending = number_in<std::uint64_t>(field(31));
     const auto cpu = number_in<unsigned>(field(39));
     if (!flags || !threads || !pending || !cpu) return std::nullopt;
-    return TaskStat{field(3).front(), (*flags & kExiting) != 0, (*flags & kSignalled) != 0, *threads,
-                    (*pending & kKillBit) != 0, *cpu};
+    return TaskStat{field(3).front(), (*flags & kExiting) != 0,   (*flags & kSignalled) != 0,
+                    *threads,         (*pending & kKillBit) != 0, *cpu};
 }
 
 std::optional<std::string_view> status_value(std::string_view status, std::string_view key) {
     for (std::size_t from = 0; from < status.size();) {
         const std::size_t to = std::min(status.find('\n', from), status.size());
         const std::string_view line = status.substr(from, to - from);
-        if (line.starts_with(key) && line.substr(key.size()).starts_with(':')) return trimmed(line.substr(key.size() + 1));
+        if (line.starts_with(key) && line.substr(key.size()).starts_with(':'))
+            return trimmed(line.substr(key.size() + 1));
         from = to + 1;
     }
     return std::nullopt;
@@ -113,14 +116,15 @@ std::vector<gid_t> status_groups(std::string_view status) {
 }
 
 std::optional<std::string_view> cgroup_path(std::string_view text, std::string_view controller) {
-    for (const std::string_view line : split(text, '\n')) {   // "4:memory:/path", "0::/path"
+    for (const std::string_view line : split(text, '\n')) {  // "4:memory:/path", "0::/path"
         const std::size_t first = line.find(':');
         const std::size_t second = first == std::string_view::npos ? first : line.find(':', first + 1);
         if (second == std::string_view::npos) continue;
         const std::string_view names = line.substr(first + 1, second - first - 1);
         const std::vector<std::string_view> controllers = split(names, ',');
-        const bool is_it = controller.empty() ? line.starts_with("0::")
-                                              : std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
+        const bool is_it = controller.empty()
+                               ? line.starts_with("0::")
+                               : std::find(controllers.begin(), controllers.end(), controller) != controllers.end();
         if (is_it) return line.substr(second + 1);
     }
     return std::nullopt;

@@ -1,4 +1,5 @@
-// caller/task_text.h - what the files of /proc say, as values. Pure functions; a text that is not as expected is nullopt.
+// caller/task_text.h - what the files of /proc say, as values. Pure functions; a text that is not as expected is
+// nullopt.
 #pragma once
 
 #include <sys/types.h>
@@ -13,12 +14,12 @@ namespace bandfs {
 
 /// The part of /proc/TID/task/TID/stat that is needed here.
 struct TaskStat {
-    char state = '?';             ///< 'Z' ended and not yet waited for, 'X' being removed
-    bool exiting = false;         ///< on its way out
-    bool signalled = false;       ///< ... because of a signal
-    long threads = 0;             ///< of its process, this one included
-    bool kill_pending = false;    ///< SIGKILL sent to this thread or to its process, and not yet acted on
-    unsigned cpu = 0;             ///< where it runs, or ran last
+    char state = '?';           ///< 'Z' ended and not yet waited for, 'X' being removed
+    bool exiting = false;       ///< on its way out
+    bool signalled = false;     ///< ... because of a signal
+    long threads = 0;           ///< of its process, this one included
+    bool kill_pending = false;  ///< SIGKILL sent to this thread or to its process, and not yet acted on
+    unsigned cpu = 0;           ///< where it runs, or ran last
 };
 
 std::optional<TaskStat> parse_stat(std::string_view text);
@@ -42,9 +43,9 @@ std::optional<std::uint64_t> parse_number(std::string_view text);
 /// A mounted cgroup hierarchy, from a line of /proc/self/mountinfo.
 struct CgroupMount {
     std::string point;
-    std::string root;                        ///< the cgroup that is at the mount point
-    bool unified = false;                    ///< v2
-    std::vector<std::string> controllers;    ///< of v1, "name=systemd" included
+    std::string root;                      ///< the cgroup that is at the mount point
+    bool unified = false;                  ///< v2
+    std::vector<std::string> controllers;  ///< of v1, "name=systemd" included
 };
 
 /// Every cgroup hierarchy in /proc/self/mountinfo.

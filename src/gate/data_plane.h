@@ -51,6 +51,8 @@ public:
     DataPlane& operator=(const DataPlane&) = delete;
 
     FileTable& files() { return files_; }
+    /// For payloads: what is received and what is read comes from one pool.
+    BufferPool& buffers() { return buffers_; }
 
     /// `lineage`: the caller's id and its ancestors', nearest first; the first that has a group attached is charged, the
     /// default group when none has. `may_inline`: this thread can be spared for a disk I/O.

@@ -8,6 +8,7 @@ namespace {
 
 constexpr double kMemory = 256;           ///< units that the model remembers
 constexpr double kDistinctSpread = 0.05;  ///< sizes that differ by less than this part are one size
+constexpr double kOutlier = 3;
 constexpr double kUnknownNsPerByte = 1;   ///< before anything was seen: 1 GB/s
 
 }  // namespace
@@ -58,7 +59,10 @@ double FairCost::disk_time(Direction direction, std::uint32_t bytes) const noexc
 }
 
 void FairCost::learn(Direction direction, std::uint32_t bytes, TimeNs took) noexcept {
-    models_[static_cast<std::size_t>(direction)].add(bytes, took);
+    LinearTime& model = models_[static_cast<std::size_t>(direction)];
+    // A unit that was held up says nothing about the others: a throttled disk stands still for every thirtieth unit.
+    const double most = model.known() ? kOutlier * std::max(model.of(bytes), 1.0) : 1e18;
+    model.add(bytes, static_cast<TimeNs>(std::min(static_cast<double>(took), most)));
 }
 
 }  // namespace bandfs

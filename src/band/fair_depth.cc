@@ -7,16 +7,33 @@
 namespace bandfs {
 namespace {
 
-constexpr double kPressed = 0.75;  ///< a span counts when units were held for this part of its busy time
+constexpr double kPressed = 0.5;  ///< a span counts when units were held for this part of it
 constexpr double kHeadroom = 1.25;
 constexpr double kRounding = 0.3;  ///< a parallelism of 1.7 is 2, of 1.6 is 1: noise must not look like a second lane
+constexpr double kStretch = 2, kShrink = 0.7;
+constexpr double kBetter = 1.07;   ///< a stretch must bring that much
+constexpr double kNoWorse = 0.98;  ///< a shrink must leave that much
+constexpr double kPaceGain = 0.25;
+constexpr double kMost = 1e6;
 
 }  // namespace
 
+void FairDepth::Trial::failed(TimeNs now) noexcept {
+    every = std::min(every * 4, kTrialLast);
+    since = now;
+}
+
+void FairDepth::Trial::worked(TimeNs now) noexcept {
+    every = kTrialFirst;
+    since = now - every;  // the next at once
+}
+
 void FairDepth::passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
     if (in_flight > 0) {
-        busy_ += now - last_;
-        if (some_held) pressed_ += now - last_;
+        const TimeNs length = now - last_;
+        busy_ += length;
+        in_flight_time_ += static_cast<double>(length) * in_flight;
+        if (some_held) pressed_ += length;
     }
     last_ = now;
 }
@@ -24,39 +41,98 @@ void FairDepth::passed(TimeNs now, unsigned in_flight, bool some_held) noexcept 
 void FairDepth::completed(double disk_time, bool alone, TimeNs now) noexcept {
     worked_ += disk_time;
     ++units_;
-    if (probing()) {
-        spoilt_ = true;
-        if (alone && --probes_left_ == 0) next_probe_ = now + kProbeEvery;
-    } else if (now >= next_probe_) {
-        probes_left_ = kProbes;
+    if (probing() && alone && --probes_left_ == 0) {
+        next_probe_ = now + kProbeEvery;
+        open_span(now);
+    } else if (!probing() && span_is_full(now)) {
+        close_span(now);
+        open_span(now);
     }
+}
+
+bool FairDepth::span_is_full(TimeNs now) const noexcept {
     const TimeNs length = now - began_;
-    if ((length >= kSpanAtLeast && units_ >= kSpanUnits) || length >= kSpanAtMost) close_span(now);
+    return (length >= kSpanAtLeast && units_ >= kSpanUnits) || length >= kSpanAtMost;
 }
 
 void FairDepth::close_span(TimeNs now) noexcept {
-    const bool counts = !spoilt_ && units_ >= kSpanUnits / 4 && busy_ > 0 &&
-                        static_cast<double>(pressed_) >= kPressed * static_cast<double>(now - began_);
-    if (counts) {
-        found_[next_found_] = worked_ / static_cast<double>(busy_);
-        next_found_ = (next_found_ + 1) % kSpans;
-        parallelism_ = std::max(1.0, *std::max_element(found_.begin(), found_.end()));
-    }
-    began_ = now;
-    busy_ = pressed_ = 0;
-    worked_ = 0;
-    units_ = 0;
-    spoilt_ = probing();
+    if (busy_ > 0) any_pace_ += kPaceGain * (worked_ / static_cast<double>(busy_) - any_pace_);
+    // With room for all nobody may have to wait: that is what a stretch is to show.
+    const bool pressed = static_cast<double>(pressed_) >= kPressed * static_cast<double>(now - began_);
+    const bool counts = units_ >= kSpanUnits / 2 && busy_ > 0 && (pressed || span_ == Span::stretch);
+    if (!counts) return;
+    const double pace = worked_ / static_cast<double>(busy_);
+    found_[next_found_] = pace;
+    next_found_ = (next_found_ + 1) % kSpans;
+    parallelism_ = std::max(1.0, *std::max_element(found_.begin(), found_.end()));
+    judge(pace, in_flight_time_ / static_cast<double>(busy_), now);
 }
 
+/// Draws the conclusion from a span in which on average `depth` units were in flight.
+void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
+    switch (span_) {
+        case Span::probe: break;
+        case Span::usual: usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_); break;
+        case Span::stretch:
+            if (pace > kBetter * usual_pace_) {
+                stretched_ = std::max(stretched_, depth);
+                usual_pace_ = pace;
+                stretch_.worked(now);
+                shrink_.failed(now);
+            } else {
+                stretch_.failed(now);
+            }
+            break;
+        case Span::shrink:
+            if (pace >= kNoWorse * usual_pace_) {
+                stretched_ *= kShrink;
+                shrink_.worked(now);
+            } else {
+                shrink_.failed(now);
+            }
+            break;
+    }
+}
+
+void FairDepth::open_span(TimeNs now) noexcept {
+    began_ = now;
+    busy_ = pressed_ = 0;
+    worked_ = in_flight_time_ = 0;
+    units_ = 0;
+    const Span before = span_;
+    span_ = Span::usual;
+    if (now >= next_probe_) {
+        probes_left_ = kProbes;
+        span_ = Span::probe;
+    } else if (before == Span::usual && usual_pace_ > 0) {
+        const int slowly = now < shallow_until_ ? kShallowFactor : 1;
+        if (now - stretch_.since >= stretch_.every * slowly) {
+            span_ = Span::stretch;
+        } else if (stretched_ > usual_limit() && now - shrink_.since >= shrink_.every) {
+            span_ = Span::shrink;
+        }
+    }
+}
+
+double FairDepth::slowdown() const noexcept { return 1 / std::clamp(any_pace_, 1e-4, 1.0); }
+
+double FairDepth::usual_limit() const noexcept { return std::min(parallelism_ * kHeadroom + 1, kMost); }
+
 unsigned FairDepth::limit() const noexcept {
-    if (probing()) return 1;
-    return static_cast<unsigned>(std::min(parallelism_ * kHeadroom + 1, 1e6));
+    const double limit = std::max(usual_limit(), stretched_);
+    switch (span_) {
+        case Span::usual: break;
+        case Span::probe: return 1;
+        case Span::stretch: return static_cast<unsigned>(std::min(limit * kStretch, kMost));
+        case Span::shrink: return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
+    }
+    return static_cast<unsigned>(limit);
 }
 
 unsigned FairDepth::spare() const noexcept {
-    if (probing()) return 1;
-    return static_cast<unsigned>(std::min(std::max(1.0, parallelism_ + kRounding), 1e6));
+    if (span_ == Span::probe) return 1;
+    const double spare = std::min(parallelism_ + kRounding, kMost);
+    return static_cast<unsigned>(span_ == Span::stretch ? spare * kStretch : spare);
 }
 
 }  // namespace bandfs

@@ -8,7 +8,8 @@
 namespace bandfs {
 namespace {
 
-constexpr double kTicks = 1 << 20;  ///< virtual time units per unit of cost and weight
+constexpr double kTicks = 1 << 20;           ///< virtual time units per unit of cost and weight
+constexpr double kForget = 1 - 1.0 / 1024;  ///< of the largest cost, per unit
 
 VirtualTime span_of(double cost, double weight) noexcept {
     return std::max<VirtualTime>(1, static_cast<VirtualTime>(cost * kTicks / weight));
@@ -92,7 +93,8 @@ void FairOrder::set_ready(FairNode& node, double cost) noexcept {
     } else if (before == FairPlace::woken) {
         place = FairPlace::woken;
     } else if (before == FairPlace::expected) {
-        node.start = std::max(node.start, now_ - span_of(cost * kLagUnits, node.weight));
+        const VirtualTime claim = span_of(kLagOwnUnits * cost, node.weight) + span_of(kLagUnits * largest_, active_weight_);
+        node.start = std::max(node.start, now_ - claim);
     }
     enter(node, place);
 }
@@ -190,6 +192,7 @@ void FairOrder::charge(FairNode& node, double cost) noexcept {
     node.cost = cost;
     node.start += span_of(cost, node.weight);
     enter(node, FairPlace::expected);
+    largest_ = std::max(cost, largest_ * kForget);
     part_ += cost * kTicks / active_weight_;
     const double whole = std::floor(part_);
     part_ -= whole;

@@ -48,8 +48,9 @@ class FairOrder {
 public:
     /// Units in all that may go before their turn because their group was asleep. Part of the starvation bound.
     static constexpr unsigned kCredits = 16;
-    /// A group that was not idle keeps at most so many of its units' worth of what it did not take.
-    static constexpr double kLagUnits = 4;
+    /// A group that had nothing to issue but was not idle keeps a claim to what it did not take meanwhile: at most so many of
+    /// its own units and its share of so many of the largest.
+    static constexpr double kLagOwnUnits = 4, kLagUnits = 8;
 
     /// The group has a unit of that cost to be issued next; also when its first unit has become another.
     void set_ready(FairNode& node, double cost) noexcept;
@@ -110,6 +111,7 @@ private:
     VirtualTime now_ = 0;
     double part_ = 0;  ///< of a tick that now() has not shown yet
     double active_weight_ = 0;
+    double largest_ = 0;  ///< cost of a unit, lately
     std::uint32_t active_ = 0;
     unsigned credits_used_ = 0;
 };

@@ -159,12 +159,14 @@ bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs) const noexc
 }
 
 void FairPolicy::held(Group& group, Unit& unit, TimeNs now) noexcept {
+    chosen_ = nullptr;
     if (group.front() == &unit) place(of(group), now);
 }
 
 Unit* FairPolicy::pick(TimeNs now) noexcept {
     now_ = now;
     wakes_at_ = kNever;
+    chosen_ = nullptr;
     if (!down_.empty()) return down_.front().group->front();
     give_up(now);
     const Choice choice = choose();
@@ -217,11 +219,12 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     const double cost = cost_.of(unit);
     unit.charge = static_cast<std::uint64_t>(cost);
     if (std::exchange(chosen_, nullptr) == &unit) {
+        if (state.FairNode::place == FairPlace::woken && context_.load.blocked > 0) depth_.keep_shallow(now);
         order_.serve(state, cost);
     } else {
         order_.serve_aside(state, cost);
     }
-    state.think.served(cost_.disk_time(unit.direction, unit.bytes));
+    state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);
     place(state, now);

@@ -31,7 +31,8 @@ constexpr std::array kMountAttributes{
 
 constexpr std::array kGroupAttributes{
     GroupAttribute{"id", [](GroupType, const GroupSnapshot& group) { return id_text(group); }},
-    GroupAttribute{"name", [](GroupType type, const GroupSnapshot& group) {
+    GroupAttribute{"name",
+                   [](GroupType type, const GroupSnapshot& group) {
                        return group.is_default ? "default" : describe_group_id(type, group.id);
                    }},
     GroupAttribute{"weight", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.weight); }},
@@ -46,9 +47,17 @@ auto find_in(const Table& table, std::string_view name) -> decltype(table.data()
 
 }  // namespace
 
-std::span<const MountAttribute> mount_attributes() { return kMountAttributes; }
-std::span<const GroupAttribute> group_attributes() { return kGroupAttributes; }
-const MountAttribute* find_mount_attribute(std::string_view name) { return find_in(kMountAttributes, name); }
-const GroupAttribute* find_group_attribute(std::string_view name) { return find_in(kGroupAttributes, name); }
+std::span<const MountAttribute> mount_attributes() {
+    return kMountAttributes;
+}
+std::span<const GroupAttribute> group_attributes() {
+    return kGroupAttributes;
+}
+const MountAttribute* find_mount_attribute(std::string_view name) {
+    return find_in(kMountAttributes, name);
+}
+const GroupAttribute* find_group_attribute(std::string_view name) {
+    return find_in(kGroupAttributes, name);
+}
 
 }  // namespace bandfs

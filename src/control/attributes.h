@@ -1,5 +1,5 @@
-// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the control
-// directory and the xattr of the same name, so that the two cannot differ.
+// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the
+// control directory and the xattr of the same name, so that the two cannot differ.
 #pragma once
 
 #include <span>
@@ -21,8 +21,8 @@ struct MountView {
     unsigned debug_level;
 };
 
-/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no value
-/// behind (attach, detach, reset).
+/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no
+/// value behind (attach, detach, reset).
 struct MountAttribute {
     std::string_view name;
     std::string (*read)(const MountView& view);

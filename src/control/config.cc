@@ -1,15 +1,9 @@
 // control/config.cc - reads the structure of a file by hand, and every key by the tables of config_keys.h.
 #include "control/config.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-
 #include <algorithm>
 #include <array>
-#include <cmath>
+#include <cstring>
 #include <set>
 #include <utility>
 
@@ -18,15 +12,17 @@
 #include "control/config_keys.h"
 #include "control/nearest.h"
 #include "sys/result.h"
-#include "sys/unique_fd.h"
+#include "sys/whole_file.h"
 
 namespace bandfs {
 namespace {
 
-constexpr std::size_t kLongestFile = std::size_t{1} << 20;    // bytes
-constexpr std::size_t kLongestDeviceGroupName = 32;           // bytes
+constexpr std::size_t kLongestFile = std::size_t{1} << 20;  // bytes
+constexpr std::size_t kLongestDeviceGroupName = 32;         // bytes
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
 
 /// A key of one table, with what the reader of a table has to know of it.
 template <typename Target>
@@ -87,19 +83,22 @@ private:
         }
         if (key.form == ConfigForm::seconds) {
             const std::optional<double> seconds = node.is_number() ? node.value<double>() : std::nullopt;
-            const bool within = seconds && *seconds >= static_cast<double>(key.min) && *seconds <= static_cast<double>(key.max);
+            const bool within =
+                seconds && *seconds >= static_cast<double>(key.min) && *seconds <= static_cast<double>(key.max);
             if (!within) return "must be a number from " + range;
             ret_value.seconds = *seconds;
             return {};
         }
-        if (!node.is_integer()) return key.form == ConfigForm::id ? "must be a string or a whole number" : "must be a whole number";
+        if (!node.is_integer())
+            return key.form == ConfigForm::id ? "must be a string or a whole number" : "must be a whole number";
         const std::int64_t whole = node.as_integer()->get();
         if (key.form == ConfigForm::id) {
             if (whole < 0) return "must not be negative";
             ret_value.text = std::to_string(whole);
             return {};
         }
-        const bool within = whole >= 0 && static_cast<std::uint64_t>(whole) >= key.min && static_cast<std::uint64_t>(whole) <= key.max;
+        const bool within =
+            whole >= 0 && static_cast<std::uint64_t>(whole) >= key.min && static_cast<std::uint64_t>(whole) <= key.max;
         if (!within) return "must be " + range;
         ret_value.whole = static_cast<std::uint64_t>(whole);
         return {};
@@ -152,10 +151,11 @@ private:
         if (device_group.name.empty() || device_group.name.size() > kLongestDeviceGroupName) {
             report(key.source(), "the name of a device group must be 1 to 32 bytes");
         }
-        Reader(device_group_keys(), result_.problems).read(table, "[device_group." + device_group.name + "]", {}, device_group);
+        Reader(device_group_keys(), result_.problems)
+            .read(table, "[device_group." + device_group.name + "]", {}, device_group);
         if (device_group.io_throttle && device_group.io_limit && *device_group.io_limit < *device_group.io_throttle) {
-            report(table.get("io_limit")->source(), "\"io_limit\" must not be less than io_throttle, " +
-                                                        std::to_string(*device_group.io_throttle));
+            report(table.get("io_limit")->source(),
+                   "\"io_limit\" must not be less than io_throttle, " + std::to_string(*device_group.io_throttle));
         }
         result_.config.device_groups.push_back(std::move(device_group));
     }
@@ -199,12 +199,14 @@ private:
             }
             ConfiguredGroup group;
             Reader(group_keys(), result_.problems).read(*table, "[[mount.group]]", {}, group);
-            if (!group.id.empty()) check_id(mount.type.value_or(GroupType::none), group.id, table->get("id")->source(), ids);
+            if (!group.id.empty())
+                check_id(mount.type.value_or(GroupType::none), group.id, table->get("id")->source(), ids);
             mount.groups.push_back(std::move(group));
         }
     }
 
-    void check_id(GroupType type, const std::string& id, const toml::source_region& where, std::set<std::uint64_t>& ids) {
+    void check_id(GroupType type, const std::string& id, const toml::source_region& where,
+                  std::set<std::uint64_t>& ids) {
         if (type == GroupType::none) return report(where, "groups need a \"type\" in their [[mount]] other than none");
         const Result<std::uint64_t> number = parse_group_id(type, id);
         if (!number) return report(where, quoted(id) + " is not an id of type " + std::string(name_of(type)));
@@ -243,26 +245,15 @@ ParsedConfig parse_config(std::string_view text) {
         const toml::source_position& where = error.source().begin;
         return failed({where.line, where.column, std::string(error.description())});
     }
-    std::ranges::stable_sort(result.problems, {}, [](const ConfigProblem& problem) {
-        return std::pair(problem.line, problem.column);
-    });
+    std::ranges::stable_sort(result.problems, {},
+                             [](const ConfigProblem& problem) { return std::pair(problem.line, problem.column); });
     return result;
 }
 
 ParsedConfig read_config(const std::string& path) {
-    const auto failure = [] { return failed({0, 0, std::strerror(last_errno().code)}); };
-    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (!fd) return failure();
-    std::string text(kLongestFile + 1, '\0');
-    std::size_t length = 0;
-    while (length < text.size()) {
-        const ssize_t got = ::read(fd.get(), text.data() + length, text.size() - length);
-        if (got < 0) return failure();
-        if (got == 0) break;
-        length += static_cast<std::size_t>(got);
-    }
-    if (length > kLongestFile) return failed({0, 0, "is longer than 1 MiB"});
-    return parse_config({text.data(), length});
+    const Result<std::string> text = read_whole_file(path, kLongestFile);
+    if (!text) return failed({0, 0, std::strerror(text.code())});
+    return parse_config(*text);
 }
 
 }  // namespace bandfs

@@ -40,7 +40,7 @@ struct ConfiguredMount {
     std::optional<double> attr_timeout_s;
     std::optional<double> entry_timeout_s;
     std::optional<std::string> control;
-    std::optional<std::string> options;   ///< further mount options, as after -o
+    std::optional<std::string> options;  ///< further mount options, as after -o
     std::vector<ConfiguredGroup> groups;
 };
 

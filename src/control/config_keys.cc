@@ -87,8 +87,9 @@ constexpr std::array kDeviceGroupKeys{
     ConfigKeyOf<DG>{{"token", whole, false, "tokens", "2048", 1, kMaxTokenBase,
                      "What the groups share in one epoch of the policy weight."},
                     take_whole<DG, &DG::token>},
-    ConfigKeyOf<DG>{{"hold", whole, false, "seconds", "30", 1, 3600, "The longest that a request is held; then it passes."},
-                    take_whole<DG, &DG::hold_s>},
+    ConfigKeyOf<DG>{
+        {"hold", whole, false, "seconds", "30", 1, 3600, "The longest that a request is held; then it passes."},
+        take_whole<DG, &DG::hold_s>},
 };
 
 constexpr std::array kMountKeys{
@@ -97,7 +98,8 @@ constexpr std::array kMountKeys{
     ConfigKeyOf<CM>{{"device_group", text, false, "", "", 0, 0,
                      "One of the device groups of this file; the disk below the source when there is none."},
                     take_text<CM, &CM::device_group>},
-    ConfigKeyOf<CM>{{"type", text, false, "", "\"none\"", 0, 0, "Which property of a caller is its group id."}, take_type},
+    ConfigKeyOf<CM>{{"type", text, false, "", "\"none\"", 0, 0, "Which property of a caller is its group id."},
+                    take_type},
     ConfigKeyOf<CM>{{"weight", whole, false, "", "100", 1, kMaxWeight, "Weight of the default group."},
                     take_whole<CM, &CM::weight>},
     ConfigKeyOf<CM>{{"unit_size", whole, false, "bytes", "131072", 4096, 1 << 20,
@@ -106,31 +108,40 @@ constexpr std::array kMountKeys{
     ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "16", 1, 65536,
                      "What a group may have written and not yet on the disk, before its writers wait."},
                     take_whole<CM, &CM::dirty_mib>},
-    ConfigKeyOf<CM>{{"readahead", whole, false, "KiB", "1024", 0, 1 << 20, "How far the kernel reads ahead (root only)."},
-                    take_whole<CM, &CM::readahead_kib>},
-    ConfigKeyOf<CM>{{"attr_timeout", seconds, false, "seconds", "1.0", 0, 86400, "How long the kernel keeps attributes."},
-                    take_seconds<CM, &CM::attr_timeout_s>},
+    ConfigKeyOf<CM>{
+        {"readahead", whole, false, "KiB", "1024", 0, 1 << 20, "How far the kernel reads ahead (root only)."},
+        take_whole<CM, &CM::readahead_kib>},
+    ConfigKeyOf<CM>{
+        {"attr_timeout", seconds, false, "seconds", "1.0", 0, 86400, "How long the kernel keeps attributes."},
+        take_seconds<CM, &CM::attr_timeout_s>},
     ConfigKeyOf<CM>{{"entry_timeout", seconds, false, "seconds", "1.0", 0, 86400, "How long the kernel keeps names."},
                     take_seconds<CM, &CM::entry_timeout_s>},
-    ConfigKeyOf<CM>{{"control", text, false, "", "\".bandfs\"", 0, 0,
-                     "Name of the control directory; \"none\": there is none."},
-                    take_control},
+    ConfigKeyOf<CM>{
+        {"control", text, false, "", "\".bandfs\"", 0, 0, "Name of the control directory; \"none\": there is none."},
+        take_control},
     ConfigKeyOf<CM>{{"options", text, false, "", "", 0, 0, "Further mount options, as after -o."},
                     take_text<CM, &CM::options>},
 };
 
 constexpr std::array kGroupKeys{
-    ConfigKeyOf<CG>{{"id", id, true, "", "", 0, 0, "Whom the group takes: a name or number that the mount's type knows."},
-                    take_text<CG, &CG::id>},
+    ConfigKeyOf<CG>{
+        {"id", id, true, "", "", 0, 0, "Whom the group takes: a name or number that the mount's type knows."},
+        take_text<CG, &CG::id>},
     ConfigKeyOf<CG>{{"weight", whole, false, "", "100", 1, kMaxWeight, "Weight of the group."},
                     take_whole<CG, &CG::weight>},
 };
 
 }  // namespace
 
-std::span<const ConfigKeyOf<ConfiguredDeviceGroup>> device_group_keys() { return kDeviceGroupKeys; }
-std::span<const ConfigKeyOf<ConfiguredMount>> mount_keys() { return kMountKeys; }
-std::span<const ConfigKeyOf<ConfiguredGroup>> group_keys() { return kGroupKeys; }
+std::span<const ConfigKeyOf<ConfiguredDeviceGroup>> device_group_keys() {
+    return kDeviceGroupKeys;
+}
+std::span<const ConfigKeyOf<ConfiguredMount>> mount_keys() {
+    return kMountKeys;
+}
+std::span<const ConfigKeyOf<ConfiguredGroup>> group_keys() {
+    return kGroupKeys;
+}
 
 std::vector<PlacedConfigKey> config_keys() {
     std::vector<PlacedConfigKey> all;

@@ -1,5 +1,5 @@
-// control/config_keys.h - the one table of what may stand in a configuration file: parsing, the example file and the manual
-// follow from it.
+// control/config_keys.h - the one table of what may stand in a configuration file: parsing, the example file and the
+// manual follow from it.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,7 @@ struct ConfigKey {
     std::string_view default_value;  ///< as written in a file; empty when there is none
     std::uint64_t min;               ///< of numbers
     std::uint64_t max;
-    std::string_view help;           ///< one sentence
+    std::string_view help;  ///< one sentence
 };
 
 /// A key with the member that takes its value. `take` returns the reason when it is none that the key takes, else "".

@@ -1,11 +1,10 @@
 // control/messages.cc - what each message does. Every change happens under the gate's lock, all or nothing.
 #include "control/messages.h"
 
-#include <cerrno>
-#include <charconv>
-
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <charconv>
 #include <utility>
 
 #include "sys/clock.h"
@@ -16,7 +15,9 @@ namespace {
 constexpr std::uint32_t kWeightAtFirst = 100;
 constexpr std::uint64_t kDebugLevels = 2;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string quoted(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
 
 std::string group_text(const std::optional<GroupId>& id) {
     return id ? "group " + std::to_string(*id) : "the default group";
@@ -37,13 +38,15 @@ std::string changed(std::uint64_t before, std::uint64_t after) {
     return changed(std::to_string(before), std::to_string(after));
 }
 
-MessageResult refused(int code, std::string reason) { return {code, std::move(reason)}; }
+MessageResult refused(int code, std::string reason) {
+    return {code, std::move(reason)};
+}
 
 /// What a change found, copied under the lock and put into words outside it.
 struct Change {
     Error error = Error::none;
     std::uint64_t before = 0;
-    std::uint64_t bound = 0;    ///< the other mark, which bounds this one
+    std::uint64_t bound = 0;  ///< the other mark, which bounds this one
     bool group_found = true;
 };
 
@@ -64,7 +67,8 @@ MessageResult set_policy(MessageContext& context, const Argument& argument) {
         before = device_group.policy_name();
         return device_group.set_policy(argument.word, now);
     });
-    if (error == Error::busy) return refused(EBUSY, "groups have a parent, a min or a max, which that policy does not know");
+    if (error == Error::busy)
+        return refused(EBUSY, "groups have a parent, a min or a max, which that policy does not know");
     if (error != Error::none) return refused(EINVAL, one_of(DeviceGroup::policy_names()));
     return {0, changed(before, argument.word)};
 }
@@ -166,26 +170,29 @@ MessageResult set_debug(MessageContext& context, const Argument& argument) {
 }
 
 constexpr std::array kMessages{
-    ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.", set_policy},
+    ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.",
+                   set_policy},
     ControlMessage{"cost", ArgumentForm::word, "bytes|time",
                    "Choose what the policy fair shares out: bytes, or the disk's time.", set_cost},
     ControlMessage{"type", ArgumentForm::word, "NAME",
-            "Choose which property of a caller is its group id; only while no group is attached.", set_type},
+                   "Choose which property of a caller is its group id; only while no group is attached.", set_type},
     ControlMessage{"io_throttle", ArgumentForm::number, "N",
-            "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
-            set_io_throttle},
+                   "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
+                   set_io_throttle},
     ControlMessage{"io_limit", ArgumentForm::number, "N",
-            "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
-    ControlMessage{"attach", ArgumentForm::id, "ID", "Make a group of weight 100 for the callers with this id.", attach},
+                   "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
+    ControlMessage{"attach", ArgumentForm::id, "ID", "Make a group of weight 100 for the callers with this id.",
+                   attach},
     ControlMessage{"detach", ArgumentForm::id, "ID",
-            "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
+                   "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
     ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.", set_weight},
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
-            "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.", set_token_base},
+                   "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
+                   set_token_base},
     ControlMessage{"reset", ArgumentForm::nothing, "", "Set the statistics of the device group and its groups to 0.",
-            reset_statistics},
+                   reset_statistics},
     ControlMessage{"debug", ArgumentForm::number, "N",
-            "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
+                   "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
 };
 
 // ---- the grammar
@@ -208,7 +215,9 @@ std::string parse_number(std::string_view text, std::uint64_t& ret_number) {
     return {};
 }
 
-bool zero_is_an_id(GroupType type) { return type == GroupType::user || type == GroupType::gid; }
+bool zero_is_an_id(GroupType type) {
+    return type == GroupType::user || type == GroupType::gid;
+}
 
 /// The reason why `text` is no id of that type; empty when it is.
 std::string parse_id(GroupType type, std::string_view text, GroupId& ret_id) {
@@ -254,14 +263,22 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
             if (text.empty()) parsed.reason = "a name is missing";
             parsed.argument.word = text;
             break;
-        case ArgumentForm::number: parsed.reason = parse_number(text, parsed.argument.number); break;
-        case ArgumentForm::id: parsed.reason = parse_attachable(type, text, parsed.argument); break;
-        case ArgumentForm::value: parsed.reason = parse_value(type, text, parsed.argument); break;
+        case ArgumentForm::number:
+            parsed.reason = parse_number(text, parsed.argument.number);
+            break;
+        case ArgumentForm::id:
+            parsed.reason = parse_attachable(type, text, parsed.argument);
+            break;
+        case ArgumentForm::value:
+            parsed.reason = parse_value(type, text, parsed.argument);
+            break;
     }
     return parsed;
 }
 
-std::span<const ControlMessage> messages() { return kMessages; }
+std::span<const ControlMessage> messages() {
+    return kMessages;
+}
 
 const ControlMessage* find_message(std::string_view name) {
     const auto found = std::ranges::find(kMessages, name, &ControlMessage::name);

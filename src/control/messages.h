@@ -24,15 +24,15 @@ enum class ArgumentForm { nothing, word, number, id, value };
 
 /// An argument, taken apart.
 struct Argument {
-    std::string_view word;              ///< of `word`
-    std::uint64_t number = 0;           ///< of `number` and `value`
-    std::optional<GroupId> group;       ///< of `id` and `value`; nullopt is the default group
+    std::string_view word;         ///< of `word`
+    std::uint64_t number = 0;      ///< of `number` and `value`
+    std::optional<GroupId> group;  ///< of `id` and `value`; nullopt is the default group
 };
 
 /// An argument, or why it is none.
 struct ParsedArgument {
     Argument argument;
-    std::string reason;                 ///< empty when it could be parsed
+    std::string reason;  ///< empty when it could be parsed
 
     bool ok() const { return reason.empty(); }
 };
@@ -42,8 +42,8 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
 
 /// What became of a message.
 struct MessageResult {
-    int code = 0;         ///< 0, or the errno of a message that was refused and changed nothing
-    std::string detail;   ///< what changed ("100 -> 30"), or the reason of the refusal
+    int code = 0;        ///< 0, or the errno of a message that was refused and changed nothing
+    std::string detail;  ///< what changed ("100 -> 30"), or the reason of the refusal
 
     bool ok() const { return code == 0; }
 };
@@ -63,8 +63,8 @@ struct MessageContext {
 struct ControlMessage {
     std::string_view name;
     ArgumentForm form;
-    std::string_view argument;   ///< as a manual writes it: "[ID:]N"
-    std::string_view help;       ///< one sentence
+    std::string_view argument;  ///< as a manual writes it: "[ID:]N"
+    std::string_view help;      ///< one sentence
     MessageResult (*apply)(MessageContext& context, const Argument& argument);
 };
 

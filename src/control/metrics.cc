@@ -15,7 +15,9 @@ constexpr double kNanosecond = 1e-9;  // seconds
 
 /// Exact up to 2^53, as everything is in Prometheus.
 template <typename Integer>
-double as_double(Integer value) { return static_cast<double>(value); }
+double as_double(Integer value) {
+    return static_cast<double>(value);
+}
 
 /// The shortest text that reads back as the same number.
 std::string number_text(double value) {
@@ -23,7 +25,9 @@ std::string number_text(double value) {
     const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
     return {text.data(), end};
 }
-std::string number_text(std::uint64_t value) { return std::to_string(value); }
+std::string number_text(std::uint64_t value) {
+    return std::to_string(value);
+}
 
 struct Head {
     std::string_view name;
@@ -62,8 +66,9 @@ constexpr std::array kMountMetrics{
                 [](const MountSnapshot& s) { return as_double(s.gate.waiting); }},
     MountMetric{{"bandfs_oldest_wait_seconds", "gauge", "How long the oldest of the waiting requests has waited."},
                 [](const MountSnapshot& s) { return as_double(s.gate.oldest_wait_ns) * kNanosecond; }},
-    MountMetric{{"bandfs_passed_over_age_total", "counter", "Requests that waited for the longest hold and then passed."},
-                [](const MountSnapshot& s) { return as_double(s.gate.counters.passed_over_age); }},
+    MountMetric{
+        {"bandfs_passed_over_age_total", "counter", "Requests that waited for the longest hold and then passed."},
+        [](const MountSnapshot& s) { return as_double(s.gate.counters.passed_over_age); }},
     MountMetric{{"bandfs_cancelled_requests_total", "counter", "Requests whose caller died while they waited."},
                 [](const MountSnapshot& s) { return as_double(s.gate.counters.cancelled); }},
     MountMetric{{"bandfs_plugged", "gauge", "1 while no unit is issued until the disk has drained to the low mark."},
@@ -82,8 +87,9 @@ constexpr std::array kGroupMetrics{
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(std::uint64_t{g.weight}); }},
     GroupMetric{{"bandfs_group_share_wanted_ratio", "gauge", "Part of the disk that the weights grant the group."},
                 [](const GroupSnapshot& g, const MountSnapshot& s) { return number_text(shares_of(g, s).wanted); }},
-    GroupMetric{{"bandfs_group_share_got_ratio", "gauge", "Part that the group had of the bytes done since the last reset."},
-                [](const GroupSnapshot& g, const MountSnapshot& s) { return number_text(shares_of(g, s).got); }},
+    GroupMetric{
+        {"bandfs_group_share_got_ratio", "gauge", "Part that the group had of the bytes done since the last reset."},
+        [](const GroupSnapshot& g, const MountSnapshot& s) { return number_text(shares_of(g, s).got); }},
     GroupMetric{{"bandfs_group_in_flight_units", "gauge", "Units of the group that the disk is working on."},
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(std::uint64_t{g.issued}); }},
     GroupMetric{{"bandfs_group_held_units", "gauge", "Units of the group that are held."},

@@ -31,7 +31,8 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
     MountSnapshot copy;
     copy.figures.reserve(kMostFigures);
     const MountGroups& groups = *filesystem.groups;
-    // Room is made before the lock is taken: nothing is allocated below it. Whoever attaches meanwhile costs a round more.
+    // Room is made before the lock is taken: nothing is allocated below it. Whoever attaches meanwhile costs a round
+    // more.
     bool complete = false;
     while (!complete) {
         const std::size_t needed = filesystem.gate->with([&](DeviceGroup&) { return groups.attached() + 1; });
@@ -63,7 +64,9 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
     return copy;
 }
 
-std::string id_text(const GroupSnapshot& group) { return group.is_default ? "default" : std::to_string(group.id); }
+std::string id_text(const GroupSnapshot& group) {
+    return group.is_default ? "default" : std::to_string(group.id);
+}
 
 std::string group_directory_name(GroupType type, const std::optional<GroupId>& id) {
     if (!id) return "default";

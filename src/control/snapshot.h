@@ -47,10 +47,10 @@ struct MountSnapshot {
     std::uint32_t blocked = 0;
     bool plugged = false;
     std::uint64_t epoch = 0;
-    std::uint64_t total_weight = 0;     ///< of every group of the device group, those of other mounts included
+    std::uint64_t total_weight = 0;  ///< of every group of the device group, those of other mounts included
     Statistics device_statistics;
     std::vector<PolicyFigure> figures;
-    GateReport gate;                    ///< of all mounts of the device group
+    GateReport gate;  ///< of all mounts of the device group
     std::uint64_t cached_hits = 0;
     std::uint64_t unattributed = 0;
     std::uint64_t writeback_errors = 0;

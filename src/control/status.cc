@@ -13,7 +13,9 @@ std::uint64_t bytes_done(const Statistics& statistics) {
 }
 
 /// null for a wait beyond the last bucket.
-Json seconds(TimeNs wait) { return wait == kNever ? Json(nullptr) : Json(static_cast<double>(wait) * 1e-9); }
+Json seconds(TimeNs wait) {
+    return wait == kNever ? Json(nullptr) : Json(static_cast<double>(wait) * 1e-9);
+}
 
 std::string seed_columns(const DirectionStatistics& counts) {
     return " " + std::to_string(counts.requests) + " " + std::to_string(counts.deferred) + " " +

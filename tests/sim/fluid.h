@@ -23,19 +23,19 @@ public:
     void arrived(std::size_t group, std::uint32_t bytes) {
         Each& each = groups_[group];
         if (each.busy++ == 0) total_weight_ += each.weight;
-        if (each.held++ == 0) each.turn = each.turn_excess = 0;
+        if (each.held++ == 0) each.turn_excess = 0;
         each.head_bytes = std::max(each.head_bytes, bytes);
     }
     void issued(std::size_t group, std::uint32_t bytes) {
         for (Each& each : groups_) {
-            if (each.held == 0) continue;
             if (&each == &groups_[group]) continue;
-            if (each.turn >= each.head_bytes) each.excess = std::max(each.excess, ++each.turn_excess);
+            if (each.held > 0 && each.turn >= each.head_bytes) each.excess = std::max(each.excess, ++each.turn_excess);
             each.turn += bytes * each.weight / total_weight_;
+            if (each.held == 0) each.turn = std::min(each.turn, 0.0);  // what it did not ask for in time is not its own
         }
         Each& own = groups_[group];
         --own.held;
-        own.turn = std::max(0.0, own.turn + bytes * (own.weight / total_weight_ - 1));
+        own.turn += bytes * (own.weight / total_weight_ - 1);
         own.turn_excess = 0;
     }
     void done(std::size_t group) {

@@ -18,6 +18,8 @@ void read_disk(StrictTable table, DiskSpec& disk) {
     table.take_bytes("size", disk.size);
     table.take("parallelism", disk.parallelism);
     table.take("separate_lanes", disk.separate_lanes);
+    table.take_duration("slice", disk.slice);
+    table.take_bytes("burst_bandwidth", disk.burst_bandwidth);
     table.take("reorder", disk.reorder);
     table.take("noise", disk.noise);
     table.finish();

@@ -28,6 +28,8 @@ struct DiskSpec {
     double size = 1e12;                  ///< bytes; the length a seek may have
     unsigned parallelism = 1;            ///< lanes: requests whose fixed part goes on at the same time
     bool separate_lanes = false;         ///< reads and writes have each a disk of that kind
+    TimeNs slice = 0;                    ///< a throttled disk: so long's bytes at once, at burst_bandwidth, then none
+    double burst_bandwidth = 2.5e9;
     bool reorder = false;                ///< takes the nearest request that it has been handed, not the oldest
     double noise = 0;                    ///< relative: service takes 1 - noise to 1 + noise times as long
 };

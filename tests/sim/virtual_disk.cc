@@ -49,11 +49,28 @@ void VirtualDisk::start(Lanes& lanes, DiskJob& job, TimeNs now) {
     const double factor = noise();
     const auto scaled = [&](double ns) { return static_cast<TimeNs>(std::llround(ns * factor)); };
     const TimeNs ready = now + scaled(static_cast<double>(fixed + seek(lanes, job)));
-    const TimeNs done = std::max(ready, lanes.bus_free_at) + std::max<TimeNs>(1, scaled(job.bytes * 1e9 / bandwidth));
+    const TimeNs from = std::max(ready, lanes.bus_free_at);
+    const TimeNs done = spec_.slice > 0 ? move_bytes(lanes, job.bytes, bandwidth, from)
+                                        : from + std::max<TimeNs>(1, scaled(job.bytes * 1e9 / bandwidth));
     lanes.bus_free_at = done;
     lanes.head = job.offset + job.bytes;
     job.service = done - now;
     done_.push({done, sequence_++, &job});
+}
+
+TimeNs VirtualDisk::move_bytes(Lanes& lanes, std::uint32_t bytes, double bandwidth, TimeNs from) const {
+    const double per_slice = bandwidth * static_cast<double>(spec_.slice) / 1e9;
+    if (from >= lanes.slice_ends) {
+        lanes.slice_ends = from - from % spec_.slice + spec_.slice;
+        lanes.slice_bytes = per_slice;
+    }
+    while (lanes.slice_bytes < bytes) {
+        from = lanes.slice_ends;
+        lanes.slice_ends += spec_.slice;
+        lanes.slice_bytes += per_slice;
+    }
+    lanes.slice_bytes -= bytes;
+    return from + std::max<TimeNs>(1, static_cast<TimeNs>(bytes * 1e9 / spec_.burst_bandwidth));
 }
 
 DiskJob& VirtualDisk::next_waiting(Lanes& lanes) {

@@ -27,6 +27,9 @@ struct DiskJob {
 ///
 /// Jobs wait for a lane in order of arrival, or, when the disk reorders, the nearest to the head goes first (an old one
 /// once it has been passed over 32 times).
+///
+/// With slices the disk is one that is throttled by a token bucket, as blk-throttle and clouds do it: it moves bytes at
+/// `burst_bandwidth` until what `bandwidth` allows for a slice is used up, and then stands still until the next.
 class VirtualDisk {
 public:
     VirtualDisk(const DiskSpec& spec, std::uint64_t seed);
@@ -47,6 +50,8 @@ private:
         unsigned free = 0;
         TimeNs bus_free_at = 0;
         std::uint64_t head = 0;
+        TimeNs slice_ends = 0;
+        double slice_bytes = 0;  ///< that may still be moved in this slice
         std::deque<Waiting> waiting;
     };
     struct Done {
@@ -58,6 +63,7 @@ private:
 
     Lanes& lanes_of(const DiskJob& job) { return lanes_[spec_.separate_lanes ? static_cast<std::size_t>(job.direction) : 0]; }
     void start(Lanes& lanes, DiskJob& job, TimeNs now);
+    TimeNs move_bytes(Lanes& lanes, std::uint32_t bytes, double bandwidth, TimeNs from) const;
     DiskJob& next_waiting(Lanes& lanes);
     TimeNs seek(const Lanes& lanes, const DiskJob& job) const;
     double noise();

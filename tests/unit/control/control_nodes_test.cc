@@ -1,9 +1,9 @@
 // Numbers for paths: one node per path, stable inode numbers, and none reused for something else.
 #include "fuse/control_nodes.h"
 
-#include <gtest/gtest.h>
-
 #include <set>
+
+#include <gtest/gtest.h>
 
 namespace bandfs {
 namespace {

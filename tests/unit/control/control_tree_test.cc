@@ -3,9 +3,8 @@
 
 #include <sys/stat.h>
 
-#include <cerrno>
-
 #include <algorithm>
+#include <cerrno>
 
 #include "mount_fixture.h"
 

@@ -14,7 +14,7 @@ struct Parsing {
     ArgumentForm form;
     GroupType type;
     std::string_view text;
-    std::string_view reason;                    ///< empty: it is understood, as
+    std::string_view reason;  ///< empty: it is understood, as
     std::optional<GroupId> group = std::nullopt;
     std::uint64_t number = 0;
     std::string_view word = "";
@@ -199,11 +199,12 @@ TEST_F(Messages, AreLoggedWithWhoSentThem) {
     send("weight", "30");
     tree->send("weight", "0", kOwner);
     tree->send("weight", "50", kStranger);
-    EXPECT_EQ(logged, (std::vector<std::string>{
-                          "weight by uid 0, thread 1: the default group: 100 -> 30",
-                          "weight by uid 1000, thread 2, refused: weight \"0\": must be 1 to 1000000",
-                          "weight by uid 1001, thread 3, refused: only root and the owner of the mount may send messages",
-                      }));
+    EXPECT_EQ(logged,
+              (std::vector<std::string>{
+                  "weight by uid 0, thread 1: the default group: 100 -> 30",
+                  "weight by uid 1000, thread 2, refused: weight \"0\": must be 1 to 1000000",
+                  "weight by uid 1001, thread 3, refused: only root and the owner of the mount may send messages",
+              }));
     const std::string kept = value("log");
     for (const std::string& line : logged) EXPECT_NE(kept.find(line + "\n"), std::string::npos) << kept;
 }

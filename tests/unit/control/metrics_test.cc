@@ -88,8 +88,8 @@ void check_name(const std::string& name, const Family& family) {
     EXPECT_EQ(family.type == "counter", name.ends_with("_total")) << name;
     for (const char* suffix : {"_count", "_sum", "_bucket"}) EXPECT_FALSE(name.ends_with(suffix)) << name;
     const std::string words = "_" + name + "_";
-    for (const char* word : {"_counter_", "_gauge_", "_histogram_", "_summary_", "_milliseconds_", "_ms_", "_kilobytes_",
-                             "_percent_", "_minutes_"}) {
+    for (const char* word : {"_counter_", "_gauge_", "_histogram_", "_summary_", "_milliseconds_", "_ms_",
+                             "_kilobytes_", "_percent_", "_minutes_"}) {
         EXPECT_EQ(words.find(word), std::string::npos) << name << " contains " << word;
     }
 }

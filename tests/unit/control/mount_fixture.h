@@ -1,11 +1,11 @@
 // A mount without a mountpoint: a device group behind a real gate, its groups, and a control tree.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "control/control_tree.h"
 #include "fuse/filesystem.h"

@@ -83,33 +83,41 @@ Result<std::size_t> FileData::read_fully(int fd, std::uint64_t offset, std::span
 }
 
 Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::byte> into) {
-    CachedRead result;
     const int fd = reader_;
     if (volume_.kind == WriteBackKind::memory) {
         const Result<std::size_t> n = read_fully(fd, offset, into);
         if (!n) return n.error();
         return CachedRead{*n, true, offset + *n};
     }
-    result.end = offset + into.size();
+    CachedRead result{0, false, offset + into.size()};
     const std::optional<std::uint64_t> resident = io_.resident_pages(fd, offset, into.size());
-    if (!resident || *resident < pages_of(offset, result.end)) {
-        const Result<FileFacts> facts = file_facts(fd);
-        if (!facts) return facts.error();
-        result.end = std::clamp(facts->size, offset, result.end);
-        result.complete = result.end == offset;
-        if (result.complete || !resident || *resident == 0) return result;
-    }
     const std::uint64_t pages = pages_of(offset, result.end);
-    const std::uint64_t hit = *resident >= pages ? pages : resident_start(offset, pages);
-    if (hit == 0) return result;
-    const std::uint64_t hit_end = std::min(page_begin(offset) + hit * kPage, result.end);
-    const auto n = io_.read_cached(fd, into.first(static_cast<std::size_t>(hit_end - offset)), offset);
-    if (!n || *n == 0) return result;
-    std::uint64_t got_end = offset + *n;
-    result.complete = got_end == result.end;
-    if (!result.complete) got_end = std::max(page_begin(got_end), offset);
-    result.bytes = static_cast<std::size_t>(got_end - offset);
+    if (resident && *resident >= pages) {
+        result.bytes = read_held(offset, into);
+        result.complete = result.bytes == into.size();
+        if (result.complete) return result;
+    }
+    // Something is not there, or is behind the end of the file.
+    const Result<FileFacts> facts = file_facts(fd);
+    if (!facts) return facts.error();
+    result.end = std::clamp(facts->size, offset, result.end);
+    const std::uint64_t existing = pages_of(offset, result.end);
+    if (result.bytes == 0 && resident && *resident != 0 && existing != 0) {
+        const std::uint64_t held = *resident >= existing ? existing : resident_start(offset, existing);
+        const std::uint64_t held_end = std::min(page_begin(offset) + held * kPage, result.end);
+        if (held != 0) result.bytes = read_held(offset, into.first(static_cast<std::size_t>(held_end - offset)));
+    }
+    const std::uint64_t got_end = offset + result.bytes;
+    result.complete = got_end >= result.end;
+    // What follows is read from the disk: from the beginning of a page.
+    if (!result.complete) result.bytes = static_cast<std::size_t>(std::max(page_begin(got_end), offset) - offset);
     return result;
+}
+
+// Reads from the page cache alone; as much as it gives.
+std::size_t FileData::read_held(std::uint64_t offset, std::span<std::byte> into) {
+    const Result<std::size_t> n = io_.read_cached(reader_, into, offset);
+    return n ? *n : 0;
 }
 
 // How many of the first pages are in the page cache without a gap: found by halving.

@@ -97,6 +97,7 @@ private:
     int direct_descriptor(bool writable);
     Result<std::size_t> read_fully(int fd, std::uint64_t offset, std::span<std::byte> into);
     Result<std::size_t> write_fully(int fd, std::uint64_t offset, std::span<const std::byte> from, Durability durability);
+    std::size_t read_held(std::uint64_t offset, std::span<std::byte> into);
     std::uint64_t resident_start(std::uint64_t offset, std::uint64_t pages);
     std::uint32_t fail(Errno error);
 

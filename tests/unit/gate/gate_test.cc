@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "waiting.h"
+#include "support/waiting.h"
 
 namespace bandfs {
 namespace {

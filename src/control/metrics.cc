@@ -68,9 +68,9 @@ constexpr std::array kMountMetrics{
                 [](const MountSnapshot& s) { return as_double(s.gate.oldest_wait_ns) * kNanosecond; }},
     MountMetric{
         {"bandfs_passed_over_age_total", "counter", "Requests that waited for the longest hold and then passed."},
-        [](const MountSnapshot& s) { return as_double(s.gate.counters.passed_over_age); }},
+        [](const MountSnapshot& s) { return as_double(s.gate.passed_over_age); }},
     MountMetric{{"bandfs_cancelled_requests_total", "counter", "Requests whose caller died while they waited."},
-                [](const MountSnapshot& s) { return as_double(s.gate.counters.cancelled); }},
+                [](const MountSnapshot& s) { return as_double(s.gate.cancelled); }},
     MountMetric{{"bandfs_plugged", "gauge", "1 while no unit is issued until the disk has drained to the low mark."},
                 [](const MountSnapshot& s) { return as_double(s.plugged); }},
     MountMetric{{"bandfs_cached_hits_total", "counter", "Reads that the page cache answered, uncharged."},

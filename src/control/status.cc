@@ -68,10 +68,10 @@ Json json_of_device_group(const MountInfo& info, const MountSnapshot& snapshot) 
             {"plugged", snapshot.plugged},
             {"waiting_requests", snapshot.gate.waiting},
             {"oldest_wait_seconds", seconds(snapshot.gate.oldest_wait_ns)},
-            {"passed_over_age", snapshot.gate.counters.passed_over_age},
-            {"cancelled", snapshot.gate.counters.cancelled},
+            {"passed_over_age", snapshot.gate.passed_over_age},
+            {"cancelled", snapshot.gate.cancelled},
             {"workers", snapshot.gate.workers},
-            {"busy_workers", snapshot.gate.busy},
+            {"busy_workers", snapshot.gate.busy_workers},
             {"read", json_of(snapshot.device_statistics.of(Direction::read))},
             {"write", json_of(snapshot.device_statistics.of(Direction::write))}};
 }

@@ -55,7 +55,7 @@ Result<std::size_t> StoppableDisk::read_cached(int fd, std::span<std::byte> into
 
 Result<std::size_t> StoppableDisk::write(int fd, std::span<const std::byte> from, std::uint64_t offset,
                                          Durability durability) {
-    pass();
+    if (::fcntl(fd, F_GETFL) & O_DIRECT) pass();
     return DiskIo::system().write(fd, from, offset, durability);
 }
 
@@ -69,6 +69,8 @@ Status StoppableDisk::sync(int fd, bool data_only) { return DiskIo::system().syn
 std::optional<std::uint64_t> StoppableDisk::resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) {
     return DiskIo::system().resident_pages(fd, offset, bytes);
 }
+
+Volume StoppableDisk::volume(int fd) { return DiskIo::system().volume(fd); }
 
 void MountedTest::SetUp() {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount";

@@ -26,7 +26,8 @@ inline constexpr std::chrono::seconds kTestDeadline{20};
 /// Waits until `condition` holds. False when the deadline passed first.
 bool wait_until(const std::function<bool()>& condition);
 
-/// The real disk, whose reads and writes can be made to wait. Counts.
+/// The real disk, whose reads, direct writes and write-back can be made to wait; writes into the page cache are none of its
+/// business. Counts.
 class StoppableDisk final : public DiskIo {
 public:
     void stop();
@@ -41,6 +42,7 @@ public:
     Status write_back(int fd, std::uint64_t offset, std::uint64_t bytes) override;
     Status sync(int fd, bool data_only) override;
     std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) override;
+    Volume volume(int fd) override;
 
 private:
     void pass();

@@ -68,8 +68,16 @@ void FairOrder::leave_tree(FairNode& node) noexcept {
 
 void FairOrder::leave_count(FairNode& node) noexcept {
     node.place = FairPlace::idle;
+    ahead_ -= node.weight * static_cast<double>(node.start - now_);
     active_weight_ -= node.weight;
-    if (--active_ == 0) active_weight_ = 0;  // what rounding has left
+    if (--active_ == 0) active_weight_ = ahead_ = 0;  // what rounding has left
+}
+
+void FairOrder::join_count(FairNode& node) noexcept {
+    ++active_;
+    active_weight_ += node.weight;
+    node.start = std::max(node.start, now_);
+    ahead_ += node.weight * static_cast<double>(node.start - now_);
 }
 
 /// Virtual time has caught up with what the group was given before its turn.
@@ -86,28 +94,26 @@ void FairOrder::set_ready(FairNode& node, double cost) noexcept {
     node.cost = cost;
     FairPlace place = FairPlace::ready;
     if (before == FairPlace::idle) {
-        ++active_;
-        active_weight_ += node.weight;
         if (node.start <= now_) place = FairPlace::woken;
-        node.start = std::max(node.start, now_);
+        join_count(node);
     } else if (before == FairPlace::woken) {
         place = FairPlace::woken;
     } else if (before == FairPlace::expected) {
-        const VirtualTime claim = span_of(kLagOwnUnits * cost, node.weight) + span_of(kLagUnits * largest_, active_weight_);
-        node.start = std::max(node.start, now_ - claim);
+        const VirtualTime claim_from = now_ - span_of(kLagUnits * largest_, active_weight_);
+        if (node.start < claim_from) {
+            ahead_ += node.weight * static_cast<double>(claim_from - node.start);
+            node.start = claim_from;
+        }
     }
     enter(node, place);
+    follow_mean();
 }
 
 void FairOrder::set_expected(FairNode& node, double cost) noexcept {
     const FairPlace before = node.place;
     leave_tree(node);
     node.cost = cost;
-    if (before == FairPlace::idle) {
-        ++active_;
-        active_weight_ += node.weight;
-        node.start = std::max(node.start, now_);
-    }
+    if (before == FairPlace::idle) join_count(node);
     enter(node, FairPlace::expected);
 }
 
@@ -116,6 +122,7 @@ void FairOrder::set_idle(FairNode& node) noexcept {
     leave_tree(node);
     if (in_turn(node.place)) {
         leave_count(node);
+        follow_mean();
     } else {
         enter(node, FairPlace::lingering);
     }
@@ -134,6 +141,7 @@ void FairOrder::set_weight(FairNode& node, double weight) noexcept {
     } else {
         enter(node, before);
     }
+    follow_mean();
 }
 
 void FairOrder::forget(FairNode& node) noexcept {
@@ -141,6 +149,7 @@ void FairOrder::forget(FairNode& node) noexcept {
     settle(node);
     if (node.place != FairPlace::idle) leave_count(node);
     node.start = 0;
+    follow_mean();
 }
 
 FairNode* FairOrder::first_ready() const noexcept {
@@ -164,15 +173,7 @@ FairNode* FairOrder::first_expected() const noexcept {
 
 void FairOrder::serve(FairNode& node, double cost) noexcept {
     assert(node.place != FairPlace::idle && node.place != FairPlace::lingering);
-    if (node.start > now_) {
-        if (expected_.empty()) {
-            advance(node.start);
-        } else {
-            leave_tree(node);
-            node.start = now_;
-            enter(node, FairPlace::ready);
-        }
-    }
+    advance(node.start);
     const VirtualTime finish = node.start + span_of(cost, node.weight);
     const bool before_turn = node.place == FairPlace::woken && !ready_.empty() && ready_.begin()->finish < finish;
     if (before_turn && !node.credited && credits_used_ < kCredits) {
@@ -187,21 +188,38 @@ void FairOrder::serve_aside(FairNode& node, double cost) noexcept {
     charge(node, cost);
 }
 
+void FairOrder::serve_by_right(FairNode& node, double cost) noexcept {
+    if (node.place == FairPlace::idle || node.place == FairPlace::lingering) set_ready(node, cost);
+    if (node.start > now_) {
+        leave_tree(node);
+        ahead_ -= node.weight * static_cast<double>(node.start - now_);
+        node.start = now_;
+        settle(node);
+        enter(node, FairPlace::ready);
+    }
+    charge(node, cost);
+}
+
 void FairOrder::charge(FairNode& node, double cost) noexcept {
     leave_tree(node);
+    const VirtualTime span = span_of(cost, node.weight);
     node.cost = cost;
-    node.start += span_of(cost, node.weight);
-    enter(node, FairPlace::expected);
+    node.start += span;
+    ahead_ += node.weight * static_cast<double>(span);
     largest_ = std::max(cost, largest_ * kForget);
-    part_ += cost * kTicks / active_weight_;
-    const double whole = std::floor(part_);
-    part_ -= whole;
-    advance(now_ + static_cast<VirtualTime>(whole));
+    enter(node, FairPlace::expected);
+    follow_mean();
     if (node.start <= now_) settle(node);
 }
 
+void FairOrder::follow_mean() noexcept {
+    while (active_ > 0 && ahead_ >= active_weight_) advance(now_ + static_cast<VirtualTime>(ahead_ / active_weight_));
+}
+
 void FairOrder::advance(VirtualTime to) noexcept {
-    now_ = std::max(now_, to);
+    if (to <= now_) return;
+    ahead_ -= active_weight_ * static_cast<double>(to - now_);
+    now_ = to;
     while (!ready_ahead_.empty() && ready_ahead_.begin()->start <= now_) {
         FairNode& node = *ready_ahead_.begin();
         ready_ahead_.erase(ready_ahead_.begin());

@@ -35,11 +35,15 @@ struct FairNode : FairHook {
 
 /// The order of the policy `fair`, worst-case fair weighted queueing (WF2Q+) over groups. See fair_policy.cc for why.
 ///
-/// No clock: virtual time moves with the cost that is served. Not thread-safe. O(log n) per call, amortised: a group moves
+/// Virtual time is the mean of the counted groups' starts, weighted, but never runs backwards. So it moves by cost / total
+/// weight with each unit; and when a group leaves that has had less than its share, what the others are ahead of it is no
+/// debt any more: virtual time moves up to them.
+///
+/// No clock. Not thread-safe. O(log n) per call, amortised: a group moves
 /// from ahead to its turn once for each unit it was served.
 ///
 /// Invariants
-/// 1. now() never runs backwards.
+/// 1. now() never runs backwards, and is not less than the mean.
 /// 2. Groups that are not idle are counted in active_weight(), idle ones not.
 /// 3. A group stands in the tree of its place: `ready`, `woken` and `expected` have start <= now(), the ahead ones and
 ///    `lingering` start > now().
@@ -48,9 +52,9 @@ class FairOrder {
 public:
     /// Units in all that may go before their turn because their group was asleep. Part of the starvation bound.
     static constexpr unsigned kCredits = 16;
-    /// A group that had nothing to issue but was not idle keeps a claim to what it did not take meanwhile: at most so many of
-    /// its own units and its share of so many of the largest.
-    static constexpr double kLagOwnUnits = 4, kLagUnits = 8;
+    /// A group that had nothing to issue but was not idle keeps a claim to what it did not take meanwhile: at most its
+    /// share of so many of the largest units. Part of the starvation bound.
+    static constexpr double kLagUnits = 8;
 
     /// The group has a unit of that cost to be issued next; also when its first unit has become another.
     void set_ready(FairNode& node, double cost) noexcept;
@@ -77,11 +81,12 @@ public:
 
     /// Charges the unit that was chosen to its group, which is `expected` afterwards, and moves virtual time on.
     ///
-    /// When the group is ahead, virtual time jumps to its start; but while somebody whose turn it is is expected, the unit is
-    /// lent: nobody else could use the disk so well, and what the group is ahead is forgotten.
+    /// When the group is ahead, virtual time jumps to its start: what all that are ready are ahead is forgotten.
     void serve(FairNode& node, double cost) noexcept;
     /// The same for a unit that nobody has chosen: it passes whatever the order says, and is owed.
     void serve_aside(FairNode& node, double cost) noexcept;
+    /// The same for a unit that the group has a right to beside its weight: what it is ahead is forgotten.
+    void serve_by_right(FairNode& node, double cost) noexcept;
 
     VirtualTime now() const noexcept { return now_; }
     double active_weight() const noexcept { return active_weight_; }
@@ -101,15 +106,17 @@ private:
     void enter(FairNode& node, FairPlace place) noexcept;
     void leave_tree(FairNode& node) noexcept;
     void leave_count(FairNode& node) noexcept;
+    void join_count(FairNode& node) noexcept;
     void settle(FairNode& node) noexcept;
     void charge(FairNode& node, double cost) noexcept;
     void advance(VirtualTime to) noexcept;
+    void follow_mean() noexcept;
 
     Tree<ByFinish> ready_, woken_, expected_;
     Tree<ByStart> ready_ahead_;
     Tree<ByStart> expected_ahead_;  ///< lingering ones too
     VirtualTime now_ = 0;
-    double part_ = 0;  ///< of a tick that now() has not shown yet
+    double ahead_ = 0;  ///< sum over the counted groups of weight * (start - now)
     double active_weight_ = 0;
     double largest_ = 0;  ///< cost of a unit, lately
     std::uint32_t active_ = 0;

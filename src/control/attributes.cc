@@ -21,8 +21,11 @@ constexpr std::array kMountAttributes{
     MountAttribute{"io_throttle", [](const MountView& v) { return std::to_string(v.snapshot.io_throttle); }},
     MountAttribute{"io_limit", [](const MountView& v) { return std::to_string(v.snapshot.io_limit); }},
     MountAttribute{"weight", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().weight); }},
+    MountAttribute{"min", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().floor); }},
+    MountAttribute{"max", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().ceiling); }},
     MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
     MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
+    MountAttribute{"cost", nullptr},
     MountAttribute{"attach", nullptr},
     MountAttribute{"detach", nullptr},
     MountAttribute{"reset", nullptr},
@@ -30,10 +33,13 @@ constexpr std::array kMountAttributes{
 
 constexpr std::array kGroupAttributes{
     GroupAttribute{"id", [](GroupType, const GroupSnapshot& group) { return id_text(group); }},
-    GroupAttribute{"name", [](GroupType type, const GroupSnapshot& group) {
+    GroupAttribute{"name",
+                   [](GroupType type, const GroupSnapshot& group) {
                        return group.is_default ? "default" : describe_group_id(type, group.id);
                    }},
     GroupAttribute{"weight", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.weight); }},
+    GroupAttribute{"min", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.floor); }},
+    GroupAttribute{"max", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.ceiling); }},
     GroupAttribute{"stat", [](GroupType, const GroupSnapshot& group) { return group_stat_text(group); }},
 };
 
@@ -45,9 +51,17 @@ auto find_in(const Table& table, std::string_view name) -> decltype(table.data()
 
 }  // namespace
 
-std::span<const MountAttribute> mount_attributes() { return kMountAttributes; }
-std::span<const GroupAttribute> group_attributes() { return kGroupAttributes; }
-const MountAttribute* find_mount_attribute(std::string_view name) { return find_in(kMountAttributes, name); }
-const GroupAttribute* find_group_attribute(std::string_view name) { return find_in(kGroupAttributes, name); }
+std::span<const MountAttribute> mount_attributes() {
+    return kMountAttributes;
+}
+std::span<const GroupAttribute> group_attributes() {
+    return kGroupAttributes;
+}
+const MountAttribute* find_mount_attribute(std::string_view name) {
+    return find_in(kMountAttributes, name);
+}
+const GroupAttribute* find_group_attribute(std::string_view name) {
+    return find_in(kGroupAttributes, name);
+}
 
 }  // namespace bandfs

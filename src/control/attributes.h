@@ -1,5 +1,5 @@
-// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the control
-// directory and the xattr of the same name, so that the two cannot differ.
+// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the
+// control directory and the xattr of the same name, so that the two cannot differ.
 #pragma once
 
 #include <span>
@@ -21,8 +21,8 @@ struct MountView {
     unsigned debug_level;
 };
 
-/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no value
-/// behind (attach, detach, reset).
+/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no
+/// value behind (attach, detach, reset).
 struct MountAttribute {
     std::string_view name;
     std::string (*read)(const MountView& view);
@@ -30,14 +30,14 @@ struct MountAttribute {
     bool settable() const { return find_message(name) != nullptr; }
 };
 
-/// The same of one group; the message that sets it takes [ID:]N and is given the id.
+/// The same of one group; the message that sets it takes [ID:] and a value, and is given the id.
 struct GroupAttribute {
     std::string_view name;
     std::string (*read)(GroupType type, const GroupSnapshot& group);
 
     bool settable() const {
         const ControlMessage* const message = find_message(name);
-        return message != nullptr && message->form == ArgumentForm::value;
+        return message != nullptr && (message->form == ArgumentForm::value || message->form == ArgumentForm::rate);
     }
 };
 

@@ -128,6 +128,7 @@ void MountedTest::mount(const DeviceGroupSettings& settings, const std::vector<s
     resolver_ = Resolver::create();
     filesystem_.callers = resolver_.get();
     filesystem_.gate->set_dying([this](pid_t tid) { return resolver_->dying(tid); });
+    before_start();
 
     UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     ASSERT_TRUE(device);

@@ -68,6 +68,8 @@ protected:
     /// One mount; `settings` of its device group, `options` of libfuse.
     void mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options = {});
     void unmount(int flags);
+    /// The file system is complete and nobody uses it yet; `options.control_name` is empty.
+    virtual void before_start() {}
 
     std::filesystem::path in_mount(const std::string& name) const { return mountpoint_ / name; }
     std::filesystem::path below(const std::string& name) const { return source_ / name; }

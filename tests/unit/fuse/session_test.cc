@@ -4,7 +4,6 @@
 #include "fuse/session.h"
 
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -22,6 +21,8 @@
 #include <set>
 #include <thread>
 #include <vector>
+
+#include <fuse_lowlevel.h>
 
 #include "mounted.h"
 
@@ -282,9 +283,8 @@ TEST_F(SessionTest, AHeldDirectWriteKeepsItsPayload) {
     };
     const pid_t small = writer("small", kSmall);
     const pid_t large = writer("large", kLarge);
-    ASSERT_TRUE(wait_until([&] {
-        return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) >= 2;
-    }));
+    ASSERT_TRUE(
+        wait_until([&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) >= 2; }));
     for (int i = 0; i < 50; ++i) write_contents(in_mount("other"), "what receivers get next goes to other buffers");
     disk_.go();
     EXPECT_EQ(exit_status(blocker), 0);

@@ -33,8 +33,12 @@ AttrChange decode(const struct stat& wanted, int which) {
 /// The data plane learns what is no longer dirty.
 Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
-    std::optional<WithoutFsetid> ordinary;
-    if (kill_suidgid_requested()) ordinary.emplace();
+    std::optional<ActingAs> ordinary;
+    if (kill_suidgid_requested()) {
+        const Result<struct stat> attributes = filesystem.tree->attributes(inode);
+        if (!attributes) return attributes.error();
+        ordinary.emplace(clearing_setid(request, attributes->st_mode));
+    }
     if (info != nullptr) return filesystem.data->resize(*Handles::get<OpenFileHandle>(info->fh).file(), size);
     if (Status status = filesystem.tree->truncate(inode, size); !status) return status;
     filesystem.data->resized({inode.key().device, inode.key().number}, size);

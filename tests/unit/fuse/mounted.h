@@ -30,19 +30,20 @@ inline constexpr std::chrono::seconds kMountDeadline{90};
 /// Waits until `condition` holds. False when the deadline passed first.
 bool wait_until(const std::function<bool()>& condition);
 
-/// The real disk, whose reads, direct writes and write-back can be made to wait; writes into the page cache are none of its
-/// business. Counts.
+/// The real disk, whose reads, direct writes and write-back can be made to wait; writes into the page cache are none of
+/// its business. Counts.
 class StoppableDisk final : public DiskIo {
 public:
     void stop();
     void go();
-    int waiting() const { return waiting_; }        ///< calls that wait for go()
-    int reads() const { return reads_; }            ///< that went to the disk
+    int waiting() const { return waiting_; }  ///< calls that wait for go()
+    int reads() const { return reads_; }      ///< that went to the disk
     int cached_reads() const { return cached_reads_; }
 
     Result<std::size_t> read(int fd, std::span<std::byte> into, std::uint64_t offset) override;
     Result<std::size_t> read_cached(int fd, std::span<std::byte> into, std::uint64_t offset) override;
-    Result<std::size_t> write(int fd, std::span<const std::byte> from, std::uint64_t offset, Durability durability) override;
+    Result<std::size_t> write(int fd, std::span<const std::byte> from, std::uint64_t offset,
+                              Durability durability) override;
     Status write_back(int fd, std::uint64_t offset, std::uint64_t bytes) override;
     Status sync(int fd, bool data_only) override;
     std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) override;
@@ -92,10 +93,10 @@ private:
     std::filesystem::path mountpoint_;
     bool mounted_ = false;
 
-    std::thread watchdog_;      ///< ends a mount that hangs, and with it what waits in it for ever
+    std::thread watchdog_;  ///< ends a mount that hangs, and with it what waits in it for ever
     std::mutex watch_mutex_;
     std::condition_variable watch_ends_;
-    bool watching_ = false;     ///< guarded by watch_mutex_
+    bool watching_ = false;  ///< guarded by watch_mutex_
 };
 
 /// Runs `body` in a child process, as that user; its result is the exit status. The child execs nothing.

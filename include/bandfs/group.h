@@ -1,12 +1,13 @@
 // bandfs/group.h - a band group: one consumer of a disk.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-#include <boost/intrusive/unordered_set_hook.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/unordered_set_hook.hpp>
 
 #include "bandfs/statistics.h"
 #include "bandfs/unit.h"
@@ -25,11 +26,11 @@ inline constexpr std::uint32_t kDefaultWeight = 100;  ///< dm-band's
 
 /// What few groups have, kept out of the way of the others.
 struct GroupRarities {
-    Group* parent = nullptr;          ///< whose share this group takes part in
+    Group* parent = nullptr;  ///< whose share this group takes part in
     std::uint32_t children = 0;
-    std::uint64_t floor = 0;          ///< bytes per second guaranteed, 0: none
-    std::uint64_t ceiling = 0;        ///< bytes per second at most, 0: none
-    std::function<void()> gone;       ///< to be called when the detached group is freed
+    std::uint64_t floor = 0;     ///< bytes per second guaranteed, 0: none
+    std::uint64_t ceiling = 0;   ///< bytes per second at most, 0: none
+    std::function<void()> gone;  ///< to be called when the detached group is freed
 };
 
 /// Band group (`struct bandgroup` of dm-band). Made and freed by its MountGroups, changed by its device group alone;
@@ -98,7 +99,7 @@ private:
 
     // Cache line by cache line: what a held unit touches, what every unit counts, what every unit changes.
     UnitQueue queues_[kDirections];
-    UnitQueue waiting_;  ///< beyond the byte bound, both directions in order of arrival
+    UnitQueue waiting_;                                 ///< beyond the byte bound, both directions in order of arrival
     boost::intrusive::list_member_hook<> device_hook_;  ///< all groups of the device group, in order of attachment
 
     Statistics statistics_;

@@ -166,7 +166,9 @@ void DeviceGroup::reset_statistics() {
     }
 }
 
-std::uint64_t DeviceGroup::epoch() const { return policy_->epoch(); }
+std::uint64_t DeviceGroup::epoch() const {
+    return policy_->epoch();
+}
 
 void DeviceGroup::policy_figures(const std::function<void(std::string_view, double)>& visit) const {
     policy_->figures(visit);

@@ -9,9 +9,13 @@ namespace bandfs {
 Group::Group(MountGroups& mount, GroupId id, bool is_default, std::uint64_t sequence)
     : is_default_(is_default), mount_(mount), id_(id), sequence_(sequence) {}
 
-std::int64_t Group::tokens() const { return mount_.device_group().policy_->tokens(*this); }
+std::int64_t Group::tokens() const {
+    return mount_.device_group().policy_->tokens(*this);
+}
 
-std::int64_t Group::token_init() const { return mount_.device_group().policy_->token_init(*this); }
+std::int64_t Group::token_init() const {
+    return mount_.device_group().policy_->token_init(*this);
+}
 
 GroupRarities& Group::rarities() {
     if (!rarities_) rarities_ = std::make_unique<GroupRarities>();

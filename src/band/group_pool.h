@@ -11,8 +11,8 @@
 
 namespace bandfs {
 
-/// Groups side by side, an odd number of cache lines apart. Out of the general allocator they would lie 512 bytes apart, and the
-/// lines that every unit touches would share an eighth of the cache's sets.
+/// Groups side by side, an odd number of cache lines apart. Out of the general allocator they would lie 512 bytes
+/// apart, and the lines that every unit touches would share an eighth of the cache's sets.
 ///
 /// Memory is kept until the pool goes. Requires that every group made is destroyed before.
 class GroupPool {

@@ -14,11 +14,13 @@ namespace bandfs {
 
 /// A rank for each of a number of slots, kept so that the smallest is at hand.
 ///
-/// Eight ranks, a cache line, have one parent, which holds the smallest of them, up to a single line. A change walks from
-/// the slot upwards and stops where the smallest does not change: with 10,000 slots at most five lines out of 90 KiB, which
-/// stay in the cache. A search tree through the groups themselves visits some fourteen groups, each a cache miss.
+/// Eight ranks, a cache line, have one parent, which holds the smallest of them, up to a single line. A change walks
+/// from the slot upwards and stops where the smallest does not change: with 10,000 slots at most five lines out of 90
+/// KiB, which stay in the cache. A search tree through the groups themselves visits some fourteen groups, each a cache
+/// miss.
 ///
-/// Nothing but reserve() allocates. Equal ranks are taken lowest slot first; who wants another order puts it into the rank.
+/// Nothing but reserve() allocates. Equal ranks are taken lowest slot first; who wants another order puts it into the
+/// rank.
 class RankTree {
 public:
     using Rank = std::uint64_t;

@@ -1,37 +1,40 @@
 // band/weight_policy.cc - tokens by weight, in epochs: the policy of dm-band, step for step.
 //
-// Problem. Units of many groups compete for a disk; a group of weight w among groups of total weight W is to get w/W of the
-// units.
+// Problem. Units of many groups compete for a disk; a group of weight w among groups of total weight W is to get w/W of
+// the units.
 //
-// Model. An epoch hands out about token_base tokens: each group token_init = token_base * w / W + 1, whole numbers. A unit
-// costs a token (in `weight-iosize` one per sector). A group without tokens may refill once per epoch; when nobody has
-// tokens and the disk runs short of units, restart() begins the next epoch. Tokens do not add up: who was idle for ten
-// epochs has one refill, no more. Among groups that may submit the priority decides,
+// Model. An epoch hands out about token_base tokens: each group token_init = token_base * w / W + 1, whole numbers. A
+// unit costs a token (in `weight-iosize` one per sector). A group without tokens may refill once per epoch; when nobody
+// has tokens and the disk runs short of units, restart() begins the next epoch. Tokens do not add up: who was idle for
+// ten epochs has one refill, no more. Among groups that may submit the priority decides,
 //
 //     token * 100 / token_init + 1        (1 to 101)
 //     + 100   when the group has not yet refilled in this epoch
 //     + 200   when it is going down
 //
-// and among equals the one attached first. The chosen group goes on until it may not, has nothing left, or the disk is full.
+// and among equals the one attached first. The chosen group goes on until it may not, has nothing left, or the disk is
+// full.
 //
-// Worked numbers. token_base 64, weights 40:20:10 and a default group of 100 (W = 170): token_init is 64*40/170+1 = 16, 8, 4
-// and 38. With all busy an epoch is 66 units, of which the three get 16:8:4. Rounding up by one is dm-band's, so small token
-// bases bend the shares: at token_base 8 the same groups get 2:1:1.
+// Worked numbers. token_base 64, weights 40:20:10 and a default group of 100 (W = 170): token_init is 64*40/170+1 = 16,
+// 8, 4 and 38. With all busy an epoch is 66 units, of which the three get 16:8:4. Rounding up by one is dm-band's, so
+// small token bases bend the shares: at token_base 8 the same groups get 2:1:1.
 //
-// Refilling happens where dm-band does it: when a group is asked whether it may submit and will submit at once (charge()), for
-// all groups that hold units whenever the conductor chooses (pick()), and for the chosen group after each of its units.
+// Refilling happens where dm-band does it: when a group is asked whether it may submit and will submit at once
+// (charge()), for all groups that hold units whenever the conductor chooses (pick()), and for the chosen group after
+// each of its units.
 //
 // Order. Groups with queued units stand in one of three trees (rank_tree.h), each by a rank of one number:
 //     fresh_    have tokens and refilled in this epoch      } by priority without the 100, then by attachment
 //     stale_    have tokens of an earlier epoch             }
 //     empty_    have none, by the epoch from which they may refill
-// The next group is the better of two heads; only a group's own units move it, in O(log n). A new epoch moves fresh_ into
-// stale_: each group at most once per refill. Weight changes are noticed by number (shares_): a group computes its tokens
-// when it is next looked at, and the trees are put in order by the next pick().
+// The next group is the better of two heads; only a group's own units move it, in O(log n). A new epoch moves fresh_
+// into stale_: each group at most once per refill. Weight changes are noticed by number (shares_): a group computes its
+// tokens when it is next looked at, and the trees are put in order by the next pick().
 //
-// Debt. In `weight-iosize`, and when units are expedited, a group may end up below zero. A refill adds token_init to what is
-// there, so a group in debt waits ceil-wise as many epochs as the debt is worth; epochs in which nobody can submit are skipped
-// in one step. In `weight` without expedited units a group refills at exactly zero, which is dm-band's rule.
+// Debt. In `weight-iosize`, and when units are expedited, a group may end up below zero. A refill adds token_init to
+// what is there, so a group in debt waits ceil-wise as many epochs as the debt is worth; epochs in which nobody can
+// submit are skipped in one step. In `weight` without expedited units a group refills at exactly zero, which is
+// dm-band's rule.
 #include "band/weight_policy.h"
 
 #include <algorithm>
@@ -46,7 +49,7 @@ namespace {
 
 constexpr std::uint32_t kPriorityBase = 100;  ///< dm-band's scale: a full group has 101
 constexpr std::uint32_t kPriorityTop = 4 * kPriorityBase + 1;
-constexpr int kSequenceBits = 48;            ///< a group attached every microsecond for nine years
+constexpr int kSequenceBits = 48;  ///< a group attached every microsecond for nine years
 constexpr RankTree::Rank rank_of(std::uint32_t priority, std::uint64_t sequence) {
     return (RankTree::Rank{kPriorityTop - priority} << kSequenceBits) | sequence;
 }
@@ -121,12 +124,12 @@ private:
     const bool by_sector_;
     std::uint64_t total_weight_ = 0;
     std::uint64_t epoch_ = 0;
-    std::uint32_t shares_ = 0;        ///< numbers the divisions of token_base among the groups
-    std::uint32_t sorted_shares_ = 0; ///< the one the trees are in order by
+    std::uint32_t shares_ = 0;         ///< numbers the divisions of token_base among the groups
+    std::uint32_t sorted_shares_ = 0;  ///< the one the trees are in order by
     RankTree fresh_;
     RankTree stale_;
     RankTree empty_;
-    std::vector<Group*> slots_;             ///< the group of each slot, nullptr: free
+    std::vector<Group*> slots_;  ///< the group of each slot, nullptr: free
     std::vector<std::uint32_t> free_slots_;
     Group* chosen_ = nullptr;
 };
@@ -261,10 +264,15 @@ void WeightPolicy::enter(Group& group) noexcept {
 void WeightPolicy::leave(Group& group) noexcept {
     WeightState& state = of(group);
     switch (std::exchange(state.place, Place::none)) {
-        case Place::none: return;
-        case Place::chosen: chosen_ = nullptr; return;
-        case Place::empty: return empty_.clear(state.slot);
-        case Place::ready: return (state.epoch == epoch_ ? fresh_ : stale_).clear(state.slot);
+        case Place::none:
+            return;
+        case Place::chosen:
+            chosen_ = nullptr;
+            return;
+        case Place::empty:
+            return empty_.clear(state.slot);
+        case Place::ready:
+            return (state.epoch == epoch_ ? fresh_ : stale_).clear(state.slot);
     }
 }
 

@@ -1,11 +1,12 @@
 // What the scheduler costs: admit() and complete() of a unit, with 1 to 10,000 groups, for each policy.
 //
 // immediate  the disk has room: a unit is admitted, issued at once, and completed
-// held       the disk is full and every group keeps two units waiting: one completes, others are released, and its caller's next
+// held       the disk is full and every group keeps two units waiting: one completes, others are released, and its
+// caller's next
 //            one is admitted and held
 //
-// Groups are visited in a shuffled order, so that no prefetcher knows the next one. The target is 100 ns for the pair, and at
-// 10,000 groups at most twice the time of one.
+// Groups are visited in a shuffled order, so that no prefetcher knows the next one. The target is 100 ns for the pair,
+// and at 10,000 groups at most twice the time of one.
 #include <algorithm>
 #include <memory>
 #include <random>

@@ -1,5 +1,5 @@
-// What the scheduler allocates: nothing on the way of a unit, and little for an idle group. A binary of its own, since it
-// counts every operator new of the process.
+// What the scheduler allocates: nothing on the way of a unit, and little for an idle group. A binary of its own, since
+// it counts every operator new of the process.
 #include <malloc.h>
 
 #include <cstdlib>
@@ -32,12 +32,24 @@ void uncounted(void* memory) {
 
 }  // namespace
 
-void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) { return counted(size, static_cast<std::size_t>(alignment)); }
-void operator delete(void* memory) noexcept { uncounted(memory); }
-void operator delete(void* memory, std::size_t) noexcept { uncounted(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { uncounted(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { uncounted(memory); }
+void* operator new(std::size_t size) {
+    return counted(size, alignof(std::max_align_t));
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+    return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept {
+    uncounted(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+    uncounted(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+    uncounted(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    uncounted(memory);
+}
 
 namespace bandfs {
 namespace {

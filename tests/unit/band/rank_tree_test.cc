@@ -1,10 +1,10 @@
+#include "band/rank_tree.h"
+
 #include <algorithm>
 #include <random>
 #include <vector>
 
 #include <gtest/gtest.h>
-
-#include "band/rank_tree.h"
 
 namespace bandfs {
 namespace {

@@ -9,7 +9,7 @@ namespace {
 constexpr double kMemory = 256;           ///< units that the model remembers
 constexpr double kDistinctSpread = 0.05;  ///< sizes that differ by less than this part are one size
 constexpr double kOutlier = 3;
-constexpr double kUnknownNsPerByte = 1;   ///< before anything was seen: 1 GB/s
+constexpr double kUnknownNsPerByte = 1;  ///< before anything was seen: 1 GB/s
 
 }  // namespace
 
@@ -25,6 +25,10 @@ void LinearTime::add(std::uint32_t bytes, TimeNs took) noexcept {
 }
 
 void LinearTime::fit() noexcept {
+    if (bytes_ <= 0) {
+        fixed_ = time_ / count_;
+        return;
+    }
     const double mean = bytes_ / count_;
     const double spread = bytes_squared_ / count_ - mean * mean;
     if (spread <= kDistinctSpread * kDistinctSpread * mean * mean) {

@@ -28,8 +28,8 @@ private:
 
 /// Prices units. Arithmetic only: no clock, no groups.
 ///
-/// `bytes`: a unit costs its bytes. `time`: it costs the nanoseconds that the disk is busy with it when it is alone there,
-/// by a model of each direction that is learnt from units that were.
+/// `bytes`: a unit costs its bytes. `time`: it costs the nanoseconds that the disk is busy with it when it is alone
+/// there, by a model of each direction that is learnt from units that were.
 class FairCost {
 public:
     enum class Kind : std::uint8_t { bytes, time };

@@ -7,9 +7,9 @@
 namespace bandfs {
 namespace {
 
-constexpr double kPressed = 0.5;  ///< a span counts when units were held for this part of it
+constexpr double kPressed = 0.5;                    ///< a span counts when units were held for this part of it
 constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 1, 12 for 8
-constexpr double kHungry = 0.5;    ///< a disk that works on this part of what it is handed may want more
+constexpr double kHungry = 0.5;                  ///< a disk that works on this part of what it is handed may want more
 constexpr double kSpare = 1.3, kRounding = 0.3;  ///< 1 for a parallelism below 1.3: noise must not look like a lane
 constexpr double kStretch = 2, kShrink = 0.7;
 constexpr double kBetter = 1.07;   ///< a stretch must bring that much
@@ -74,8 +74,11 @@ void FairDepth::close_span(TimeNs now) noexcept {
 /// Draws the conclusion from a span in which on average `depth` units were in flight.
 void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
     switch (span_) {
-        case Span::probe: break;
-        case Span::usual: usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_); break;
+        case Span::probe:
+            break;
+        case Span::usual:
+            usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_);
+            break;
         case Span::stretch:
             if (pace > kBetter * usual_pace_) {
                 stretched_ = std::max(stretched_, depth);
@@ -118,17 +121,25 @@ void FairDepth::open_span(TimeNs now) noexcept {
     }
 }
 
-double FairDepth::slowdown() const noexcept { return 1 / std::clamp(any_pace_, 1e-4, 1.0); }
+double FairDepth::slowdown() const noexcept {
+    return 1 / std::clamp(any_pace_, 1e-4, 1.0);
+}
 
-double FairDepth::usual_limit() const noexcept { return std::min(parallelism_ * kHeadroom + kOneMore, kMost); }
+double FairDepth::usual_limit() const noexcept {
+    return std::min(parallelism_ * kHeadroom + kOneMore, kMost);
+}
 
 unsigned FairDepth::limit() const noexcept {
     const double limit = std::max(usual_limit(), stretched_);
     switch (span_) {
-        case Span::usual: break;
-        case Span::probe: return 1;
-        case Span::stretch: return static_cast<unsigned>(std::min(limit * kStretch, kMost));
-        case Span::shrink: return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
+        case Span::usual:
+            break;
+        case Span::probe:
+            return 1;
+        case Span::stretch:
+            return static_cast<unsigned>(std::min(limit * kStretch, kMost));
+        case Span::shrink:
+            return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
     }
     return static_cast<unsigned>(limit);
 }

@@ -1,4 +1,5 @@
-// band/fair_runs.h - policy `fair`, runs: units of one request that follow each other, where that makes the disk faster.
+// band/fair_runs.h - policy `fair`, runs: units of one request that follow each other, where that makes the disk
+// faster.
 #pragma once
 
 #include <array>
@@ -9,10 +10,10 @@
 
 namespace bandfs {
 
-/// On a disk that seeks, the units of a large request are cheap one after the other and dear with others between them. So
-/// the time of units that followed one of their own request is compared with that of the others; when the others take
-/// clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One request in
-/// kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen.
+/// On a disk that seeks, the units of a large request are cheap one after the other and dear with others between them.
+/// So the time of units that followed one of their own request is compared with that of the others; when the others
+/// take clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One
+/// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen.
 ///
 /// Units are of one request when they came at the same moment from one group in one direction.
 ///
@@ -45,7 +46,7 @@ private:
     const Group* group_ = nullptr;
     TimeNs arrived_ = 0;
     Direction direction_ = Direction::read;
-    unsigned length_ = 0;      ///< units of its request in a row, with it
+    unsigned length_ = 0;  ///< units of its request in a row, with it
     unsigned requests_ = 0;
     bool trial_ = false;
 

@@ -7,8 +7,8 @@
 namespace bandfs {
 namespace {
 
-constexpr float kGain = 0.125f;        ///< of a new observation
-constexpr TimeNs kGraceNs = 50'000;    ///< beside what its own past says: a process that has to be woken
+constexpr float kGain = 0.125f;      ///< of a new observation
+constexpr TimeNs kGraceNs = 50'000;  ///< beside what its own past says: a process that has to be woken
 constexpr float kPatiencePart = 0.5f;
 
 }  // namespace

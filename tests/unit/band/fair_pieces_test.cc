@@ -69,8 +69,8 @@ TEST(FairCost, AUnitAlwaysCostsSomething) {
     EXPECT_GT(cost.of(unit_of(1)), 0);
 }
 
-/// A disk with so many lanes that is kept as full as the depth allows; units take 1 ms alone. `sorts`: it also gets faster,
-/// by a tenth for each doubling of what it may choose from.
+/// A disk with so many lanes that is kept as full as the depth allows; units take 1 ms alone. `sorts`: it also gets
+/// faster, by a tenth for each doubling of what it may choose from.
 class LanesDisk {
 public:
     LanesDisk(FairDepth& depth, unsigned lanes, bool sorts = false) : depth_(depth), lanes_(lanes), sorts_(sorts) {}
@@ -294,8 +294,8 @@ TEST(FairKin, AnyDepthAndAnyWeightAtAnyTime) {
     EXPECT_DOUBLE_EQ(node->effective(), 10);
 }
 
-/// A disk that does one unit at a time, and two requests that want to be served in turns; a unit that does not follow one of
-/// its own request takes `factor` times as long.
+/// A disk that does one unit at a time, and two requests that want to be served in turns; a unit that does not follow
+/// one of its own request takes `factor` times as long.
 unsigned longest_run(FairRuns& runs, double factor, int units) {
     std::vector<Unit> pool(static_cast<std::size_t>(units));
     const Unit* last = nullptr;

@@ -2,11 +2,12 @@
 #include "band/fair_depth.h"
 
 #include <algorithm>
-#include <cmath>
+#include <functional>
 
 namespace bandfs {
 namespace {
 
+constexpr std::size_t kBest = 1;                    ///< the second of the last spans, the best first: one may be noise
 constexpr double kPressed = 0.5;                    ///< a span counts when units were held for this part of it
 constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 1, 12 for 8
 constexpr double kHungry = 0.5;                  ///< a disk that works on this part of what it is handed may want more
@@ -67,7 +68,9 @@ void FairDepth::close_span(TimeNs now) noexcept {
     rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / static_cast<double>(now - began_) - rate_);
     found_[next_found_] = pace;
     next_found_ = (next_found_ + 1) % kSpans;
-    parallelism_ = std::max(1.0, *std::max_element(found_.begin(), found_.end()));
+    std::array<double, kSpans> sorted = found_;
+    std::nth_element(sorted.begin(), sorted.begin() + kBest, sorted.end(), std::greater<>());
+    parallelism_ = std::max(1.0, sorted[kBest]);
     judge(pace, in_flight_time_ / static_cast<double>(busy_), now);
 }
 

@@ -11,10 +11,10 @@ namespace bandfs {
 /// Finds how many units the disk works on at the same time (its parallelism) and from that how many to keep in flight.
 ///
 /// In a span of time in which units were waiting, the disk did work that would have taken it A seconds one by one, in B
-/// seconds: so it worked on A / B units at a time, its pace. The best pace of the last kSpans spans is the parallelism.
-/// One disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is handed so many.
-/// limit() is a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger than thought
-/// shows itself, and the next unit is there when one is done.
+/// seconds: so it worked on A / B units at a time, its pace. The second best pace of the last kSpans spans is the
+/// parallelism. One disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is
+/// handed so many. limit() is a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger
+/// than thought shows itself, and the next unit is there when one is done.
 ///
 /// What a unit takes alone has to be known (fair_cost.h) and kept up to date: now and then probing() asks for units one
 /// at a time, kProbes of them every kProbeEvery.

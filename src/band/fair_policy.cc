@@ -347,7 +347,7 @@ void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept 
     const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
     runs_.completed(unit, disk_time, now);
     const bool alone = alone_ == &unit;
-    if (alone) cost_.learn(unit.direction, unit.bytes, now - unit.issued_at);
+    cost_.learn(unit.direction, unit.bytes, now - unit.issued_at, alone);
     depth_.completed(disk_time, unit.bytes, alone, now);
     if (group.issued() > 0 || group.has_queued()) return;
     FairState& state = of(group);

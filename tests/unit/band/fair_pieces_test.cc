@@ -173,8 +173,16 @@ TimeNs patience_after(FairThink& think, int rounds, TimeNs pause) {
 TEST(FairThink, WhoComesBackQuicklyIsExpected) {
     FairThink think;
     const TimeNs patience = patience_after(think, 20, 100'000);
+    EXPECT_EQ(patience, 1'500'000) << "half of what it had";
+}
+
+TEST(FairThink, WhoIsSometimesLateIsWaitedForNoLongerThanUsual) {
+    FairThink think;
+    patience_after(think, 20, 100'000);
+    patience_after(think, 2, 50 * kMs);
+    const TimeNs patience = patience_after(think, 1, 100'000);
     EXPECT_GT(patience, 100'000);
-    EXPECT_LT(patience, 500'000) << "not longer than its own past says";
+    EXPECT_LT(patience, 500'000);
 }
 
 TEST(FairThink, WhoTakesItsTimeIsNotWaitedFor) {

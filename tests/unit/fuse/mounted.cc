@@ -111,7 +111,9 @@ void MountedTest::TearDown() {
         watchdog_.join();
     }
     filesystem_.tree.reset();
-    if (mounted_below_) EXPECT_EQ(::umount2(source_.c_str(), 0), 0) << std::strerror(errno);
+    if (mounted_below_) {
+        EXPECT_EQ(::umount2(source_.c_str(), 0), 0) << std::strerror(errno);
+    }
     if (!directory_.empty()) fs::remove_all(directory_);
 }
 

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <thread>
 
@@ -73,6 +74,7 @@ std::optional<std::uint64_t> StoppableDisk::resident_pages(int fd, std::uint64_t
 }
 
 Volume StoppableDisk::volume(int fd) {
+    if (without_memory_.exchange(false)) throw std::bad_alloc();
     return DiskIo::system().volume(fd);
 }
 
@@ -108,7 +110,16 @@ void MountedTest::TearDown() {
         watch_ends_.notify_all();
         watchdog_.join();
     }
+    filesystem_.tree.reset();
+    if (mounted_below_) {
+        EXPECT_EQ(::umount2(source_.c_str(), 0), 0) << std::strerror(errno);
+    }
     if (!directory_.empty()) fs::remove_all(directory_);
+}
+
+void MountedTest::use_file_system(const char* type) {
+    ASSERT_EQ(::mount("none", source_.c_str(), type, MS_NODEV, nullptr), 0) << std::strerror(errno);
+    mounted_below_ = true;
 }
 
 void MountedTest::watch() {

@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -22,6 +24,8 @@ namespace bandfs {
 
 /// Nothing here takes longer, unless it hangs.
 inline constexpr std::chrono::seconds kTestDeadline{20};
+/// A test that takes longer loses its mount.
+inline constexpr std::chrono::seconds kMountDeadline{90};
 
 /// Waits until `condition` holds. False when the deadline passed first.
 bool wait_until(const std::function<bool()>& condition);
@@ -61,8 +65,8 @@ protected:
     void SetUp() override;
     void TearDown() override;
 
-    /// One mount; `settings` of its device group.
-    void mount(const DeviceGroupSettings& settings);
+    /// One mount; `settings` of its device group, `options` of libfuse.
+    void mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options = {});
     void unmount(int flags);
     /// The file system is complete and nobody uses it yet; `options.control_name` is empty.
     virtual void before_start() {}
@@ -81,10 +85,17 @@ protected:
     std::atomic<int> ended_{0};
 
 private:
+    void watch();
+
     std::filesystem::path directory_;
     std::filesystem::path source_;
     std::filesystem::path mountpoint_;
     bool mounted_ = false;
+
+    std::thread watchdog_;      ///< ends a mount that hangs, and with it what waits in it for ever
+    std::mutex watch_mutex_;
+    std::condition_variable watch_ends_;
+    bool watching_ = false;     ///< guarded by watch_mutex_
 };
 
 /// Runs `body` in a child process, as that user; its result is the exit status. The child execs nothing.

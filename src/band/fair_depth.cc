@@ -8,12 +8,13 @@ namespace bandfs {
 namespace {
 
 constexpr double kPressed = 0.5;  ///< a span counts when units were held for this part of it
-constexpr double kHeadroom = 1.25;
-constexpr double kRounding = 0.3;  ///< a parallelism of 1.7 is 2, of 1.6 is 1: noise must not look like a second lane
+constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 1, 12 for 8
+constexpr double kHungry = 0.5;    ///< a disk that works on this part of what it is handed may want more
+constexpr double kSpare = 1.3, kRounding = 0.3;  ///< 1 for a parallelism below 1.3: noise must not look like a lane
 constexpr double kStretch = 2, kShrink = 0.7;
 constexpr double kBetter = 1.07;   ///< a stretch must bring that much
 constexpr double kNoWorse = 0.98;  ///< a shrink must leave that much
-constexpr double kPaceGain = 0.25;
+constexpr double kPaceGain = 0.25, kRateGain = 0.125;
 constexpr double kMost = 1e6;
 
 }  // namespace
@@ -38,8 +39,9 @@ void FairDepth::passed(TimeNs now, unsigned in_flight, bool some_held) noexcept 
     last_ = now;
 }
 
-void FairDepth::completed(double disk_time, bool alone, TimeNs now) noexcept {
+void FairDepth::completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
     worked_ += disk_time;
+    bytes_ += bytes;
     ++units_;
     if (probing() && alone && --probes_left_ == 0) {
         next_probe_ = now + kProbeEvery;
@@ -62,6 +64,7 @@ void FairDepth::close_span(TimeNs now) noexcept {
     const bool counts = units_ >= kSpanUnits / 2 && busy_ > 0 && (pressed || span_ == Span::stretch);
     if (!counts) return;
     const double pace = worked_ / static_cast<double>(busy_);
+    rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / static_cast<double>(now - began_) - rate_);
     found_[next_found_] = pace;
     next_found_ = (next_found_ + 1) % kSpans;
     parallelism_ = std::max(1.0, *std::max_element(found_.begin(), found_.end()));
@@ -97,7 +100,7 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
     busy_ = pressed_ = 0;
-    worked_ = in_flight_time_ = 0;
+    worked_ = in_flight_time_ = bytes_ = 0;
     units_ = 0;
     const Span before = span_;
     span_ = Span::usual;
@@ -105,7 +108,8 @@ void FairDepth::open_span(TimeNs now) noexcept {
         probes_left_ = kProbes;
         span_ = Span::probe;
     } else if (before == Span::usual && usual_pace_ > 0) {
-        const int slowly = now < shallow_until_ ? kShallowFactor : 1;
+        const bool hungry = usual_pace_ >= kHungry * std::max(usual_limit(), stretched_);
+        const int slowly = now < shallow_until_ && !hungry ? kShallowFactor : 1;
         if (now - stretch_.since >= stretch_.every * slowly) {
             span_ = Span::stretch;
         } else if (stretched_ > usual_limit() && now - shrink_.since >= shrink_.every) {
@@ -116,7 +120,7 @@ void FairDepth::open_span(TimeNs now) noexcept {
 
 double FairDepth::slowdown() const noexcept { return 1 / std::clamp(any_pace_, 1e-4, 1.0); }
 
-double FairDepth::usual_limit() const noexcept { return std::min(parallelism_ * kHeadroom + 1, kMost); }
+double FairDepth::usual_limit() const noexcept { return std::min(parallelism_ * kHeadroom + kOneMore, kMost); }
 
 unsigned FairDepth::limit() const noexcept {
     const double limit = std::max(usual_limit(), stretched_);
@@ -131,7 +135,7 @@ unsigned FairDepth::limit() const noexcept {
 
 unsigned FairDepth::spare() const noexcept {
     if (span_ == Span::probe) return 1;
-    const double spare = std::min(parallelism_ + kRounding, kMost);
+    const double spare = std::min(parallelism_ * kSpare + kRounding, kMost);
     return static_cast<unsigned>(span_ == Span::stretch ? spare * kStretch : spare);
 }
 

@@ -13,8 +13,8 @@ namespace bandfs {
 /// In a span of time in which units were waiting, the disk did work that would have taken it A seconds one by one, in B
 /// seconds: so it worked on A / B units at a time, its pace. The best pace of the last kSpans spans is the parallelism. One
 /// disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is handed so many. limit() is
-/// a quarter and one unit more, so a parallelism that is larger than thought shows itself, and the next unit is there when
-/// one is done.
+/// a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger than thought shows itself, and
+/// the next unit is there when one is done.
 ///
 /// What a unit takes alone has to be known (fair_cost.h) and kept up to date: now and then probing() asks for units one at a
 /// time, kProbes of them every kProbeEvery.
@@ -23,7 +23,8 @@ namespace bandfs {
 /// a second lane when nobody may use it. So there are trials: for one span twice as many units are allowed (a stretch), or
 /// fewer (a shrink); if the pace is clearly better, or no worse, that stays. A trial that came to nothing is repeated
 /// after four times the time, from kTrialFirst to kTrialLast; the time runs kShallowFactor times slower while somebody is
-/// there who asks now and then and for whom each unit in flight is a longer wait.
+/// there who asks now and then and for whom each unit in flight is a longer wait, unless the disk works on most of what it
+/// is handed.
 ///
 /// No clock. Not thread-safe. Every call O(1).
 class FairDepth {
@@ -40,17 +41,19 @@ public:
     /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
     void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept;
     /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
-    void completed(double disk_time, bool alone, TimeNs now) noexcept;
+    void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept;
 
     /// Somebody came who is not there all the time, while others waited.
     void keep_shallow(TimeNs now) noexcept { shallow_until_ = now + kShallowFor; }
 
     /// How much slower the disk is than its units' times alone say: 1, or more when it is throttled or shared.
     double slowdown() const noexcept;
+    /// What the disk did in spans in which units waited, smoothed; 0: not known yet.
+    double bytes_per_second() const noexcept { return rate_; }
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept;
-    /// So many units in flight do not slow each other.
+    /// So many units in flight hardly slow each other.
     unsigned spare() const noexcept;
     bool probing() const noexcept { return probes_left_ > 0; }
 
@@ -72,6 +75,7 @@ private:
     double parallelism_ = 1;
     double usual_pace_ = 0;    ///< of the usual spans in which units waited, smoothed; 0: none yet
     double any_pace_ = 1;      ///< of all spans, smoothed
+    double rate_ = 0;          ///< bytes per second
     double stretched_ = 1;     ///< limit that a trial found to be worth it
     std::array<double, kSpans> found_{};
     unsigned next_found_ = 0;
@@ -83,7 +87,7 @@ private:
     // The span that is open.
     Span span_ = Span::probe;
     TimeNs last_ = 0, began_ = 0, busy_ = 0, pressed_ = 0;
-    double worked_ = 0, in_flight_time_ = 0;
+    double worked_ = 0, in_flight_time_ = 0, bytes_ = 0;
     unsigned units_ = 0;
 };
 

@@ -188,6 +188,18 @@ void FairOrder::serve_aside(FairNode& node, double cost) noexcept {
     charge(node, cost);
 }
 
+void FairOrder::serve_by_right(FairNode& node, double cost) noexcept {
+    if (node.place == FairPlace::idle || node.place == FairPlace::lingering) set_ready(node, cost);
+    if (node.start > now_) {
+        leave_tree(node);
+        ahead_ -= node.weight * static_cast<double>(node.start - now_);
+        node.start = now_;
+        settle(node);
+        enter(node, FairPlace::ready);
+    }
+    charge(node, cost);
+}
+
 void FairOrder::charge(FairNode& node, double cost) noexcept {
     leave_tree(node);
     const VirtualTime span = span_of(cost, node.weight);

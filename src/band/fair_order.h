@@ -85,6 +85,8 @@ public:
     void serve(FairNode& node, double cost) noexcept;
     /// The same for a unit that nobody has chosen: it passes whatever the order says, and is owed.
     void serve_aside(FairNode& node, double cost) noexcept;
+    /// The same for a unit that the group has a right to beside its weight: what it is ahead is forgotten.
+    void serve_by_right(FairNode& node, double cost) noexcept;
 
     VirtualTime now() const noexcept { return now_; }
     double active_weight() const noexcept { return active_weight_; }

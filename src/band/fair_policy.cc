@@ -4,9 +4,12 @@
 #include <boost/intrusive/list.hpp>
 
 #include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
+#include "band/fair_limits.h"
 #include "band/fair_order.h"
 #include "band/fair_think.h"
 
@@ -15,6 +18,12 @@ namespace {
 
 constexpr TimeNs kSharedFor = 1'000'000'000;  ///< a disk that two groups used within that time is shared
 
+struct FairState;
+
+struct FairGroupLimit : FairLimit {
+    FairState* state = nullptr;
+};
+
 /// What `fair` keeps of each group.
 struct FairState : FairNode {
     explicit FairState(Group& g) : group(&g) {}
@@ -22,6 +31,7 @@ struct FairState : FairNode {
     Group* const group;
     FairThink think;
     boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
+    std::unique_ptr<FairGroupLimit> limit;           ///< has a floor or a ceiling
 };
 
 /// Joins order, cost, depth and anticipation.
@@ -33,12 +43,14 @@ public:
     explicit FairPolicy(const PolicyContext& context) : context_(context) {}
 
     PolicyTraits traits() const override {
-        return {.drains_when_full = false, .picks_at_any_time = true, .has_limits = false, .has_hierarchy = false};
+        return {.drains_when_full = false, .picks_at_any_time = true, .has_limits = true, .has_hierarchy = false};
     }
     void group_added(Group& group, TimeNs now) override;
     void group_removed(Group& group, TimeNs now) override;
     void reweighted(Group& group, std::uint32_t old_weight, TimeNs now) override;
     void going_down_changed(Group& group, TimeNs now) override;
+    Error may_limit(const Group& group, std::uint64_t floor, std::uint64_t ceiling) const override;
+    void limits_changed(Group& group, TimeNs now) override;
     Error set_parameter(std::string_view name, std::string_view value) override;
 
     void arrived(Group& group, const Unit& unit, TimeNs now) noexcept override;
@@ -53,19 +65,25 @@ public:
     void figures(const std::function<void(std::string_view, double)>& visit) const override;
 
 private:
-    /// Who is next; or nobody, since `awaited` is to come first.
+    /// Who is next, and why; or nobody, since `awaited` is to come first.
     struct Choice {
         FairState* next = nullptr;
         FairState* awaited = nullptr;
+        bool by_floor = false;
     };
     using DownList =
         boost::intrusive::list<FairState, boost::intrusive::member_hook<FairState, boost::intrusive::list_member_hook<>,
                                                                         &FairState::down_hook>>;
 
     static FairState& of(Group& group) { return state_of<FairState>(group); }
+    static bool is_capped(const FairState& state, TimeNs now) {
+        return state.limit != nullptr && FairLimits::is_capped(*state.limit, now);
+    }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
 
-    Choice choose() const noexcept;
+    static FairState* of(FairLimit* limit) { return static_cast<FairGroupLimit*>(limit)->state; }
+
+    Choice choose(TimeNs now) const noexcept;
     unsigned limit() const noexcept;
     void place(FairState& state, TimeNs now) noexcept;
     void give_up(TimeNs now) noexcept;
@@ -75,8 +93,10 @@ private:
     FairOrder order_;
     FairCost cost_;
     FairDepth depth_;
+    FairLimits limits_;
     DownList down_;
     const Unit* chosen_ = nullptr;       ///< the unit that the next charge() is for, when it goes by the order
+    bool by_floor_ = false;              ///< it was chosen for its group's floor
     const Unit* alone_ = nullptr;        ///< the unit that is in flight and has had the disk for itself
     const Group* last_served_ = nullptr;
     TimeNs last_served_at_ = 0;
@@ -92,12 +112,14 @@ private:
 void FairPolicy::group_added(Group& group, TimeNs now) {
     FairState& state = place_state<FairState>(group, group);
     state.weight = group.weight();
+    if (group.floor() != 0 || group.ceiling() != 0) limits_changed(group, now);
     place(state, now);
 }
 
 void FairPolicy::group_removed(Group& group, TimeNs) {
     FairState& state = of(group);
     order_.forget(state);
+    if (state.limit) limits_.set(*state.limit, 0, 0, 0), limits_.move(*state.limit, FairLimitPlace::none);
     if (state.down_hook.is_linked()) down_.erase(down_.iterator_to(state));
     if (last_served_ == &group) last_served_ = nullptr;
     drop_state<FairState>(group);
@@ -106,6 +128,23 @@ void FairPolicy::group_removed(Group& group, TimeNs) {
 void FairPolicy::reweighted(Group& group, std::uint32_t, TimeNs) { order_.set_weight(of(group), group.weight()); }
 
 void FairPolicy::going_down_changed(Group& group, TimeNs now) { place(of(group), now); }
+
+Error FairPolicy::may_limit(const Group& group, std::uint64_t floor, std::uint64_t ceiling) const {
+    if (ceiling != 0 && floor > ceiling) return Error::invalid;
+    const double floors = limits_.floors() - static_cast<double>(group.floor()) + static_cast<double>(floor);
+    const bool more = floor > group.floor();
+    return more && depth_.bytes_per_second() > 0 && floors > depth_.bytes_per_second() ? Error::invalid : Error::none;
+}
+
+void FairPolicy::limits_changed(Group& group, TimeNs now) {
+    FairState& state = of(group);
+    if (!state.limit) {
+        state.limit = std::make_unique<FairGroupLimit>();
+        state.limit->state = &state;
+    }
+    limits_.set(*state.limit, static_cast<double>(group.floor()), static_cast<double>(group.ceiling()), now);
+    place(state, now);
+}
 
 Error FairPolicy::set_parameter(std::string_view name, std::string_view value) {
     const auto kind = FairCost::kind_of(value);
@@ -129,15 +168,22 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
             down_.erase(down_.iterator_to(state));
         }
     }
+    FairLimitPlace limited = FairLimitPlace::none;
     if (group.going_down()) {
         order_.set_idle(state);
+    } else if (group.has_queued() && is_capped(state, now)) {
+        order_.set_idle(state);
+        limited = FairLimitPlace::capped;
     } else if (group.has_queued()) {
         order_.set_ready(state, cost_.of(*group.front()));
-    } else if (group.issued() > 0 || state.think.deadline() > now) {
+        limited = FairLimitPlace::ready;
+    } else if (!is_capped(state, now) && (group.issued() > 0 || state.think.deadline() > now)) {
         order_.set_expected(state, state.cost);
+        limited = FairLimitPlace::expected;
     } else {
         order_.set_idle(state);
     }
+    if (state.limit) limits_.move(*state.limit, limited);
 }
 
 // The way of a unit.
@@ -148,14 +194,16 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
     if (group.has_queued()) return;
     FairState& state = of(group);
     if (group.issued() == 0) state.think.came(now);
-    if (group.going_down()) return;
+    if (group.going_down() || is_capped(state, now)) return;
     order_.set_ready(state, cost_.of(unit));
     give_up(now);
     chosen_ = &unit;
+    by_floor_ = state.limit && limits_.first_due(now) == state.limit.get();
 }
 
-bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs) const noexcept {
-    return group.going_down() || choose().next == &state_of<FairState>(group);
+bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs now) const noexcept {
+    const FairState& state = state_of<FairState>(group);
+    return group.going_down() || (!is_capped(state, now) && choose(now).next == &state);
 }
 
 void FairPolicy::held(Group& group, Unit& unit, TimeNs now) noexcept {
@@ -169,32 +217,42 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     chosen_ = nullptr;
     if (!down_.empty()) return down_.front().group->front();
     give_up(now);
-    const Choice choice = choose();
+    limits_.set_capacity(depth_.bytes_per_second());
+    while (FairLimit* const free = limits_.first_free(now)) place(*of(free), now);
+    const Choice choice = choose(now);
     if (choice.next != nullptr) {
         Unit* const unit = choice.next->group->front();
         chosen_ = unit;
+        by_floor_ = choice.by_floor;
         return unit;
     }
+    if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
     if (choice.awaited != nullptr && choice.awaited->group->issued() == 0) {
-        wakes_at_ = choice.awaited->think.deadline();
+        wakes_at_ = std::min(wakes_at_, choice.awaited->think.deadline());
         if (context_.load.issued == 0 && waiting_since_ == kNever) waiting_since_ = now;
     }
     return nullptr;
 }
 
-FairPolicy::Choice FairPolicy::choose() const noexcept {
+FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     const unsigned in_flight = context_.load.issued;
     if (in_flight >= limit()) return {};
+    if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .by_floor = true};
+    const auto in_the_way_of = [&](const FairState& other) {
+        return in_flight + (other.group->issued() == 0 ? 1 : 0) >= depth_.spare();
+    };
+    if (FairLimit* const due = limits_.first_due_expected(now); due != nullptr && in_the_way_of(*of(due))) {
+        return {.awaited = of(due)};
+    }
     FairNode* const ready = order_.first_ready();
     FairNode* const candidate = ready != nullptr ? ready : order_.first_ahead();
     FairNode* const expected = order_.first_expected();
     if (candidate == nullptr) return {};
-    if (expected == nullptr || (ready != nullptr && !FairOrder::goes_before(*expected, *ready))) return {of(candidate)};
+    if (expected == nullptr || (ready != nullptr && !FairOrder::goes_before(*expected, *ready))) return {.next = of(candidate)};
     // Somebody should have gone before but has nothing here. A unit would be in the way of what it sends next, unless the
     // disk has room for both.
-    const unsigned expected_units = of(expected)->group->issued() == 0 ? 1 : 0;
-    if (in_flight + expected_units < depth_.spare()) return {of(candidate)};
-    return {nullptr, of(expected)};
+    if (!in_the_way_of(*of(expected))) return {.next = of(candidate)};
+    return {.awaited = of(expected)};
 }
 
 unsigned FairPolicy::limit() const noexcept {
@@ -218,12 +276,15 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
     const double cost = cost_.of(unit);
     unit.charge = static_cast<std::uint64_t>(cost);
-    if (std::exchange(chosen_, nullptr) == &unit) {
+    if (std::exchange(chosen_, nullptr) != &unit) {
+        order_.serve_aside(state, cost);
+    } else if (by_floor_) {
+        order_.serve_by_right(state, cost);
+    } else {
         if (state.FairNode::place == FairPlace::woken && context_.load.blocked > 0) depth_.keep_shallow(now);
         order_.serve(state, cost);
-    } else {
-        order_.serve_aside(state, cost);
     }
+    if (state.limit) limits_.charge(*state.limit, unit.bytes, now);
     state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);
@@ -244,7 +305,7 @@ void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept 
     const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
     const bool alone = alone_ == &unit;
     if (alone) cost_.learn(unit.direction, unit.bytes, now - unit.issued_at);
-    depth_.completed(disk_time, alone, now);
+    depth_.completed(disk_time, unit.bytes, alone, now);
     if (group.issued() > 0 || group.has_queued()) return;
     FairState& state = of(group);
     state.think.went(now);
@@ -254,6 +315,11 @@ void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept 
 void FairPolicy::figures(const std::function<void(std::string_view, double)>& visit) const {
     visit("depth", limit());
     visit("parallelism", depth_.parallelism());
+    if (depth_.bytes_per_second() > 0) visit("bytes_per_second", depth_.bytes_per_second());
+    if (limits_.floors() > 0) {
+        visit("floors", limits_.floors());
+        visit("floor_scale", limits_.scale());
+    }
     visit("waited_s", static_cast<double>(waited_) / 1e9);
     for (const Direction direction : {Direction::read, Direction::write}) {
         const LinearTime& model = cost_.model(direction);

@@ -154,6 +154,11 @@ public:
         return ::poll(&ended, 1, 0) > 0;
     }
 
+    bool is_thread_of(pid_t process, pid_t tid) override {
+        // Signal 0 is not sent. Who may not send one learns that there is somebody all the same.
+        return ::syscall(SYS_tgkill, process, tid, 0) == 0 || last_errno() == Errno{EPERM};
+    }
+
     Result<TaskInfo> info(const UniqueFd& task) override {
         if (!features_.pidfd_info) return Errno{ENOTTY};
         return ask_pidfd(task.get());

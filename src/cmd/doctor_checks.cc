@@ -64,7 +64,7 @@ Finding helper() {
     const bool root = ::geteuid() == 0;
     const Health without = root ? Health::degraded : Health::missing;
     if (::stat("/usr/bin/fusermount3", &facts) != 0) {
-        return {"fusermount3", without, "is not installed", "apt-get install fuse3 (ordinary users and auto_unmount need it)"};
+        return {"fusermount3", without, "is not installed", "apt-get install fuse3 (ordinary users mount through it)"};
     }
     if (facts.st_uid != 0 || (facts.st_mode & S_ISUID) == 0) {
         return {"fusermount3", without, "is not setuid root", "chmod u+s /usr/bin/fusermount3"};

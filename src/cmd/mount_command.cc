@@ -77,29 +77,28 @@ FuseMountSettings settings_for(const Plan& plan) {
                                .subtype = request.subtype,
                                .flags = request.kernel_flags,
                                .kernel_options = {"default_permissions"},
-                               .flag_options = request.flag_options,
-                               .auto_unmount = request.auto_unmount};
+                               .flag_options = request.flag_options};
     // For allow_root the kernel lets everybody in, and libfuse turns all but the owner and root away.
     if (request.allow_other || request.allow_root) settings.kernel_options.push_back("allow_other");
     if (request.max_read) settings.kernel_options.push_back("max_read=" + std::to_string(*request.max_read));
     return settings;
 }
 
-Outcome<FuseMount> make_mount(const Plan& plan) {
+Outcome<UniqueFd> make_mount(const Plan& plan) {
     const FuseMountSettings settings = settings_for(plan);
     const std::string& where = plan.places.mountpoint;
-    if (::geteuid() == 0 && !settings.auto_unmount) {
+    if (::geteuid() == 0) {
         auto device = mount_fuse(settings);
         if (!device) return system_failure(ExitCode::mount, where + ": cannot be mounted", device.error());
-        return FuseMount{std::move(*device), {}};
+        return std::move(*device);
     }
     std::string said;
-    auto mount = mount_through_fusermount(settings, said);
-    if (mount) return std::move(*mount);
-    if (mount.error() == Errno{ENOENT}) {
-        return Failure{ExitCode::mount, "fusermount3 is not installed; it is needed to mount as an ordinary user or with auto_unmount"};
+    auto device = mount_through_fusermount(settings, said);
+    if (device) return std::move(*device);
+    if (device.error() == Errno{ENOENT}) {
+        return Failure{ExitCode::mount, "fusermount3 is not installed; an ordinary user needs it to mount"};
     }
-    return Failure{ExitCode::mount, where + ": cannot be mounted: " + (said.empty() ? words_of(mount.error()) : said)};
+    return Failure{ExitCode::mount, where + ": cannot be mounted: " + (said.empty() ? words_of(device.error()) : said)};
 }
 
 /// Sends a message and waits for the server's word on it.
@@ -125,16 +124,28 @@ dev_t device_mounted_at(const std::string& mountpoint) {
     return device;
 }
 
+/// Hands the mount over.
+Outcome<Done> serve(const Plan& plan, const UniqueFd& connection, const UniqueFd& fuse) {
+    const dev_t device = device_mounted_at(plan.places.mountpoint);
+    std::vector<int> descriptors{fuse.get()};
+    UniqueFd watch;
+    if (plan.request.auto_unmount) {
+        auto started = watch_mount(device);
+        if (!started) return system_failure(ExitCode::system, "option auto_unmount", started.error());
+        watch = std::move(*started);
+        descriptors.push_back(watch.get());
+    }
+    return ask(connection.get(), encode(ServeMessage{device}), descriptors);
+}
+
 /// Offers, mounts, hands over. kServerGone when the server left before anything was mounted.
 Outcome<Done> hand_over(const Plan& plan, const UniqueFd& connection) {
     const int source = plan.places.source_directory.get();
     if (auto accepted = ask(connection.get(), encode(plan.offer), {&source, 1}); !accepted) return accepted;
 
-    auto mount = make_mount(plan);
-    if (!mount) return mount.failure();
-    std::vector<int> descriptors{mount->device.get()};
-    if (mount->watch) descriptors.push_back(mount->watch.get());
-    const auto served = ask(connection.get(), encode(ServeMessage{device_mounted_at(plan.places.mountpoint)}), descriptors);
+    auto fuse = make_mount(plan);
+    if (!fuse) return fuse.failure();
+    const auto served = serve(plan, connection, *fuse);
     if (served) return served;
     (void)unmount_fuse(plan.places.mountpoint);  // best effort: the failure to report is the other one
     if (is_gone(served.failure())) return Failure{ExitCode::server, "the server ended while the mount was handed over"};

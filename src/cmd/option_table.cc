@@ -204,7 +204,11 @@ std::string options_help() {
         }
         out << '\n';
     }
-    out << "Flags of the mount:\n ";
+    out << "Types:\n ";
+    for (const std::string_view name : group_type_names()) out << ' ' << name;
+    out << "\n\nPolicies:\n ";
+    for (const std::string_view name : DeviceGroup::policy_names()) out << ' ' << name;
+    out << "\n\nFlags of the mount:\n ";
     for (const KernelFlag& flag : kKernelFlags) out << ' ' << flag.name;
     out << "\n\nAccepted and ignored:\n ";
     for (const std::string_view name : kIgnored) out << ' ' << name;

@@ -21,16 +21,6 @@ constexpr TimeNs kDetachedFor = 2 * kSecond; // for callers that still have file
 
 std::chrono::nanoseconds until(TimeNs deadline) { return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0)); }
 
-/// Where a file system is mounted, in this process' name space; "" when it cannot be seen.
-std::string mount_point_of(dev_t device) {
-    const auto entries = read_mount_table();
-    if (!entries) return {};
-    for (const MountEntry& entry : *entries) {
-        if (entry.device == device && entry.type.starts_with("fuse")) return entry.mount_point;
-    }
-    return {};
-}
-
 }  // namespace
 
 ServedMount::ServedMount(const MountRequest& request, MountInfo info, std::shared_ptr<Gate> gate, Resolver& callers)
@@ -153,7 +143,7 @@ void ServedMount::leave() {
 }
 
 void ServedMount::detach() {
-    const std::string where = device_ == 0 ? "" : mount_point_of(device_);
+    const std::string where = device_ == 0 ? "" : fuse_mount_point(device_);
     if (where.empty()) return;
     if (const Status detached = unmount_fuse(where); !detached) {
         spdlog::warn("{}: cannot be unmounted: {}", where, words_of(detached.error()));

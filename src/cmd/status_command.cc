@@ -43,6 +43,16 @@ std::string flaw_of(const ControlDirectory& directory, const std::string& name, 
     return parse_argument(message->form, *type, argument).reason;
 }
 
+/// Why the server refused a message just now, as it noted in the mount's log; "" when it did not.
+std::string noted_reason(const ControlDirectory& directory, const std::string& name) {
+    const auto log = directory.read("log");
+    if (!log) return {};
+    constexpr std::string_view kRefused = " refused: ";
+    const std::size_t at = log->rfind(std::string(kRefused) + name + " ");
+    if (at == std::string::npos || log->find('\n', at) + 1 != log->size()) return {};  // another event came between
+    return log->substr(at + kRefused.size(), log->size() - at - kRefused.size() - 1);
+}
+
 }  // namespace
 
 Outcome<Done> run_status(const SubcommandLine& line) {
@@ -68,7 +78,10 @@ Outcome<Done> run_set(const SubcommandLine& line) {
     const Status sent = directory->set(name, argument);
     if (sent) return Done{};
     const bool forbidden = sent.error() == Errno{EPERM} || sent.error() == Errno{EACCES};
-    return system_failure(forbidden ? ExitCode::permission : ExitCode::refused, what, sent.error());
+    if (forbidden) return system_failure(ExitCode::permission, what, sent.error());
+    const std::string reason = noted_reason(*directory, name);
+    if (!reason.empty()) return Failure{ExitCode::refused, reason};
+    return system_failure(ExitCode::refused, what, sent.error());
 }
 
 }  // namespace bandfs

@@ -32,7 +32,7 @@ struct OfferMessage {
     std::vector<std::string> options;  ///< "io_throttle=4", one each, not escaped
 };
 
-/// Second message of a mount; carries /dev/fuse and, with auto_unmount, the socket that fusermount3 watches.
+/// Second message of a mount; carries /dev/fuse and, with auto_unmount, the socket that is watched.
 struct ServeMessage {
     std::uint64_t device = 0;  ///< st_dev of what was mounted
 };

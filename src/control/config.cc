@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kLongestFile = std::size_t{1} << 20;  // bytes
 constexpr std::size_t kLongestDeviceGroupName = 32;         // bytes
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     return "\"" + std::string(text) + "\"";
 }
 
@@ -46,7 +46,7 @@ public:
         }
         for (const auto& row : keys_) {
             if (row.key.required && !table.contains(row.key.name)) {
-                report(table.source(), std::string(where) + " lacks " + quoted(row.key.name));
+                report(table.source(), std::string(where) + " lacks " + in_quotes(row.key.name));
             }
         }
     }
@@ -59,9 +59,9 @@ private:
     std::string unknown(std::string_view name, std::string_view where, std::span<const std::string_view> structure) {
         std::vector<std::string_view> names(structure.begin(), structure.end());
         for (const auto& row : keys_) names.push_back(row.key.name);
-        std::string text = "unknown key " + quoted(name) + " in " + std::string(where);
+        std::string text = "unknown key " + in_quotes(name) + " in " + std::string(where);
         if (const std::string nearest = nearest_name(name, names); !nearest.empty()) {
-            text += "; did you mean " + quoted(nearest) + "?";
+            text += "; did you mean " + in_quotes(nearest) + "?";
         }
         return text;
     }
@@ -70,7 +70,7 @@ private:
         ConfigValue value;
         std::string reason = convert(row.key, node, value);
         if (reason.empty()) reason = row.take(target, value);
-        if (!reason.empty()) report(node.source(), quoted(row.key.name) + " " + reason);
+        if (!reason.empty()) report(node.source(), in_quotes(row.key.name) + " " + reason);
     }
 
     /// The reason why `node` is no value for this key; empty when it is.
@@ -119,9 +119,9 @@ public:
         if (const toml::node* const node = file.get("mount")) read_mounts(*node);
         for (auto&& [key, node] : file) {
             if (std::ranges::find(kTables, key.str()) != kTables.end()) continue;
-            std::string text = "unknown key " + quoted(key.str());
+            std::string text = "unknown key " + in_quotes(key.str());
             if (const std::string nearest = nearest_name(key.str(), kTables); !nearest.empty()) {
-                text += "; did you mean " + quoted(nearest) + "?";
+                text += "; did you mean " + in_quotes(nearest) + "?";
             }
             report(key.source(), std::move(text));
         }
@@ -177,7 +177,8 @@ private:
         ConfiguredMount mount;
         Reader(mount_keys(), result_.problems).read(table, "[[mount]]", kStructure, mount);
         if (!mount.mountpoint.empty() && !mountpoints_.insert(mount.mountpoint).second) {
-            report(table.get("mountpoint")->source(), quoted(mount.mountpoint) + " is the mountpoint of another mount");
+            report(table.get("mountpoint")->source(),
+                   in_quotes(mount.mountpoint) + " is the mountpoint of another mount");
         }
         if (mount.device_group && !result_.config.find_device_group(*mount.device_group)) {
             report(table.get("device_group")->source(),
@@ -208,9 +209,9 @@ private:
     void check_id(GroupType type, const std::string& id, const toml::source_region& where,
                   std::set<std::uint64_t>& ids) {
         if (type == GroupType::none) return report(where, "groups need a \"type\" in their [[mount]] other than none");
-        const Result<std::uint64_t> number = parse_group_id(type, id);
-        if (!number) return report(where, quoted(id) + " is not an id of type " + std::string(name_of(type)));
-        if (!ids.insert(*number).second) report(where, quoted(id) + " is the id of another group of this mount");
+        const Parsed<std::uint64_t> number = parse_group_id(type, id);
+        if (!number) return report(where, number.reason());
+        if (!ids.insert(*number).second) report(where, in_quotes(id) + " is the id of another group of this mount");
     }
 
     ParsedConfig& result_;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "caller/resolver.h"
+#include "caller/group_type.h"
 
 namespace bandfs {
 

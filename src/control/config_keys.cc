@@ -54,8 +54,10 @@ std::string take_policy(ConfiguredDeviceGroup& device_group, const ConfigValue& 
 }
 
 std::string take_type(ConfiguredMount& mount, const ConfigValue& value) {
-    mount.type = group_type_named(value.text);
-    return mount.type ? std::string() : one_of(group_type_names());
+    const Parsed<GroupType> type = parse_group_type(value.text);
+    if (!type) return "is wrong: " + type.reason();
+    mount.type = *type;
+    return {};
 }
 
 std::string take_unit_size(ConfiguredMount& mount, const ConfigValue& value) {

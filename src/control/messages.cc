@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 #include "sys/clock.h"
@@ -15,7 +14,7 @@ namespace {
 constexpr std::uint32_t kWeightAtFirst = 100;
 constexpr std::uint64_t kDebugLevels = 2;
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     return "\"" + std::string(text) + "\"";
 }
 
@@ -118,8 +117,8 @@ MessageResult reset_statistics(MessageContext& context, const Argument&) {
 // ---- the groups of the mount
 
 MessageResult set_type(MessageContext& context, const Argument& argument) {
-    const std::optional<GroupType> type = group_type_named(argument.word);
-    if (!type) return refused(EINVAL, one_of(group_type_names()));
+    const Parsed<GroupType> type = parse_group_type(argument.word);
+    if (!type) return refused(type.code(), type.reason());
     Filesystem& filesystem = context.filesystem;
     const GroupType before = filesystem.type.load();
     const Error error = filesystem.gate->with([&](DeviceGroup&) {
@@ -143,6 +142,7 @@ MessageResult detach(MessageContext& context, const Argument& argument) {
     const TimeNs now = now_ns();
     const Error error = context.filesystem.gate->with(
         [&](DeviceGroup&) { return context.filesystem.groups->detach(*argument.group, now, [] {}); });
+    if (error == Error::busy) return refused(EBUSY, group_text(argument.group) + " has children");
     if (error != Error::none) return no_such_group(argument);
     return {0, group_text(argument.group)};
 }
@@ -181,7 +181,7 @@ constexpr std::array kMessages{
                    set_io_throttle},
     ControlMessage{"io_limit", ArgumentForm::number, "N",
                    "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
-    ControlMessage{"attach", ArgumentForm::id, "ID", "Make a group of weight 100 for the callers with this id.",
+    ControlMessage{"attach", ArgumentForm::new_id, "ID", "Make a group of weight 100 for the callers with this id.",
                    attach},
     ControlMessage{"detach", ArgumentForm::id, "ID",
                    "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
@@ -195,86 +195,7 @@ constexpr std::array kMessages{
                    "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
 };
 
-// ---- the grammar
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r\n";
-    const std::size_t first = text.find_first_not_of(kBlanks);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
-/// The reason why `text` is no number; empty when it is.
-std::string parse_number(std::string_view text, std::uint64_t& ret_number) {
-    if (text.empty()) return "a number is missing";
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error == std::errc::result_out_of_range) return quoted(text) + " is too large";
-    if (error != std::errc{} || end != text.data() + text.size()) return quoted(text) + " is not a number";
-    ret_number = number;
-    return {};
-}
-
-bool zero_is_an_id(GroupType type) {
-    return type == GroupType::user || type == GroupType::gid;
-}
-
-/// The reason why `text` is no id of that type; empty when it is.
-std::string parse_id(GroupType type, std::string_view text, GroupId& ret_id) {
-    if (text.empty()) return "an id is missing";
-    const Result<std::uint64_t> id = parse_group_id(type, text);
-    if (!id) return quoted(text) + " is not an id of type " + std::string(name_of(type));
-    ret_id = *id;
-    return {};
-}
-
-std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument) {
-    // The last separator: a cgroup's path may contain some itself.
-    const std::size_t separator = text.find_last_of(":=");
-    if (separator == std::string_view::npos) return parse_number(text, ret_argument.number);
-    const std::string_view who = trimmed(text.substr(0, separator));
-    if (who != "default" && (who != "0" || zero_is_an_id(type))) {
-        GroupId id = 0;
-        if (std::string reason = parse_id(type, who, id); !reason.empty()) return reason;
-        ret_argument.group = id;
-    }
-    return parse_number(trimmed(text.substr(separator + 1)), ret_argument.number);
-}
-
-std::string parse_attachable(GroupType type, std::string_view text, Argument& ret_argument) {
-    GroupId id = 0;
-    if (text == "default") return "the default group is always there";
-    if (std::string reason = parse_id(type, text, id); !reason.empty()) return reason;
-    if (id == 0 && !zero_is_an_id(type)) return "0 is not an id of type " + std::string(name_of(type));
-    ret_argument.group = id;
-    return {};
-}
-
 }  // namespace
-
-ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_view text) {
-    text = trimmed(text);
-    ParsedArgument parsed;
-    switch (form) {
-        case ArgumentForm::nothing:
-            if (!text.empty()) parsed.reason = "it takes no argument";
-            break;
-        case ArgumentForm::word:
-            if (text.empty()) parsed.reason = "a name is missing";
-            parsed.argument.word = text;
-            break;
-        case ArgumentForm::number:
-            parsed.reason = parse_number(text, parsed.argument.number);
-            break;
-        case ArgumentForm::id:
-            parsed.reason = parse_attachable(type, text, parsed.argument);
-            break;
-        case ArgumentForm::value:
-            parsed.reason = parse_value(type, text, parsed.argument);
-            break;
-    }
-    return parsed;
-}
 
 std::span<const ControlMessage> messages() {
     return kMessages;
@@ -287,10 +208,10 @@ const ControlMessage* find_message(std::string_view name) {
 
 MessageResult send_message(MessageContext& context, std::string_view name, std::string_view argument) {
     const ControlMessage* const message = find_message(name);
-    if (!message) return refused(EINVAL, quoted(name) + " is not a message");
+    if (!message) return refused(EINVAL, in_quotes(name) + " is not a message");
     const ParsedArgument parsed = parse_argument(message->form, context.filesystem.type.load(), argument);
     MessageResult result = parsed.ok() ? message->apply(context, parsed.argument) : refused(EINVAL, parsed.reason);
-    if (!result.ok()) result.detail = std::string(name) + " " + quoted(trimmed(argument)) + ": " + result.detail;
+    if (!result.ok()) result.detail = std::string(name) + " " + in_quotes(trimmed(argument)) + ": " + result.detail;
     return result;
 }
 

@@ -3,42 +3,15 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "bandfs/group.h"
-#include "caller/resolver.h"
+#include "control/message_grammar.h"
 #include "fuse/filesystem.h"
 
 namespace bandfs {
-
-/// How the argument of a message is written.
-///   nothing  ""
-///   word     NAME
-///   number   N
-///   id       ID, a number or a name that the mount's type knows
-///   value    [ID:|ID=]N; ID may be `default`; no ID is the default group, and so is 0 where the type has no id 0
-enum class ArgumentForm { nothing, word, number, id, value };
-
-/// An argument, taken apart.
-struct Argument {
-    std::string_view word;         ///< of `word`
-    std::uint64_t number = 0;      ///< of `number` and `value`
-    std::optional<GroupId> group;  ///< of `id` and `value`; nullopt is the default group
-};
-
-/// An argument, or why it is none.
-struct ParsedArgument {
-    Argument argument;
-    std::string reason;  ///< empty when it could be parsed
-
-    bool ok() const { return reason.empty(); }
-};
-
-/// Takes `text` apart; blanks and newlines around it do not count.
-ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_view text);
 
 /// What became of a message.
 struct MessageResult {

@@ -73,13 +73,23 @@ constexpr std::array kMountMetrics{
                 [](const MountSnapshot& s) { return as_double(s.gate.cancelled); }},
     MountMetric{{"bandfs_plugged", "gauge", "1 while no unit is issued until the disk has drained to the low mark."},
                 [](const MountSnapshot& s) { return as_double(s.plugged); }},
-    MountMetric{{"bandfs_cached_hits_total", "counter", "Reads that the page cache answered, uncharged."},
-                [](const MountSnapshot& s) { return as_double(s.cached_hits); }},
-    MountMetric{{"bandfs_unattributed_requests_total", "counter",
-                 "Requests whose caller has no group id; the default group took them."},
-                [](const MountSnapshot& s) { return as_double(s.unattributed); }},
-    MountMetric{{"bandfs_writeback_errors_total", "counter", "Write-back that the disk refused."},
+    MountMetric{{"bandfs_cached_reads_total", "counter", "Reads that the page cache answered, uncharged."},
+                [](const MountSnapshot& s) { return as_double(s.cached_reads); }},
+    MountMetric{{"bandfs_cached_bytes_total", "counter", "Bytes of reads that the page cache gave, uncharged."},
+                [](const MountSnapshot& s) { return as_double(s.cached_bytes); }},
+    MountMetric{{"bandfs_waited_writes_total", "counter", "Buffered writes that waited for their group's write-back."},
+                [](const MountSnapshot& s) { return as_double(s.waited_writes); }},
+    MountMetric{{"bandfs_mapped_writes_total", "counter",
+                 "Write-back of shared mappings, charged to the group that opened the file."},
+                [](const MountSnapshot& s) { return as_double(s.mapped_writes); }},
+    MountMetric{{"bandfs_writeback_errors_total", "counter", "Pieces of write-back that failed."},
                 [](const MountSnapshot& s) { return as_double(s.writeback_errors); }},
+    MountMetric{{"bandfs_dirty_bytes", "gauge", "Bytes that are written and not on the disk."},
+                [](const MountSnapshot& s) { return as_double(s.dirty_bytes); }},
+    MountMetric{{"bandfs_dirty_bound_bytes", "gauge", "What a group may have of them before its writers wait."},
+                [](const MountSnapshot& s) { return as_double(s.dirty_bound); }},
+    MountMetric{{"bandfs_unattributed_requests_total", "counter", "Requests whose caller has no group id."},
+                [](const MountSnapshot& s) { return as_double(s.unattributed); }},
 };
 
 constexpr std::array kGroupMetrics{
@@ -96,6 +106,8 @@ constexpr std::array kGroupMetrics{
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(std::uint64_t{g.held}); }},
     GroupMetric{{"bandfs_group_held_bytes", "gauge", "Bytes of the group's held units."},
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.held_bytes); }},
+    GroupMetric{{"bandfs_group_dirty_bytes", "gauge", "Bytes that the group has written and that are not on the disk."},
+                [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.dirty_bytes); }},
 };
 
 constexpr std::array kDirectionMetrics{

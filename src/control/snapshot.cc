@@ -9,6 +9,20 @@ namespace {
 
 constexpr std::size_t kMostFigures = 32;  // no policy has as many
 
+void add_data_plane(const DataPlane& data, MountSnapshot& copy) {
+    const DataCounters& counters = data.counters();
+    copy.cached_reads = counters.cached_reads.load();
+    copy.cached_bytes = counters.cached_bytes.load();
+    copy.waited_writes = counters.waited_writes.load();
+    copy.mapped_writes = counters.mapped_writes.load();
+    copy.writeback_errors = counters.writeback_errors.load();
+    copy.dirty_bytes = data.dirty_bytes();
+    copy.dirty_bound = data.dirty_bound();
+    for (GroupSnapshot& group : copy.groups) {
+        group.dirty_bytes = data.dirty_bytes(group.is_default ? DirtyOwner() : DirtyOwner(group.id));
+    }
+}
+
 }  // namespace
 
 GroupSnapshot snapshot_of(const Group& group) {
@@ -58,9 +72,8 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
         });
     }
     copy.gate = filesystem.gate->report();
-    copy.cached_hits = filesystem.counters.cached_hits.load();
     copy.unattributed = filesystem.counters.unattributed.load();
-    copy.writeback_errors = filesystem.counters.writeback_errors.load();
+    if (filesystem.data) add_data_plane(*filesystem.data, copy);
     return copy;
 }
 

@@ -10,7 +10,7 @@
 #include "bandfs/group.h"
 #include "bandfs/statistics.h"
 #include "bandfs/wait_histogram.h"
-#include "caller/resolver.h"
+#include "caller/group_type.h"
 #include "control/mount_info.h"
 #include "fuse/filesystem.h"
 #include "gate/gate.h"
@@ -26,6 +26,7 @@ struct GroupSnapshot {
     std::uint32_t issued = 0;
     std::uint32_t held = 0;
     std::uint64_t held_bytes = 0;
+    std::uint64_t dirty_bytes = 0;  ///< written by the group and not on the disk
     bool going_down = false;
     Statistics statistics;
     WaitHistogram waits;
@@ -50,14 +51,20 @@ struct MountSnapshot {
     std::uint64_t total_weight = 0;  ///< of every group of the device group, those of other mounts included
     Statistics device_statistics;
     std::vector<PolicyFigure> figures;
-    GateReport gate;  ///< of all mounts of the device group
-    std::uint64_t cached_hits = 0;
-    std::uint64_t unattributed = 0;
+    GateReport gate;                 ///< of all mounts of the device group
+    std::uint64_t unattributed = 0;  ///< requests whose caller has no group id
+    // Of the mount's data plane (see DataCounters).
+    std::uint64_t cached_reads = 0;
+    std::uint64_t cached_bytes = 0;
+    std::uint64_t waited_writes = 0;
+    std::uint64_t mapped_writes = 0;
     std::uint64_t writeback_errors = 0;
+    std::uint64_t dirty_bytes = 0;
+    std::uint64_t dirty_bound = 0;      ///< of each group
     std::vector<GroupSnapshot> groups;  ///< the default group first, then in the order of attachment
 };
 
-/// Copies a group; the gate's lock is held.
+/// Copies what the scheduler knows of a group; the gate's lock is held.
 GroupSnapshot snapshot_of(const Group& group);
 
 /// Copies everything, under the lock once. Takes time in proportion to the number of groups.

@@ -42,6 +42,7 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
             {"in_flight", group.issued},
             {"held", group.held},
             {"held_bytes", group.held_bytes},
+            {"dirty_bytes", group.dirty_bytes},
             {"going_down", group.going_down},
             {"wait_p50_seconds", seconds(group.waits.percentile(50))},
             {"wait_p99_seconds", seconds(group.waits.percentile(99))},
@@ -109,16 +110,22 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot) {
                       {"type", name_of(snapshot.type)},
                       {"device_group", json_of_device_group(info, snapshot)},
                       {"groups", groups},
-                      {"cached_hits", snapshot.cached_hits},
                       {"unattributed", snapshot.unattributed},
-                      {"writeback_errors", snapshot.writeback_errors}};
+                      {"cached_reads", snapshot.cached_reads},
+                      {"cached_bytes", snapshot.cached_bytes},
+                      {"waited_writes", snapshot.waited_writes},
+                      {"mapped_writes", snapshot.mapped_writes},
+                      {"writeback_errors", snapshot.writeback_errors},
+                      {"dirty_bytes", snapshot.dirty_bytes},
+                      {"dirty_bound", snapshot.dirty_bound}};
     // A path may hold any bytes; JSON may not.
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string group_stat_text(const GroupSnapshot& group) {
     std::string text = "in_flight " + std::to_string(group.issued) + "\nheld " + std::to_string(group.held) +
-                       "\nheld_bytes " + std::to_string(group.held_bytes) + "\n";
+                       "\nheld_bytes " + std::to_string(group.held_bytes) + "\ndirty_bytes " +
+                       std::to_string(group.dirty_bytes) + "\n";
     for (const Direction direction : {Direction::read, Direction::write}) {
         const DirectionStatistics& counts = group.statistics.of(direction);
         const std::string prefix = direction == Direction::read ? "read." : "write.";

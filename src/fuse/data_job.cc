@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 
+#include "fuse/data_job_caller.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
 
@@ -36,6 +37,7 @@ void DeferredReply::defer() {
 
 void DeferredReply::defer_until_killed(Job& job) {
     defer();
+    if (job.caller_tid() != 0) remember_caller(request_);
     killable_ = &job;
     fuse_req_interrupt_func(request_, interrupted, this);
 }

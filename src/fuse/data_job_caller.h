@@ -32,4 +32,8 @@ private:
 /// attributed (it is gone, or has no number here) is counted, and `otherwise` stands in: who opened the file.
 CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise = {});
 
+/// Has the resolver take notice of who sent this request, if lineage_of() did not: of a caller it has never met it could not
+/// say later that it is gone.
+void remember_caller(fuse_req* request);
+
 }  // namespace bandfs

@@ -43,7 +43,8 @@ void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
 }
 
 void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer) {
-    if (offer.flags & FUSE_HANDLE_KILLPRIV_V2) answer.flags |= FUSE_HANDLE_KILLPRIV_V2;
+    constexpr std::uint32_t kAdded = FUSE_PARALLEL_DIROPS | FUSE_HAS_IOCTL_DIR | FUSE_HANDLE_KILLPRIV_V2;
+    answer.flags |= offer.flags & kAdded;
     if ((offer.flags & FUSE_INIT_EXT) && (offer.flags2 & kDirectIoAllowMmap2)) {
         answer.flags |= FUSE_INIT_EXT;
         answer.flags2 |= kDirectIoAllowMmap2;

@@ -88,11 +88,11 @@ void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
         const Locked locked(*this);
         Job& taken = adopt(std::move(job), groups);
         const bool alone = may_inline && held_.empty() && ready_.empty();
-        if (taken.unit_count_ != 0) admit(taken, group_for(groups, lineage));
-        if (alone && taken.unit_count_ != 0 && taken.released_ == taken.unit_count_) {
+        if (!taken.errand()) admit(taken, group_for(groups, lineage));
+        if (alone && !taken.errand() && taken.released_ == taken.unit_count_) {
             taken.state_ = JobState::running;
             mine = {&taken, 0, taken.unit_count_, false};
-        } else if (taken.unit_count_ == 0 || taken.released_ != 0) {
+        } else if (taken.errand() || taken.released_ != 0) {
             make_ready(taken);
         }
     }
@@ -105,7 +105,7 @@ void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
 void Gate::park(std::unique_ptr<Job> job, MountGroups& groups) {
     const Locked locked(*this);
     Job& taken = adopt(std::move(job), groups);
-    assert(taken.unit_count_ == 0);
+    assert(taken.errand());
     taken.parked_ = true;
     taken.state_ = JobState::waiting;
     hold(taken);
@@ -145,8 +145,7 @@ void Gate::note_released(Job& job) {
 
 void Gate::make_ready(Job& job) {
     job.state_ = JobState::ready;
-    const bool errand = job.unit_count_ == 0 || job.taken_back_;
-    (errand ? errands_ : ready_).push_back(job);
+    (job.urgent() ? urgent_ : ready_).push_back(job);
 }
 
 void Gate::unpark(Job& job) {
@@ -169,6 +168,11 @@ void Gate::expedite(Job& job) {
 // Lets the rest of a job go next.
 void Gate::pass(Job& job) {
     unpark_locked(job);
+    if (job.state_ == JobState::ready && !job.urgent()) {
+        ready_.erase(ready_.iterator_to(job));
+        urgent_.push_back(job);
+    }
+    job.passed_ = true;
     const TimeNs now = now_ns();
     for (JobUnit& unit : job.units()) {
         if (unit.state == UnitState::held) device_group_->expedite(unit, now);
@@ -190,7 +194,7 @@ void Gate::take_back(Job& job) {
         return;
     }
     ++cancelled_;
-    if (job.state_ == JobState::ready) ready_.erase(ready_.iterator_to(job));
+    if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
     held_.erase(held_.iterator_to(job));
     end_units(job, 0, job.unit_count_);
     job.parked_ = false;
@@ -246,7 +250,7 @@ GateReport Gate::report() {
     report.waiting = held_.size();
     if (!held_.empty()) report.oldest_wait_ns = now_ns() - held_.front().arrived_;
     report.workers = started_;
-    report.busy_workers = busy_ + on_errands_;
+    report.busy_workers = on_ready_ + on_urgent_;
     return report;
 }
 

@@ -97,12 +97,12 @@ public:
 private:
     struct Worker;
 
-    /// What a worker has to do: perform units [from, to) of a job, or only finish it.
+    /// What a worker has to do: perform units [from, to) of a job, or its errand, or only finish it.
     struct Turn {
         Job* job = nullptr;
         std::uint32_t from = 0;
         std::uint32_t to = 0;
-        bool errand = false;
+        bool urgent = false;   ///< it came from the urgent ones
     };
     /// Whom to wake after unlocking.
     struct Wakes {
@@ -154,7 +154,6 @@ private:
     void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
     void start_worker();
-    unsigned most_on_units() const;                        // requires the lock
     void unwatch();                                        // requires the lock
 
     // gate_timer.cc
@@ -169,7 +168,7 @@ private:
     std::vector<std::unique_ptr<MountAccount>> accounts_;
     JobHeldQueue held_;                  ///< jobs that wait, in order of arrival
     JobReadyQueue ready_;                ///< jobs with released units, in order of release
-    JobReadyQueue errands_;              ///< jobs without units, or taken back
+    JobReadyQueue urgent_;               ///< of these, what was let pass; errands; what was taken back
     std::vector<std::unique_ptr<Worker>> workers_;
     Worker* idle_ = nullptr;             ///< a chain, the last to go idle first: its cache is warm
     Worker* watcher_ = nullptr;          ///< the idle worker that sleeps until watcher_due_ at most
@@ -182,8 +181,8 @@ private:
     std::uint64_t cancelled_ = 0;
     unsigned started_ = 0;               ///< workers that run or are being started
     unsigned coming_ = 0;                ///< of these, woken or started and not yet here
-    unsigned busy_ = 0;                  ///< on units
-    unsigned on_errands_ = 0;
+    unsigned on_ready_ = 0;              ///< of these, with a job that came from ready_
+    unsigned on_urgent_ = 0;             ///< and from urgent_
     unsigned drains_ = 0;
     bool stopping_ = false;
 

@@ -47,7 +47,6 @@ void Gate::pass_overdue(TimeNs now) {
     for (auto it = held_.begin(); it != held_.end() && it->arrived_ <= now - longest_hold_;) {
         Job& job = *it++;
         if (job.passed_) continue;
-        job.passed_ = true;
         ++passed_over_age_;
         pass(job);
     }

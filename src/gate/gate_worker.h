@@ -17,11 +17,11 @@ struct Gate::Worker {
     Worker* next = nullptr;   ///< in the chain of idle workers, or of those to be woken
 };
 
-/// Workers on units, at most: io_limit, and no more than this. More would not make a disk faster.
-inline constexpr unsigned kMostOnUnits = 64;
-/// Workers on errands, at most: beside the others, so that an fsync never waits for a worker that waits for the disk.
-inline constexpr unsigned kMostOnErrands = 32;
-inline constexpr unsigned kMostWorkers = kMostOnUnits + kMostOnErrands;
+/// Workers on jobs that are ready, at most: more would not make a disk faster.
+inline constexpr unsigned kMostOnReady = 64;
+/// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
+inline constexpr unsigned kMostOnUrgent = 32;
+inline constexpr unsigned kMostWorkers = kMostOnReady + kMostOnUrgent;
 
 /// How often the timer looks after those who wait.
 inline constexpr TimeNs kCheckEveryNs = 100 * kMillisecond;

@@ -40,21 +40,14 @@ void Gate::work(Worker& self) {
 }
 
 Gate::Turn Gate::next_turn() {
-    if (!errands_.empty() && on_errands_ < kMostOnErrands) {
-        Job& job = errands_.front();
-        errands_.pop_front();
-        ++on_errands_;
-        job.state_ = JobState::running;
-        return {&job, 0, 0, true};
-    }
-    if (!ready_.empty() && busy_ < most_on_units()) {
-        Job& job = ready_.front();
-        ready_.pop_front();
-        ++busy_;
-        job.state_ = JobState::running;
-        return {&job, job.performed_, job.released_, false};
-    }
-    return {};
+    const bool urgent = !urgent_.empty() && on_urgent_ < kMostOnUrgent;
+    if (!urgent && (ready_.empty() || on_ready_ == kMostOnReady)) return {};
+    JobReadyQueue& queue = urgent ? urgent_ : ready_;
+    Job& job = queue.front();
+    queue.pop_front();
+    ++(urgent ? on_urgent_ : on_ready_);
+    job.state_ = JobState::running;
+    return {&job, job.performed_, job.released_, urgent};
 }
 
 // Performs what the turn says and completes its units; returns the job when that was its end.
@@ -62,15 +55,15 @@ Job* Gate::take_turn(Turn turn, bool looks_next) {
     Job& job = *turn.job;
     const bool went_on = job.taken_back_ || job.perform(job.begin_of(turn.from), job.begin_of(turn.to));
     const Locked locked(*this, looks_next);
-    if (looks_next) --(turn.errand ? on_errands_ : busy_);
+    if (looks_next) --(turn.urgent ? on_urgent_ : on_ready_);
     end_units(job, turn.from, turn.to);
     job.performed_ = turn.to;
-    if (!went_on) {
+    if (!went_on || job.taken_back_) {
         end_units(job, turn.to, job.unit_count_);
         if (job.held()) held_.erase(held_.iterator_to(job));
         job.performed_ = job.released_ = job.unit_count_;
     }
-    if (turn.errand || job.performed_ == job.unit_count_) {
+    if (job.performed_ == job.unit_count_) {
         job.state_ = JobState::finished;
         return &job;
     }
@@ -90,8 +83,6 @@ void Gate::settle(MountAccount* account) {
     if (--account->jobs == 0 && drains_ != 0) drained_.notify_all();
 }
 
-unsigned Gate::most_on_units() const { return std::clamp(device_group_->io_limit(), 2U, kMostOnUnits); }
-
 // Chooses whom to wake: as many workers as there are jobs that may run, and the timer when a time comes up that nobody
 // watches. They are counted as coming until they are here.
 Gate::Wakes Gate::wakes(bool looks_next) {
@@ -110,9 +101,9 @@ Gate::Wakes Gate::wakes(bool looks_next) {
         wakes.timer = true;
         return wakes;
     }
-    const std::size_t units = std::min<std::size_t>(ready_.size(), most_on_units() - std::min(busy_, most_on_units()));
-    const std::size_t errands = std::min<std::size_t>(errands_.size(), kMostOnErrands - on_errands_);
-    const std::size_t runnable = units + errands;
+    const std::size_t ready = std::min<std::size_t>(ready_.size(), kMostOnReady - on_ready_);
+    const std::size_t urgent = std::min<std::size_t>(urgent_.size(), kMostOnUrgent - on_urgent_);
+    const std::size_t runnable = ready + urgent;
     for (std::size_t coming = coming_ + (looks_next ? 1 : 0); coming < runnable; ++coming) {
         if (idle_ != nullptr) {
             wake_one();

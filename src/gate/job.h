@@ -81,13 +81,15 @@ private:
     std::span<JobUnit> units() { return {unit_count_ == 1 ? &only_ : more_.get(), unit_count_}; }
     /// Byte of the job at which unit `index` begins; `bytes_` behind the last.
     std::uint64_t begin_of(std::uint32_t index) const;
+    bool errand() const { return unit_count_ == 0; }
+    bool urgent() const { return errand() || passed_ || taken_back_; }
     bool held() const { return JobHeldHook::is_linked(); }
 
     const pid_t caller_tid_;
     JobState state_ = JobState::idle;
     bool parked_ = false;                 ///< waits for unpark()
     bool taken_back_ = false;             ///< nothing of it will be performed
-    bool passed_ = false;                 ///< has been let pass over its age
+    bool passed_ = false;                 ///< has been let pass: it is urgent
     std::uint32_t unit_count_ = 0;
     std::uint32_t unit_size_ = 0;
     std::uint32_t performed_ = 0;         ///< units before it are done; performed_ <= released_ <= unit_count_

@@ -11,8 +11,12 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <sstream>
+
+#include "sys/daemon.h"
+#include "sys/mount_table.h"
 
 namespace bandfs {
 namespace {
@@ -111,7 +115,6 @@ std::string helper_options(const FuseMountSettings& settings) {
     std::string options = "fsname=" + escaped(settings.source) + ",subtype=" + escaped(settings.subtype);
     for (const std::string& option : settings.kernel_options) options += "," + option;
     for (const std::string& option : settings.flag_options) options += "," + option;
-    if (settings.auto_unmount) options += ",auto_unmount";
     return options;
 }
 
@@ -135,7 +138,7 @@ Result<UniqueFd> mount_fuse(const FuseMountSettings& settings) {
     return device;
 }
 
-Result<FuseMount> mount_through_fusermount(const FuseMountSettings& settings, std::string& ret_said) {
+Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std::string& ret_said) {
     int sockets[2], pipes[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) return last_errno();
     UniqueFd ours(sockets[0]), theirs(sockets[1]);
@@ -149,15 +152,9 @@ Result<FuseMount> mount_through_fusermount(const FuseMountSettings& settings, st
     errors.reset();
 
     auto device = receive_device(ours.get());
-    if (!device) {
-        wait_for_exit(*helper);
-        ret_said = read_complaint(complaint.get());
-        return device.error();
-    }
-    // With auto_unmount the helper stays, to watch our end of the socket; without, it is done.
-    if (settings.auto_unmount) return FuseMount{std::move(*device), std::move(ours)};
     wait_for_exit(*helper);
-    return FuseMount{std::move(*device), {}};
+    if (!device) ret_said = read_complaint(complaint.get());
+    return device;
 }
 
 Status unmount_fuse(const std::string& mountpoint) {
@@ -168,6 +165,25 @@ Status unmount_fuse(const std::string& mountpoint) {
     const auto helper = spawn_helper({"-u", "-q", "-z", "--", mountpoint}, -1, null.get());
     if (!helper) return helper.error();
     return wait_for_exit(*helper) == 0 ? Status{} : Status{Errno{EPERM}};
+}
+
+Result<UniqueFd> watch_mount(dev_t device) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return last_errno();
+    UniqueFd held(ends[0]), watched(ends[1]);
+    const pid_t watcher = ::fork();
+    if (watcher < 0) return last_errno();
+    if (watcher > 0) return held;
+
+    held.reset();
+    if (!leave_terminal()) ::_exit(EXIT_FAILURE);
+    close_all_but({watched.get()});
+    char byte = 0;
+    while (::read(watched.get(), &byte, 1) > 0 || errno == EINTR) errno = 0;
+    // An orderly server has unmounted already.
+    const std::string where = fuse_mount_point(device);
+    if (!where.empty()) (void)unmount_fuse(where);
+    ::_exit(EXIT_SUCCESS);
 }
 
 bool is_fuse_device(int fd) {

@@ -18,23 +18,21 @@ struct FuseMountSettings {
     unsigned long flags = 0;   ///< of mount(2)
     std::vector<std::string> kernel_options;  ///< "allow_other", "max_read=65536"
     std::vector<std::string> flag_options;    ///< the flags as options, for fusermount3: "ro", "noatime"
-    bool auto_unmount = false; ///< fusermount3 stays and unmounts when the last copy of `watch` is closed
 };
 
-struct FuseMount {
-    UniqueFd device;  ///< /dev/fuse, connected to the mount
-    UniqueFd watch;   ///< with auto_unmount; the server keeps it open as long as it serves
-};
-
-/// Opens /dev/fuse and mounts it; needs CAP_SYS_ADMIN. Ignores auto_unmount.
+/// Opens /dev/fuse and mounts it; needs CAP_SYS_ADMIN.
 Result<UniqueFd> mount_fuse(const FuseMountSettings& settings);
 
 /// Mounts through the setuid helper fusermount3. `ret_said` is its complaint when it fails (written on failure alone);
 /// ENOENT: there is no fusermount3, EPERM: it refused.
-Result<FuseMount> mount_through_fusermount(const FuseMountSettings& settings, std::string& ret_said);
+Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std::string& ret_said);
 
 /// Detaches the mount at this path (as `umount -l`): by umount2(2), for others than root through fusermount3.
 Status unmount_fuse(const std::string& mountpoint);
+
+/// Starts a process that takes this mount down when the last copy of the returned descriptor is closed, however its holder
+/// ends. (fusermount3 3.14 promises the same with auto_unmount, and fails where the mount is not open to everybody.)
+Result<UniqueFd> watch_mount(dev_t device);
 
 /// Whether a descriptor is an open /dev/fuse; whether it is mounted only reading from it tells.
 bool is_fuse_device(int fd);

@@ -100,6 +100,15 @@ Result<MountEntry> mount_of(int fd) {
     return Errno{ENOENT};
 }
 
+std::string fuse_mount_point(dev_t device) {
+    const auto entries = read_mount_table();
+    if (!entries) return {};
+    const auto at = std::find_if(entries->begin(), entries->end(), [=](const MountEntry& entry) {
+        return entry.device == device && entry.type.starts_with("fuse");
+    });
+    return at == entries->end() ? "" : at->mount_point;
+}
+
 bool is_whole_file_system(int fd, int mount_id) {
     struct statx facts {};
     if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, 0, &facts) != 0) return false;

@@ -32,6 +32,9 @@ Result<std::vector<MountEntry>> read_mount_table();
 /// The mount that a descriptor stands on, exactly (by its mount id); ENOENT when this process cannot see it.
 Result<MountEntry> mount_of(int fd);
 
+/// Where a FUSE file system of this st_dev is mounted, "" when this process cannot see it. Does not ask the file system.
+std::string fuse_mount_point(dev_t device);
+
 /// Whether `fd` is the root of the mount of this id, and that shows its file system from its root on.
 bool is_whole_file_system(int fd, int mount_id);
 

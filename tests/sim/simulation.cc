@@ -56,7 +56,7 @@ void Simulation::make_groups() {
         if (spec.min) require(device_group_->set_floor(*groups_.back(), spec.min), "min of " + spec.name);
         if (spec.max) require(device_group_->set_ceiling(*groups_.back(), spec.max), "max of " + spec.name);
         has_ceiling_ |= spec.max != 0;
-        fluid_.add_group(static_cast<double>(spec.weight));
+        turns_.add_group(static_cast<double>(spec.weight));
     }
     for (const ChangeSpec& spec : scenario_.changes) has_ceiling_ |= spec.max.has_value();
 }
@@ -95,7 +95,7 @@ void Simulation::run() {
     now_ = scenario_.duration;
     note_idle();
     for (Window& window : windows_) {
-        for (std::size_t i = 0; i < groups_.size(); ++i) window.group(i).excess_units = fluid_.excess(i);
+        for (std::size_t i = 0; i < groups_.size(); ++i) window.group(i).excess_units = turns_.excess(i);
     }
 }
 
@@ -134,7 +134,7 @@ void Simulation::submit_request(unsigned caller, unsigned slot) {
         piece.offset = demand.offset + done;
         piece.Unit::bytes = piece.DiskJob::bytes = std::min(unit, demand.bytes - done);
         piece.Unit::direction = piece.DiskJob::direction = demand.direction;
-        fluid_.arrived(group, piece.Unit::bytes);
+        turns_.arrived(group, piece.Unit::bytes);
         ++held_;
         if (!controlled_ || device_group_->admit(piece, now_) == Admission::immediate) issue(piece);
     }
@@ -148,7 +148,7 @@ void Simulation::change(const ChangeSpec& spec) {
     if (!spec.group.empty()) {
         const std::size_t index = scenario_.group_index(spec.group);
         if (spec.weight) apply(device_group_->set_weight(*groups_[index], *spec.weight));
-        if (spec.weight && !refused) fluid_.set_weight(index, static_cast<double>(*spec.weight));
+        if (spec.weight && !refused) turns_.set_weight(index, static_cast<double>(*spec.weight));
         if (spec.min) apply(device_group_->set_floor(*groups_[index], *spec.min));
         if (spec.max) apply(device_group_->set_ceiling(*groups_[index], *spec.max));
     }
@@ -162,7 +162,7 @@ void Simulation::pump() {
 void Simulation::issue(Piece& piece) {
     --held_;
     ++issued_;
-    fluid_.issued(piece.group_index, piece.Unit::bytes);
+    turns_.issued(piece.group_index, piece.Unit::bytes);
     disk_.submit(piece, now_);
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "bandfs/device_group.h"
-#include "fluid.h"
+#include "turn_clock.h"
 #include "meter.h"
 #include "scenario.h"
 #include "virtual_caller.h"
@@ -91,7 +91,7 @@ private:
     std::vector<Group*> groups_;
     std::vector<VirtualCaller> callers_;
     std::vector<std::size_t> group_of_caller_;
-    FluidClock fluid_;
+    TurnClock turns_;
     std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
     std::uint64_t sequence_ = 0;
     std::deque<Piece> pieces_;

@@ -121,8 +121,7 @@ const Wrong kWrong[] = {
     {MOUNT "group = 1", {"f:4:9: groups are written as [[mount.group]]"}},
     {MOUNT "[[mount.group]]\nid = 1", {"f:5:6: groups need a \"type\" in their [[mount]] other than none"}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nweight = 1", {"f:5:1: [[mount.group]] lacks \"id\""}},
-    {MOUNT "type = \"user\"\n[[mount.group]]\nid = \"no-such-user\"",
-     {"f:6:6: \"no-such-user\" is not an id of type user"}},
+    {MOUNT "type = \"user\"\n[[mount.group]]\nid = \"no-such-user\"", {"f:6:6: there is no user \"no-such-user\""}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = -1", {"f:6:6: \"id\" must not be negative"}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = true", {"f:6:6: \"id\" must be a string or a whole number"}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = 0\n[[mount.group]]\nid = \"root\"",
@@ -139,7 +138,7 @@ TEST(Config, NamesThePoliciesAndTypesThereAre) {
     EXPECT_TRUE(policy[0].starts_with("f:2:10: \"policy\" must be one of ")) << policy[0];
     const std::vector<std::string> type = problems(MOUNT "type = \"colour\"");
     ASSERT_EQ(type.size(), 1u);
-    EXPECT_TRUE(type[0].starts_with("f:4:8: \"type\" must be one of none, pid")) << type[0];
+    EXPECT_TRUE(type[0].starts_with("f:4:8: \"type\" is wrong: \"colour\" is no type: those are none, pid")) << type[0];
 }
 
 TEST(Config, ReportsAllProblemsInTheOrderOfTheFile) {

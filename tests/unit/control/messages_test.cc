@@ -22,6 +22,7 @@ struct Parsing {
 
 constexpr auto kValue = ArgumentForm::value;
 constexpr auto kId = ArgumentForm::id;
+constexpr auto kNewId = ArgumentForm::new_id;
 constexpr auto kPid = GroupType::pid;
 constexpr auto kUser = GroupType::user;
 
@@ -55,20 +56,26 @@ const Parsing kParsings[] = {
     {kValue, kPid, ":30", "an id is missing"},
     {kValue, kPid, ":", "an id is missing"},
     {kValue, kPid, "1000:x", "\"x\" is not a number"},
-    {kValue, kPid, "x:30", "\"x\" is not an id of type pid"},
-    {kValue, kPid, "1:2:30", "\"1:2\" is not an id of type pid"},
-    {kValue, kPid, "-1:30", "\"-1\" is not an id of type pid"},
-    {kValue, kUser, "no-such-user:30", "\"no-such-user\" is not an id of type user"},
+    {kValue, kPid, "x:30", "\"x\" is not a number, so it is not a process id"},
+    {kValue, kPid, "1:2:30", "\"1:2\" is not a number, so it is not a process id"},
+    {kValue, kPid, "-1:30", "\"-1\" is not a process id: those go from 1 to 4194304"},
+    {kValue, kUser, "no-such-user:30", "there is no user \"no-such-user\""},
     {kValue, kPid, "", "a number is missing"},
     {kId, kPid, "1000", "", 1000},
     {kId, kPid, "1000\n", "", 1000},
     {kId, kUser, "0", "", 0},
     {kId, kUser, "root", "", 0},
-    {kId, kPid, "0", "0 is not an id of type pid"},
+    {kId, GroupType::cgroup, "9000000000000000000", "", 9000000000000000000},
+    {kValue, GroupType::cgroup, "9000000000000000000:30", "", 9000000000000000000, 30},
+    {kNewId, kPid, "1000", "", 1000},
+    {kNewId, kPid, "4194305", "\"4194305\" is not a process id: those go from 1 to 4194304"},
+    {kNewId, GroupType::none, "1000", "type none has no ids, so \"1000\" is none"},
+    {kNewId, kUser, "root", "", 0},
+    {kId, kPid, "0", "\"0\" is not a process id: those go from 1 to 4194304"},
     {kId, kPid, "", "an id is missing"},
     {kId, kPid, "default", "the default group is always there"},
-    {kId, kPid, "-5", "\"-5\" is not an id of type pid"},
-    {kId, kPid, "1000:30", "\"1000:30\" is not an id of type pid"},
+    {kId, kPid, "-5", "\"-5\" is not a process id: those go from 1 to 4194304"},
+    {kId, kPid, "1000:30", "\"1000:30\" is not a number, so it is not a process id"},
 };
 
 TEST(MessageGrammar, UnderstandsWhatIsWrittenAndSaysWhatIsWrong) {
@@ -156,7 +163,7 @@ const Refusal kRefusals[] = {
     {"policy", "fast", EINVAL, "must be one of "},
     {"policy", "", EINVAL, "a name is missing"},
     {"cost", "time", EINVAL, "cost \"time\": must be bytes or time, under the policy fair"},
-    {"type", "colour", EINVAL, "must be one of none, pid"},
+    {"type", "colour", EINVAL, "\"colour\" is no type: those are none, pid"},
     {"type", "user", EBUSY, "type \"user\": groups are attached"},
     {"io_throttle", "0", EINVAL, "io_throttle \"0\": must be 1 to io_limit, 128"},
     {"io_throttle", "129", EINVAL, "must be 1 to io_limit, 128"},
@@ -164,7 +171,7 @@ const Refusal kRefusals[] = {
     {"io_limit", "4", EINVAL, "must be more than io_throttle, 4, and less than 2^32"},
     {"io_limit", "4294967296", EINVAL, "must be more than io_throttle"},
     {"attach", "7", EEXIST, "attach \"7\": group 7 is attached already"},
-    {"attach", "0", EINVAL, "0 is not an id of type pid"},
+    {"attach", "0", EINVAL, "\"0\" is not a process id"},
     {"attach", "default", EINVAL, "the default group is always there"},
     {"detach", "8", EINVAL, "detach \"8\": group 8 is not attached"},
     {"detach", "default", EINVAL, "the default group is always there"},

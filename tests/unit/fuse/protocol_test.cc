@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -265,10 +266,9 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     const std::uint64_t first = send(FUSE_READ, node, read_arguments(fh, 0, 4096));
     ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
 
-    const pid_t dead = in_child(::geteuid(), [] { return 0; });
-    ASSERT_EQ(exit_status(dead), 0);
+    const pid_t caller = in_child(::geteuid(), [] { return ::pause(); });
     const std::uint64_t living = send(FUSE_READ, node, read_arguments(fh, 4096, 4096));
-    const std::uint64_t gone = send(FUSE_READ, node, read_arguments(fh, 8192, 1000), dead);
+    const std::uint64_t gone = send(FUSE_READ, node, read_arguments(fh, 8192, 1000), caller);
     ASSERT_TRUE(wait_until([&] {
         return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) == 2;
     }));
@@ -277,6 +277,11 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
         arguments.unique = unique;
         send(FUSE_INTERRUPT, 0, bytes_of(arguments));
     };
+    interrupt(living);
+    interrupt(gone);
+    EXPECT_FALSE(receive(std::chrono::milliseconds(20))) << "both callers live";
+    ASSERT_EQ(::kill(caller, SIGKILL), 0);
+    ASSERT_EQ(exit_status(caller), -1);
     interrupt(living);
     interrupt(gone);
     const std::optional<Answer> interrupted = receive();

@@ -16,13 +16,13 @@ constexpr std::uint32_t kDirectIoAllowMmap2 = 1u << 4;
 
 TEST(InitAnswer, AsksForWhatTheKernelOffers) {
     fuse_init_in offer{};
-    offer.flags = FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2 | FUSE_ASYNC_READ;
+    offer.flags = FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS | FUSE_ASYNC_READ | FUSE_WRITEBACK_CACHE;
     offer.flags2 = 0xffffffff;
     fuse_init_out answer{};
     answer.flags = FUSE_ASYNC_READ;
     answer.max_write = 1u << 20;
     patch_init_answer(offer, answer);
-    EXPECT_EQ(answer.flags, static_cast<std::uint32_t>(FUSE_ASYNC_READ | FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2));
+    EXPECT_EQ(answer.flags, static_cast<std::uint32_t>(FUSE_ASYNC_READ | FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS));
     EXPECT_EQ(answer.flags2, kDirectIoAllowMmap2);
     EXPECT_EQ(answer.max_write, 1u << 20);
     EXPECT_TRUE(agreed_parallel_direct_writes(answer));

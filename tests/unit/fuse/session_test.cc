@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <set>
 #include <thread>
 #include <vector>
@@ -53,7 +54,7 @@ TEST_F(SessionTest, WhatIsWrittenIsReadHereAndBelow) {
     const UniqueFd file(::open(in_mount("file").c_str(), O_RDONLY | O_DIRECT));
     ASSERT_TRUE(file);
     const AlignedMemory memory(1u << 20);
-    EXPECT_EQ(::pread(file.get(), memory.data, 1u << 20, 2u << 20), 3'000'001 - (2 << 20)) << "short at the end of the file";
+    EXPECT_EQ(::pread(file.get(), memory.data, 1u << 20, 2u << 20), 3'000'001 - (2 << 20)) << std::strerror(errno);
     EXPECT_EQ(std::string_view(memory.data, 1000), std::string_view(text).substr(2u << 20, 1000));
     EXPECT_EQ(::pread(file.get(), memory.data, 4096, 4u << 20), 0) << "past the end of the file";
     EXPECT_GT(disk_.reads(), reads);

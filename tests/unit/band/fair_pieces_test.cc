@@ -1,0 +1,199 @@
+// Cost, depth and anticipation of the policy `fair`, each alone.
+#include <cmath>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "band/fair_cost.h"
+#include "band/fair_depth.h"
+#include "band/fair_think.h"
+
+namespace bandfs {
+namespace {
+
+constexpr TimeNs kMs = 1'000'000;
+
+Unit unit_of(std::uint32_t bytes, Direction direction = Direction::read) {
+    Unit unit;
+    unit.bytes = bytes;
+    unit.direction = direction;
+    return unit;
+}
+
+TEST(FairCost, ByBytesAUnitCostsItsBytes) {
+    FairCost cost;
+    cost.learn(Direction::read, 4096, 5 * kMs);
+    EXPECT_EQ(cost.of(unit_of(4096)), 4096);
+    EXPECT_EQ(cost.of(unit_of(1 << 20, Direction::write)), 1 << 20);
+}
+
+TEST(FairCost, ByTimeTheModelIsLearntForEachDirection) {
+    FairCost cost;
+    cost.set_kind(FairCost::Kind::time);
+    std::mt19937 random(1);
+    std::uniform_real_distribution<double> noise(0.8, 1.2);
+    for (int i = 0; i < 500; ++i) {
+        const std::uint32_t bytes = 4096u << (random() % 9);
+        cost.learn(Direction::read, bytes, static_cast<TimeNs>((300'000 + 25.0 * bytes) * noise(random)));
+        cost.learn(Direction::write, bytes, static_cast<TimeNs>((700'000 + 30.0 * bytes) * noise(random)));
+    }
+    EXPECT_NEAR(cost.model(Direction::read).fixed_ns(), 300'000, 90'000);
+    EXPECT_NEAR(cost.model(Direction::read).ns_per_byte(), 25, 1.5);
+    EXPECT_NEAR(cost.of(unit_of(1 << 20, Direction::write)), 700'000 + 30.0 * (1 << 20), 2e6);
+}
+
+TEST(FairCost, ADirectionThatWasNeverSeenIsLikeTheOther) {
+    FairCost cost;
+    cost.set_kind(FairCost::Kind::time);
+    for (int i = 0; i < 10; ++i) cost.learn(Direction::read, 100'000, 2 * kMs);
+    EXPECT_NEAR(cost.of(unit_of(50'000, Direction::write)), 1e6, 1e3);
+}
+
+TEST(FairCost, OneThatWasHeldUpSaysLittle) {
+    FairCost cost;
+    for (int i = 0; i < 20; ++i) cost.learn(Direction::read, 131072, 50'000);
+    cost.learn(Direction::read, 131072, 100 * kMs);
+    EXPECT_LT(cost.disk_time(Direction::read, 131072), 60'000);
+}
+
+TEST(FairCost, AUnitAlwaysCostsSomething) {
+    FairCost cost;
+    cost.set_kind(FairCost::Kind::time);
+    EXPECT_GT(cost.of(unit_of(1)), 0);
+    cost.learn(Direction::read, 4096, 0);
+    EXPECT_GT(cost.of(unit_of(1)), 0);
+}
+
+/// A disk with so many lanes that is kept as full as the depth allows; units take 1 ms alone. `sorts`: it also gets faster,
+/// by a tenth for each doubling of what it may choose from.
+class LanesDisk {
+public:
+    LanesDisk(FairDepth& depth, unsigned lanes, bool sorts = false) : depth_(depth), lanes_(lanes), sorts_(sorts) {}
+
+    void run(TimeNs span) {
+        for (const TimeNs end = now_ + span; now_ < end;) {
+            const unsigned in_flight = depth_.limit();
+            const double speed = std::min(in_flight, lanes_) * (sorts_ ? 1 + 0.1 * std::log2(in_flight) : 1.0);
+            now_ += static_cast<TimeNs>(1e6 / speed);
+            depth_.passed(now_, in_flight, true);
+            depth_.completed(1e6, 4096, in_flight == 1, now_);
+            deepest_ = std::max(deepest_, in_flight);
+        }
+    }
+    unsigned deepest_ = 0;
+
+private:
+    FairDepth& depth_;
+    const unsigned lanes_;
+    const bool sorts_;
+    TimeNs now_ = 0;
+};
+
+TEST(FairDepth, ADiskArmNeedsOneUnitAndOneThatWaits) {
+    FairDepth depth;
+    LanesDisk(depth, 1).run(10'000 * kMs);
+    EXPECT_NEAR(depth.parallelism(), 1, 0.01);
+    EXPECT_EQ(depth.spare(), 1u);
+    EXPECT_EQ(depth.limit(), 2u);
+}
+
+TEST(FairDepth, LanesAreFoundSoonAndNoMoreThanThereAre) {
+    FairDepth depth;
+    LanesDisk disk(depth, 32);
+    disk.run(1'000 * kMs);
+    EXPECT_NEAR(depth.parallelism(), 32, 1);
+    disk.run(20'000 * kMs);
+    EXPECT_NEAR(depth.parallelism(), 32, 1);
+    EXPECT_LE(depth.limit(), 50u);
+}
+
+TEST(FairDepth, ADiskThatSortsIsGivenMoreToChooseFrom) {
+    FairDepth depth;
+    LanesDisk disk(depth, 1, true);
+    disk.run(60'000 * kMs);
+    EXPECT_GE(depth.limit(), 8u);
+}
+
+TEST(FairDepth, ADiskThatLostItsLanesIsGivenLess) {
+    FairDepth depth;
+    LanesDisk(depth, 8).run(5'000 * kMs);
+    ASSERT_GE(depth.limit(), 8u);
+    FairDepth same = depth;
+    LanesDisk slow(same, 1);
+    slow.run(60'000 * kMs);
+    EXPECT_EQ(same.spare(), 1u);
+}
+
+TEST(FairDepth, SomebodyWhoAsksNowAndThenKeepsTrialsRare) {
+    unsigned deep[2];
+    for (const bool shallow : {false, true}) {
+        FairDepth depth;
+        unsigned count = 0;
+        TimeNs now = 0;
+        for (int i = 0; i < 5000; ++i) {
+            now += kMs;
+            if (shallow) depth.keep_shallow(now);
+            depth.passed(now, depth.limit(), true);
+            depth.completed(1e6, 4096, depth.limit() == 1, now);
+            count += depth.limit() > 2;
+        }
+        deep[shallow] = count;
+    }
+    EXPECT_GT(deep[0], 0u);
+    EXPECT_EQ(deep[1], 0u);
+}
+
+/// Serves 3 ms of disk time at a time and comes back after `think`.
+TimeNs patience_after(FairThink& think, int rounds, TimeNs pause) {
+    TimeNs now = 0;
+    for (int i = 0; i < rounds; ++i) {
+        think.served(3e6);
+        think.went(now);
+        now += pause;
+        think.came(now);
+        now += 3 * kMs;
+    }
+    think.served(3e6);
+    return think.went(now) - now;
+}
+
+TEST(FairThink, WhoComesBackQuicklyIsExpected) {
+    FairThink think;
+    const TimeNs patience = patience_after(think, 20, 100'000);
+    EXPECT_GT(patience, 100'000);
+    EXPECT_LT(patience, 500'000) << "not longer than its own past says";
+}
+
+TEST(FairThink, WhoTakesItsTimeIsNotWaitedFor) {
+    FairThink think;
+    EXPECT_EQ(patience_after(think, 20, 10 * kMs), 0);
+}
+
+TEST(FairThink, NobodyIsWaitedForLongerThanTheBound) {
+    FairThink think;
+    EXPECT_LE(patience_after(think, 20, FairThink::kLongest - 1), FairThink::kLongest);
+}
+
+TEST(FairThink, AShortServiceIsNotWorthALongWait) {
+    FairThink think;
+    TimeNs now = 0;
+    for (int i = 0; i < 20; ++i) {
+        think.served(50'000);
+        think.went(now);
+        think.came(now += 60'000);
+    }
+    think.served(50'000);
+    EXPECT_EQ(think.went(now), now);
+}
+
+TEST(FairThink, OneLateReturnIsForgivenThreeAreNot) {
+    FairThink think;
+    patience_after(think, 20, 100'000);
+    think.came(100 * kMs);
+    EXPECT_GT(patience_after(think, 1, 100'000), 0);
+    EXPECT_EQ(patience_after(think, 4, 50 * kMs), 0);
+    EXPECT_GT(patience_after(think, 20, 100'000), 0) << "and a good name can be won back";
+}
+
+}  // namespace
+}  // namespace bandfs

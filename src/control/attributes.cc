@@ -21,6 +21,8 @@ constexpr std::array kMountAttributes{
     MountAttribute{"io_throttle", [](const MountView& v) { return std::to_string(v.snapshot.io_throttle); }},
     MountAttribute{"io_limit", [](const MountView& v) { return std::to_string(v.snapshot.io_limit); }},
     MountAttribute{"weight", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().weight); }},
+    MountAttribute{"min", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().floor); }},
+    MountAttribute{"max", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().ceiling); }},
     MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
     MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
     MountAttribute{"cost", nullptr},
@@ -36,6 +38,8 @@ constexpr std::array kGroupAttributes{
                        return group.is_default ? "default" : describe_group_id(type, group.id);
                    }},
     GroupAttribute{"weight", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.weight); }},
+    GroupAttribute{"min", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.floor); }},
+    GroupAttribute{"max", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.ceiling); }},
     GroupAttribute{"stat", [](GroupType, const GroupSnapshot& group) { return group_stat_text(group); }},
 };
 

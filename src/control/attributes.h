@@ -30,14 +30,14 @@ struct MountAttribute {
     bool settable() const { return find_message(name) != nullptr; }
 };
 
-/// The same of one group; the message that sets it takes [ID:]N and is given the id.
+/// The same of one group; the message that sets it takes [ID:] and a value, and is given the id.
 struct GroupAttribute {
     std::string_view name;
     std::string (*read)(GroupType type, const GroupSnapshot& group);
 
     bool settable() const {
         const ControlMessage* const message = find_message(name);
-        return message != nullptr && message->form == ArgumentForm::value;
+        return message != nullptr && (message->form == ArgumentForm::value || message->form == ArgumentForm::rate);
     }
 };
 

@@ -30,10 +30,11 @@ struct ControlHooks {
 /// The control directory of one mount. Thread-safe.
 ///
 ///   status table status.json metrics log             reports, read-only
-///   policy type io_throttle io_limit weight token debug   settings: reading gives the value, writing sends the message
+///   policy type io_throttle io_limit weight min max token debug
+///                                                     settings: reading gives the value, writing sends the message
 ///   cost attach detach reset                          messages without a value, write-only
 ///   groups/                                           mkdir attaches, rmdir detaches
-///   groups/NAME/{id,name,weight,stat}                 one group; "default" is the default group
+///   groups/NAME/{id,name,weight,min,max,stat}              one group; "default" is the default group
 ///
 /// Every file is also an xattr of its directory ("user.bandfs.weight" of "" or of "groups/1000"). NAME may be any name
 /// that the mount's type knows; the group's own is that of group_directory_name().

@@ -42,16 +42,35 @@ std::string parse_id(GroupType type, std::string_view text, std::optional<GroupI
     return parse_new_id(type, text, ret_id);
 }
 
-std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument) {
+/// The same as a number, in bytes per second.
+std::string parse_rate(std::string_view text, std::uint64_t& ret_bytes) {
+    constexpr std::string_view kSuffixes = "KMGT";
+    std::string_view digits = text.ends_with("/s") ? text.substr(0, text.size() - 2) : text;
+    const std::size_t power = digits.empty() ? std::string_view::npos : kSuffixes.find(digits.back());
+    std::uint64_t factor = 1;
+    if (power != std::string_view::npos) {
+        digits.remove_suffix(1);
+        factor <<= 10 * (power + 1);
+    }
+    std::uint64_t number = 0;
+    if (std::string reason = parse_number(digits, number); !reason.empty()) return reason;
+    if (number > UINT64_MAX / factor) return in_quotes(text) + " is too large";
+    ret_bytes = number * factor;
+    return {};
+}
+
+/// [ID:|ID=]VALUE, of which `parse` reads the value.
+template <typename Parse>
+std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument, Parse&& parse) {
     // The last separator: a cgroup's path may contain some itself.
     const std::size_t separator = text.find_last_of(":=");
-    if (separator == std::string_view::npos) return parse_number(text, ret_argument.number);
+    if (separator == std::string_view::npos) return parse(text, ret_argument.number);
     const std::string_view who = trimmed(text.substr(0, separator));
     const bool is_default = who == "default" || (who == "0" && !zero_is_a_group_id(type));
     if (!is_default) {
         if (std::string reason = parse_id(type, who, ret_argument.group); !reason.empty()) return reason;
     }
-    return parse_number(trimmed(text.substr(separator + 1)), ret_argument.number);
+    return parse(trimmed(text.substr(separator + 1)), ret_argument.number);
 }
 
 }  // namespace
@@ -84,7 +103,10 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
             parsed.reason = parse_id(type, text, parsed.argument.group);
             break;
         case ArgumentForm::value:
-            parsed.reason = parse_value(type, text, parsed.argument);
+            parsed.reason = parse_value(type, text, parsed.argument, parse_number);
+            break;
+        case ArgumentForm::rate:
+            parsed.reason = parse_value(type, text, parsed.argument, parse_rate);
             break;
     }
     return parsed;

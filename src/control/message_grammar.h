@@ -18,13 +18,14 @@ namespace bandfs {
 ///   new_id   ID, a number or a name that the mount's type knows
 ///   id       ID of a group: the same, or any number, since what an id stands for may be gone
 ///   value    [ID:|ID=]N; ID may be `default`; no ID is the default group, and so is 0 where the type has no id 0
-enum class ArgumentForm { nothing, word, number, new_id, id, value };
+///   rate     [ID:|ID=]BYTES, per second: a number with K, M, G or T (times 1024, ...) and "/s" behind it, if wanted
+enum class ArgumentForm { nothing, word, number, new_id, id, value, rate };
 
 /// An argument, taken apart.
 struct Argument {
     std::string_view word;         ///< of `word`
-    std::uint64_t number = 0;      ///< of `number` and `value`
-    std::optional<GroupId> group;  ///< of `new_id`, `id` and `value`; nullopt is the default group
+    std::uint64_t number = 0;      ///< of `number`, `value` and `rate`
+    std::optional<GroupId> group;  ///< of `new_id`, `id`, `value` and `rate`; nullopt is the default group
 };
 
 /// An argument, or why it is none.

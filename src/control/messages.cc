@@ -159,6 +159,63 @@ MessageResult set_weight(MessageContext& context, const Argument& argument) {
     return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
 }
 
+/// A floor or a ceiling, which differ in what they are called here and there.
+struct Limit {
+    std::uint64_t (Group::*get)() const;
+    Error (DeviceGroup::*set)(Group& group, std::uint64_t bytes_per_second);
+};
+
+/// What stood in the way of a limit, found out under the lock.
+struct LimitChange {
+    Error error = Error::none;
+    bool group_found = true;
+    bool policy_has_limits = true;
+    std::uint64_t before = 0;
+    std::uint64_t ceiling = 0;
+    std::uint64_t other_floors = 0;  ///< of this mount's other groups, added up
+};
+
+LimitChange change_limit(MountGroups& groups, DeviceGroup& device_group, Group& group, const Limit& limit,
+                         std::uint64_t bytes_per_second) {
+    LimitChange change{.before = (group.*limit.get)(), .ceiling = group.ceiling()};
+    if (change.before == bytes_per_second) return change;
+    change.error = (device_group.*limit.set)(group, bytes_per_second);
+    if (change.error == Error::none) return change;
+    change.policy_has_limits = (device_group.*limit.set)(group, change.before) == Error::none;
+    groups.for_each([&](const Group& each) { change.other_floors += &each == &group ? 0 : each.floor(); });
+    return change;
+}
+
+std::string why_no_limit(const LimitChange& change, const Limit& limit, std::uint64_t wanted) {
+    if (!change.policy_has_limits) return "the policy in force has no min and max";
+    if (limit.get == &Group::ceiling) return "must not be less than the group's min";
+    if (change.ceiling != 0 && wanted > change.ceiling) {
+        return "must not be more than the group's max, " + std::to_string(change.ceiling);
+    }
+    return "with it the groups' mins add up to " + std::to_string(change.other_floors + wanted) +
+           " bytes per second, more than the disk gives";
+}
+
+MessageResult set_limit(MessageContext& context, const Argument& argument, const Limit& limit) {
+    Filesystem& filesystem = context.filesystem;
+    const LimitChange change = filesystem.gate->with([&](DeviceGroup& device_group) {
+        Group* const group = find_group(filesystem, argument.group);
+        if (!group) return LimitChange{.group_found = false};
+        return change_limit(*filesystem.groups, device_group, *group, limit, argument.number);
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error != Error::none) return refused(EINVAL, why_no_limit(change, limit, argument.number));
+    return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+}
+
+MessageResult set_min(MessageContext& context, const Argument& argument) {
+    return set_limit(context, argument, {&Group::floor, &DeviceGroup::set_floor});
+}
+
+MessageResult set_max(MessageContext& context, const Argument& argument) {
+    return set_limit(context, argument, {&Group::ceiling, &DeviceGroup::set_ceiling});
+}
+
 // ---- the daemon
 
 MessageResult set_debug(MessageContext& context, const Argument& argument) {
@@ -186,6 +243,12 @@ constexpr std::array kMessages{
     ControlMessage{"detach", ArgumentForm::id, "ID",
                    "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
     ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.", set_weight},
+    ControlMessage{"min", ArgumentForm::rate, "[ID:]BYTES",
+                   "Guarantee a group bytes per second, with K, M, G or T if wanted, under the policy fair; 0: none.",
+                   set_min},
+    ControlMessage{"max", ArgumentForm::rate, "[ID:]BYTES",
+                   "Hold a group to bytes per second, with K, M, G or T if wanted, under the policy fair; 0: no bound.",
+                   set_max},
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
                    "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
                    set_token_base},

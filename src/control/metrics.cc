@@ -95,6 +95,10 @@ constexpr std::array kMountMetrics{
 constexpr std::array kGroupMetrics{
     GroupMetric{{"bandfs_group_weight", "gauge", "Weight of the group."},
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(std::uint64_t{g.weight}); }},
+    GroupMetric{{"bandfs_group_min_bytes_per_second", "gauge", "What the group is guaranteed; 0: nothing."},
+                [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.floor); }},
+    GroupMetric{{"bandfs_group_max_bytes_per_second", "gauge", "What the group is held to; 0: no bound."},
+                [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.ceiling); }},
     GroupMetric{{"bandfs_group_share_wanted_ratio", "gauge", "Part of the disk that the weights grant the group."},
                 [](const GroupSnapshot& g, const MountSnapshot& s) { return number_text(shares_of(g, s).wanted); }},
     GroupMetric{

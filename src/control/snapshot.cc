@@ -30,6 +30,8 @@ GroupSnapshot snapshot_of(const Group& group) {
     copy.is_default = group.is_default();
     copy.id = group.id();
     copy.weight = group.weight();
+    copy.floor = group.floor();
+    copy.ceiling = group.ceiling();
     copy.tokens = group.tokens();
     copy.token_init = group.token_init();
     copy.issued = group.issued();

@@ -21,6 +21,8 @@ struct GroupSnapshot {
     bool is_default = false;
     GroupId id = 0;  ///< meaningless for the default group
     std::uint32_t weight = 0;
+    std::uint64_t floor = 0;    ///< bytes per second guaranteed, 0: none
+    std::uint64_t ceiling = 0;  ///< bytes per second at most, 0: no bound
     std::int64_t tokens = 0;
     std::int64_t token_init = 0;
     std::uint32_t issued = 0;

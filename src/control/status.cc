@@ -35,6 +35,8 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
     return {{"id", group.is_default ? Json(nullptr) : Json(group.id)},
             {"name", group.is_default ? "default" : describe_group_id(snapshot.type, group.id)},
             {"weight", group.weight},
+            {"min", group.floor},
+            {"max", group.ceiling},
             {"share_wanted", shares.wanted},
             {"share_got", shares.got},
             {"tokens", group.tokens},

@@ -14,7 +14,9 @@ CallerIds ids_of(fuse_req* request) {
 }
 
 /// Whether groups of that type lie within each other.
-bool has_ancestors(GroupType type) { return type == GroupType::cgroup || type == GroupType::cpuset; }
+bool has_ancestors(GroupType type) {
+    return type.kind == GroupType::Kind::cgroup || type.kind == GroupType::Kind::cpuset;
+}
 
 }  // namespace
 
@@ -32,12 +34,11 @@ CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise) 
 
 void remember_caller(fuse_req* request) {
     Filesystem& filesystem = filesystem_of(request);
-    switch (filesystem.type.load(std::memory_order_relaxed)) {
-    case GroupType::none:
-    case GroupType::user:
-    case GroupType::gid: (void)filesystem.callers->resolve(GroupType::pid, ids_of(request)); break;
-    default: break;  // the id is a property of the thread or its process, so it has been met
-    }
+    using Kind = GroupType::Kind;
+    const Kind kind = filesystem.type.load(std::memory_order_relaxed).kind;
+    // Every other type's id is a property of the thread or its process, so the resolver has met it.
+    if (kind == Kind::none || kind == Kind::user || kind == Kind::gid)
+        (void)filesystem.callers->resolve(GroupType::pid, ids_of(request));
 }
 
 }  // namespace bandfs

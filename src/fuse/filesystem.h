@@ -29,12 +29,10 @@ struct MountOptions {
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
 };
 
-/// Counts of one mount that are not the scheduler's. Read by status.
+/// Counts of one mount that are neither the scheduler's nor the data plane's. Read by status.
 struct MountCounters {
-    std::atomic<std::uint64_t> cached_hits{0};       ///< reads that the backing page cache answered, uncharged
-    std::atomic<std::uint64_t> unattributed{0};      ///< requests whose caller has no group id: charged to who
-                                                     ///< opened the file, or to the default group
-    std::atomic<std::uint64_t> writeback_errors{0};
+    /// Requests whose caller has no group id: charged to who opened the file, or to the default group.
+    std::atomic<std::uint64_t> unattributed{0};
 };
 
 /// What was agreed with the kernel in INIT. Written once, before the first other request.

@@ -22,6 +22,7 @@ struct Parsing {
 
 constexpr auto kValue = ArgumentForm::value;
 constexpr auto kId = ArgumentForm::id;
+constexpr auto kRate = ArgumentForm::rate;
 constexpr auto kNewId = ArgumentForm::new_id;
 constexpr auto kPid = GroupType::pid;
 constexpr auto kUser = GroupType::user;
@@ -61,6 +62,17 @@ const Parsing kParsings[] = {
     {kValue, kPid, "-1:30", "\"-1\" is not a process id: those go from 1 to 4194304"},
     {kValue, kUser, "no-such-user:30", "there is no user \"no-such-user\""},
     {kValue, kPid, "", "a number is missing"},
+    {kRate, kPid, "0", "", std::nullopt, 0},
+    {kRate, kPid, "1000000", "", std::nullopt, 1000000},
+    {kRate, kPid, "7:20M/s", "", 7, 20u << 20},
+    {kRate, kPid, "default=1K", "", std::nullopt, 1024},
+    {kRate, kPid, "16777215T", "", std::nullopt, 16777215ull << 40},
+    {kRate, kPid, "16777216T", "\"16777216T\" is too large"},
+    {kRate, kPid, "1X", "\"1X\" is not a number"},
+    {kRate, kPid, "K", "a number is missing"},
+    {kRate, kPid, "/s", "a number is missing"},
+    {kRate, kPid, "", "a number is missing"},
+    {kRate, kPid, "-1K", "\"-1\" is not a number"},
     {kId, kPid, "1000", "", 1000},
     {kId, kPid, "1000\n", "", 1000},
     {kId, kUser, "0", "", 0},
@@ -137,6 +149,33 @@ TEST_F(Messages, IdZeroIsTheDefaultGroupButOfTypeUserRoot) {
     EXPECT_EQ(filesystem.groups->find(0)->weight(), 40u);
 }
 
+TEST_F(Messages, MinAndMaxBelongToThePolicyFair) {
+    EXPECT_EQ(send("min", "10M"), EINVAL) << "the policy weight has none";
+    EXPECT_EQ(send("min", "0"), 0) << "it is that already";
+    ASSERT_EQ(send("policy", "fair"), 0);
+    ASSERT_EQ(send("attach", "7"), 0);
+    EXPECT_EQ(send("max", "7:20M"), 0);
+    EXPECT_EQ(send("min", "7:5M"), 0);
+    EXPECT_EQ(send("max", "30M/s"), 0);
+    EXPECT_EQ(value("groups/7/max"), "20971520\n");
+    EXPECT_EQ(value("groups/7/min"), "5242880\n");
+    EXPECT_EQ(value("max"), "31457280\n");
+    const auto refusal = [this](std::string_view name, std::string_view argument) {
+        const MessageResult result = tree->send(name, argument, kRoot);
+        EXPECT_EQ(result.code, EINVAL);
+        return result.detail;
+    };
+    EXPECT_EQ(refusal("min", "7:21M"), "min \"7:21M\": must not be more than the group's max, 20971520");
+    EXPECT_EQ(refusal("max", "7:1M"), "max \"7:1M\": must not be less than the group's min");
+    EXPECT_EQ(refusal("max", "8:1M"), "max \"8:1M\": group 8 is not attached");
+    EXPECT_EQ(value("groups/7/max"), "20971520\n");
+    EXPECT_EQ(send("policy", "weight"), EBUSY) << "it could not keep them";
+    EXPECT_EQ(send("max", "7:0"), 0);
+    EXPECT_EQ(send("min", "7:0"), 0);
+    EXPECT_EQ(send("max", "0"), 0);
+    EXPECT_EQ(send("policy", "weight"), 0);
+}
+
 TEST_F(Messages, ResetSetsTheStatisticsToZero) {
     serve(filesystem.groups->default_group(), Direction::read, 4096);
     EXPECT_EQ(send("reset", ""), 0);
@@ -181,6 +220,8 @@ const Refusal kRefusals[] = {
     {"weight", "1000001", EINVAL, "must be 1 to 1000000"},
     {"weight", "18446744073709551615", EINVAL, "must be 1 to 1000000"},
     {"weight", kTooLarge, EINVAL, "is too large"},
+    {"min", "7:1M", EINVAL, "min \"7:1M\": the policy in force has no min and max"},
+    {"max", "7:1M", EINVAL, "the policy in force has no min and max"},
     {"token", "0", EINVAL, "token \"0\": must be 1 to 1000000"},
     {"token", "1000001", EINVAL, "must be 1 to 1000000"},
     {"token", "8:64", EINVAL, "group 8 is not attached"},

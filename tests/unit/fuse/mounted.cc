@@ -55,7 +55,7 @@ Result<std::size_t> StoppableDisk::read_cached(int fd, std::span<std::byte> into
 
 Result<std::size_t> StoppableDisk::write(int fd, std::span<const std::byte> from, std::uint64_t offset,
                                          Durability durability) {
-    pass();
+    if (::fcntl(fd, F_GETFL) & O_DIRECT) pass();
     return DiskIo::system().write(fd, from, offset, durability);
 }
 
@@ -69,6 +69,8 @@ Status StoppableDisk::sync(int fd, bool data_only) { return DiskIo::system().syn
 std::optional<std::uint64_t> StoppableDisk::resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) {
     return DiskIo::system().resident_pages(fd, offset, bytes);
 }
+
+Volume StoppableDisk::volume(int fd) { return DiskIo::system().volume(fd); }
 
 void MountedTest::SetUp() {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount";
@@ -86,7 +88,7 @@ void MountedTest::SetUp() {
 
 void MountedTest::TearDown() {
     disk_.go();
-    if (mounted_) unmount(MNT_DETACH);
+    if (mounted_) unmount(0);
     if (session_) {
         EXPECT_TRUE(wait_until([this] { return ended_ == 1; })) << "the session did not end";
         session_.reset();
@@ -94,10 +96,25 @@ void MountedTest::TearDown() {
     if (filesystem_.data) EXPECT_TRUE(filesystem_.data->drain(now_ns() + 10 * kSecond));
     filesystem_.data.reset();
     if (filesystem_.gate) filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups.reset(); });
+    if (watchdog_.joinable()) {
+        {
+            const std::lock_guard lock(watch_mutex_);
+            watching_ = false;
+        }
+        watch_ends_.notify_all();
+        watchdog_.join();
+    }
     if (!directory_.empty()) fs::remove_all(directory_);
 }
 
-void MountedTest::mount(const DeviceGroupSettings& settings) {
+void MountedTest::watch() {
+    std::unique_lock lock(watch_mutex_);
+    if (watch_ends_.wait_for(lock, kMountDeadline, [this] { return !watching_; })) return;
+    ADD_FAILURE() << "the mount hangs; aborting it";
+    ::umount2(mountpoint_.c_str(), MNT_FORCE);  // whoever waits in it gets an error, whether or not it is unmounted
+}
+
+void MountedTest::mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options) {
     filesystem_.options.control_name.clear();
     auto tree = Tree::open({.source = source_.string()});
     ASSERT_TRUE(tree) << tree.code();
@@ -111,14 +128,17 @@ void MountedTest::mount(const DeviceGroupSettings& settings) {
     resolver_ = Resolver::create();
     filesystem_.callers = resolver_.get();
     filesystem_.gate->set_dying([this](pid_t tid) { return resolver_->dying(tid); });
+    before_start();
 
     UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     ASSERT_TRUE(device);
-    const std::string options = "fd=" + std::to_string(device.get()) +
+    const std::string mount_data = "fd=" + std::to_string(device.get()) +
                                 ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
-    ASSERT_EQ(::mount("bandfs", mountpoint_.c_str(), "fuse.bandfs", MS_NODEV, options.c_str()), 0);
+    ASSERT_EQ(::mount("bandfs", mountpoint_.c_str(), "fuse.bandfs", MS_NODEV, mount_data.c_str()), 0);
     mounted_ = true;
-    auto session = Session::create(filesystem_, std::move(device), {});
+    watching_ = true;
+    watchdog_ = std::thread([this] { watch(); });
+    auto session = Session::create(filesystem_, std::move(device), {.libfuse_options = options, .receivers = 0});
     ASSERT_TRUE(session) << session.code();
     session_ = *std::move(session);
     ASSERT_TRUE(session_->start([this] { ++readied_; }, [this] { ++ended_; }));

@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -22,11 +24,14 @@ namespace bandfs {
 
 /// Nothing here takes longer, unless it hangs.
 inline constexpr std::chrono::seconds kTestDeadline{20};
+/// A test that takes longer loses its mount.
+inline constexpr std::chrono::seconds kMountDeadline{90};
 
 /// Waits until `condition` holds. False when the deadline passed first.
 bool wait_until(const std::function<bool()>& condition);
 
-/// The real disk, whose reads and writes can be made to wait. Counts.
+/// The real disk, whose reads, direct writes and write-back can be made to wait; writes into the page cache are none of its
+/// business. Counts.
 class StoppableDisk final : public DiskIo {
 public:
     void stop();
@@ -41,6 +46,7 @@ public:
     Status write_back(int fd, std::uint64_t offset, std::uint64_t bytes) override;
     Status sync(int fd, bool data_only) override;
     std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) override;
+    Volume volume(int fd) override;
 
 private:
     void pass();
@@ -59,9 +65,11 @@ protected:
     void SetUp() override;
     void TearDown() override;
 
-    /// One mount; `settings` of its device group.
-    void mount(const DeviceGroupSettings& settings);
+    /// One mount; `settings` of its device group, `options` of libfuse.
+    void mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options = {});
     void unmount(int flags);
+    /// The file system is complete and nobody uses it yet; `options.control_name` is empty.
+    virtual void before_start() {}
 
     std::filesystem::path in_mount(const std::string& name) const { return mountpoint_ / name; }
     std::filesystem::path below(const std::string& name) const { return source_ / name; }
@@ -77,10 +85,17 @@ protected:
     std::atomic<int> ended_{0};
 
 private:
+    void watch();
+
     std::filesystem::path directory_;
     std::filesystem::path source_;
     std::filesystem::path mountpoint_;
     bool mounted_ = false;
+
+    std::thread watchdog_;      ///< ends a mount that hangs, and with it what waits in it for ever
+    std::mutex watch_mutex_;
+    std::condition_variable watch_ends_;
+    bool watching_ = false;     ///< guarded by watch_mutex_
 };
 
 /// Runs `body` in a child process, as that user; its result is the exit status. The child execs nothing.

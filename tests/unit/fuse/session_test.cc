@@ -1,16 +1,24 @@
 // A real mount, served by this process: data as POSIX has it, held requests, the end of a mount.
+#define FUSE_USE_VERSION 314
+
 #include "fuse/session.h"
 
 #include <fcntl.h>
+#include <fuse_lowlevel.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdarg>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
 #include <set>
 #include <thread>
 #include <vector>
@@ -67,6 +75,76 @@ TEST_F(SessionTest, ListsWhatIsThere) {
     std::set<std::string> names;
     for (const auto& entry : fs::directory_iterator(in_mount(""))) names.insert(entry.path().filename());
     EXPECT_EQ(names, (std::set<std::string>{"one", "two", "three", "directory"}));
+}
+
+/// Counts requests by name, from what libfuse logs with its option `debug`.
+class RequestCount {
+public:
+    RequestCount() {
+        counts().clear();
+        fuse_set_log_func([](enum fuse_log_level, const char* format, va_list arguments) {
+            char line[512];
+            std::vsnprintf(line, sizeof(line), format, arguments);
+            if (const char* name = std::strstr(line, "opcode: ")) {
+                const std::lock_guard lock(mutex_);
+                name += std::strlen("opcode: ");
+                ++counts()[std::string(name, std::strcspn(name, " "))];
+            }
+        });
+    }
+    ~RequestCount() { fuse_set_log_func(nullptr); }
+
+    static std::map<std::string, int> now() {
+        const std::lock_guard lock(mutex_);
+        return counts();
+    }
+
+private:
+    static std::map<std::string, int>& counts() {
+        static std::map<std::string, int> the_counts;
+        return the_counts;
+    }
+    static inline std::mutex mutex_;
+};
+
+TEST_F(SessionTest, NoRequestCarriesNothing) {
+    const RequestCount count;
+    mount({}, {"debug"});
+    write_contents(in_mount("file"), "");
+    const UniqueFd file(::open(in_mount("file").c_str(), O_RDWR));
+    const auto before = RequestCount::now();
+    for (int i = 0; i < 100; ++i) ASSERT_EQ(::pwrite(file.get(), "text", 4, i * 4), 4);
+    for (int i = 0; i < 10; ++i) {
+        const UniqueFd other(::open(in_mount("file").c_str(), O_RDWR));
+        ASSERT_EQ(::pwrite(other.get(), "text", 4, 0), 4);
+    }
+    auto requests = RequestCount::now();
+    for (const auto& [name, times] : before) requests[name] -= times;
+    EXPECT_EQ(requests["WRITE"], 110);
+    EXPECT_EQ(requests["OPEN"], 10);
+    EXPECT_EQ(requests["GETXATTR"], 0) << "asked before each write whether it must clear capabilities";
+    EXPECT_EQ(requests["FLUSH"], 0);
+    EXPECT_LE(requests["GETATTR"], 2) << "attributes are good for a second";
+}
+
+TEST_F(SessionTest, WhatIsWrittenThroughAMappingArrives) {
+    mount({});
+    write_contents(below("file"), std::string(3 * 4096, '.'));
+    for (const int flags : {O_RDWR, O_RDWR | O_DIRECT}) {
+        const UniqueFd file(::open(in_mount("file").c_str(), flags));
+        void* memory = ::mmap(nullptr, 3 * 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+        ASSERT_NE(memory, MAP_FAILED) << std::strerror(errno);
+        char* text = static_cast<char*>(memory);
+        text[5000] = flags == O_RDWR ? 'a' : 'b';
+        ASSERT_EQ(::msync(memory, 3 * 4096, MS_SYNC), 0);
+        EXPECT_EQ(contents(below("file"))[5000], flags == O_RDWR ? 'a' : 'b');
+        text[1] = flags == O_RDWR ? 'A' : 'B';
+        ASSERT_EQ(::munmap(memory, 3 * 4096), 0);
+        if (filesystem_.kernel.parallel_direct_writes == false) break;
+    }
+    const auto written = [&] { return contents(below("file"))[1]; };
+    EXPECT_TRUE(wait_until([&] { return written() == 'B' || written() == 'A'; }));
+    EXPECT_GT(filesystem_.data->counters().mapped_writes, 0u);
 }
 
 TEST_F(SessionTest, AppendsAtTheEndThatTheFileHasNow) {

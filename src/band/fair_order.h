@@ -33,7 +33,7 @@ struct FairNode : FairHook {
     bool credited = false;   ///< its last unit went first although it was not its turn, and that is not made good yet
 };
 
-/// The order of the policy `fair`, worst-case fair weighted queueing (WF2Q+) over groups. See fair_policy.cc for why.
+/// The order of the policy `fair`: worst-case fair weighted queueing over groups. fair_policy.h says why and what follows.
 ///
 /// Virtual time is the mean of the counted groups' starts, weighted, but never runs backwards. So it moves by cost / total
 /// weight with each unit; and when a group leaves that has had less than its share, what the others are ahead of it is no

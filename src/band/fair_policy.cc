@@ -1,4 +1,4 @@
-// band/fair_policy.cc - the policy `fair`.
+// band/fair_policy.cc - joins the pieces of the policy `fair`; fair_policy.h says what it is for and why it holds.
 #include "band/fair_policy.h"
 
 #include <boost/intrusive/list.hpp>
@@ -9,6 +9,7 @@
 
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
+#include "band/fair_kin.h"
 #include "band/fair_limits.h"
 #include "band/fair_order.h"
 #include "band/fair_think.h"
@@ -20,8 +21,12 @@ constexpr TimeNs kSharedFor = 1'000'000'000;  ///< a disk that two groups used w
 
 struct FairState;
 
-struct FairGroupLimit : FairLimit {
-    FairState* state = nullptr;
+/// What few groups have.
+struct FairRarities : FairLimit {
+    explicit FairRarities(FairState& s) : state(&s) {}
+
+    FairState* const state;
+    std::shared_ptr<FairKin> kin;  ///< it has a parent or children
 };
 
 /// What `fair` keeps of each group.
@@ -31,7 +36,7 @@ struct FairState : FairNode {
     Group* const group;
     FairThink think;
     boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
-    std::unique_ptr<FairGroupLimit> limit;           ///< has a floor or a ceiling
+    std::unique_ptr<FairRarities> rarities;          ///< it has a floor, a ceiling, a parent or children
 };
 
 /// Joins order, cost, depth and anticipation.
@@ -43,7 +48,7 @@ public:
     explicit FairPolicy(const PolicyContext& context) : context_(context) {}
 
     PolicyTraits traits() const override {
-        return {.drains_when_full = false, .picks_at_any_time = true, .has_limits = true, .has_hierarchy = false};
+        return {.drains_when_full = false, .picks_at_any_time = true, .has_limits = true, .has_hierarchy = true};
     }
     void group_added(Group& group, TimeNs now) override;
     void group_removed(Group& group, TimeNs now) override;
@@ -77,16 +82,19 @@ private:
 
     static FairState& of(Group& group) { return state_of<FairState>(group); }
     static bool is_capped(const FairState& state, TimeNs now) {
-        return state.limit != nullptr && FairLimits::is_capped(*state.limit, now);
+        return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
     }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
 
-    static FairState* of(FairLimit* limit) { return static_cast<FairGroupLimit*>(limit)->state; }
+    static FairState* of(FairLimit* limit) { return static_cast<FairRarities*>(limit)->state; }
 
     Choice choose(TimeNs now) const noexcept;
     unsigned limit() const noexcept;
     void place(FairState& state, TimeNs now) noexcept;
     void give_up(TimeNs now) noexcept;
+    std::shared_ptr<FairKin> kin_of(FairState& state);
+    void set_busy(FairState& state, bool busy) noexcept;
+    void follow_kin(FairState& state) noexcept;
     void note_sharing(const Group& group, TimeNs now) noexcept;
 
     const PolicyContext context_;
@@ -112,6 +120,7 @@ private:
 void FairPolicy::group_added(Group& group, TimeNs now) {
     FairState& state = place_state<FairState>(group, group);
     state.weight = group.weight();
+    if (group.parent() != nullptr) kin_of(state);
     if (group.floor() != 0 || group.ceiling() != 0) limits_changed(group, now);
     place(state, now);
 }
@@ -119,13 +128,48 @@ void FairPolicy::group_added(Group& group, TimeNs now) {
 void FairPolicy::group_removed(Group& group, TimeNs) {
     FairState& state = of(group);
     order_.forget(state);
-    if (state.limit) limits_.set(*state.limit, 0, 0, 0), limits_.move(*state.limit, FairLimitPlace::none);
+    if (state.rarities) {
+        limits_.move(*state.rarities, FairLimitPlace::none);
+        limits_.set(*state.rarities, 0, 0, 0);
+    }
     if (state.down_hook.is_linked()) down_.erase(down_.iterator_to(state));
     if (last_served_ == &group) last_served_ = nullptr;
     drop_state<FairState>(group);
 }
 
-void FairPolicy::reweighted(Group& group, std::uint32_t, TimeNs) { order_.set_weight(of(group), group.weight()); }
+void FairPolicy::reweighted(Group& group, std::uint32_t, TimeNs) {
+    FairState& state = of(group);
+    if (state.rarities && state.rarities->kin) {
+        state.rarities->kin->set_weight(group.weight());
+        follow_kin(state);
+    } else {
+        order_.set_weight(state, group.weight());
+    }
+}
+
+/// Its node in the tree of groups; made, with those above it, when it is first asked for.
+std::shared_ptr<FairKin> FairPolicy::kin_of(FairState& state) {
+    if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
+    std::shared_ptr<FairKin>& kin = state.rarities->kin;
+    if (!kin) {
+        Group* const parent = state.group->parent();
+        kin = std::make_shared<FairKin>(state.group->weight(), parent != nullptr ? kin_of(of(*parent)) : nullptr);
+        set_busy(state, state.FairNode::place != FairPlace::idle);
+    }
+    return kin;
+}
+
+/// Who has something to do changes what its kin's weights are worth. The others follow when they are next served.
+void FairPolicy::set_busy(FairState& state, bool busy) noexcept {
+    if (!state.rarities || !state.rarities->kin) return;
+    state.rarities->kin->set_busy(busy);
+    if (busy) follow_kin(state);
+}
+
+void FairPolicy::follow_kin(FairState& state) noexcept {
+    const double weight = state.rarities->kin->effective();
+    if (weight != state.weight) order_.set_weight(state, weight);
+}
 
 void FairPolicy::going_down_changed(Group& group, TimeNs now) { place(of(group), now); }
 
@@ -138,11 +182,8 @@ Error FairPolicy::may_limit(const Group& group, std::uint64_t floor, std::uint64
 
 void FairPolicy::limits_changed(Group& group, TimeNs now) {
     FairState& state = of(group);
-    if (!state.limit) {
-        state.limit = std::make_unique<FairGroupLimit>();
-        state.limit->state = &state;
-    }
-    limits_.set(*state.limit, static_cast<double>(group.floor()), static_cast<double>(group.ceiling()), now);
+    if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
+    limits_.set(*state.rarities, static_cast<double>(group.floor()), static_cast<double>(group.ceiling()), now);
     place(state, now);
 }
 
@@ -175,6 +216,7 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
         order_.set_idle(state);
         limited = FairLimitPlace::capped;
     } else if (group.has_queued()) {
+        set_busy(state, true);
         order_.set_ready(state, cost_.of(*group.front()));
         limited = FairLimitPlace::ready;
     } else if (!is_capped(state, now) && (group.issued() > 0 || state.think.deadline() > now)) {
@@ -183,7 +225,8 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
     } else {
         order_.set_idle(state);
     }
-    if (state.limit) limits_.move(*state.limit, limited);
+    if (state.FairNode::place == FairPlace::idle || state.FairNode::place == FairPlace::lingering) set_busy(state, false);
+    if (state.rarities) limits_.move(*state.rarities, limited);
 }
 
 // The way of a unit.
@@ -195,10 +238,11 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
     FairState& state = of(group);
     if (group.issued() == 0) state.think.came(now);
     if (group.going_down() || is_capped(state, now)) return;
+    set_busy(state, true);
     order_.set_ready(state, cost_.of(unit));
     give_up(now);
     chosen_ = &unit;
-    by_floor_ = state.limit && limits_.first_due(now) == state.limit.get();
+    by_floor_ = state.rarities && limits_.first_due(now) == state.rarities.get();
 }
 
 bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs now) const noexcept {
@@ -263,9 +307,10 @@ unsigned FairPolicy::limit() const noexcept {
 /// Those who should come next but have let their time pass are not waited for any longer.
 void FairPolicy::give_up(TimeNs now) noexcept {
     for (FairNode* node = order_.first_expected(); node != nullptr; node = order_.first_expected()) {
-        const FairState& state = *of(node);
+        FairState& state = *of(node);
         if (state.group->issued() > 0 || state.think.deadline() > now) return;
         order_.set_idle(*node);
+        set_busy(state, false);
     }
 }
 
@@ -284,7 +329,7 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
         if (state.FairNode::place == FairPlace::woken && context_.load.blocked > 0) depth_.keep_shallow(now);
         order_.serve(state, cost);
     }
-    if (state.limit) limits_.charge(*state.limit, unit.bytes, now);
+    if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
     state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);

@@ -1,11 +1,14 @@
-// Cost, depth and anticipation of the policy `fair`, each alone.
+// Cost, depth, anticipation, limits and hierarchy of the policy `fair`, each alone.
 #include <cmath>
+#include <memory>
 #include <random>
 
 #include <gtest/gtest.h>
 
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
+#include "band/fair_kin.h"
+#include "band/fair_limits.h"
 #include "band/fair_think.h"
 
 namespace bandfs {
@@ -193,6 +196,100 @@ TEST(FairThink, OneLateReturnIsForgivenThreeAreNot) {
     EXPECT_GT(patience_after(think, 1, 100'000), 0);
     EXPECT_EQ(patience_after(think, 4, 50 * kMs), 0);
     EXPECT_GT(patience_after(think, 20, 100'000), 0) << "and a good name can be won back";
+}
+
+class FairLimitsTest : public ::testing::Test {
+protected:
+    void TearDown() override {
+        for (FairLimit* limit : {&a_, &b_}) limits_.move(*limit, FairLimitPlace::none);
+    }
+    FairLimits limits_;
+    FairLimit a_, b_;
+};
+
+TEST_F(FairLimitsTest, ACeilingIsARateToTheUnit) {
+    limits_.set(a_, 0, 1e6, 0);
+    std::uint64_t bytes = 0;
+    for (TimeNs now = 0; now < 10'000 * kMs; now += 7 * kMs) {  // somebody who looks only now and then
+        while (!FairLimits::is_capped(a_, now)) {
+            limits_.charge(a_, 10'000, now);
+            bytes += 10'000;
+        }
+    }
+    EXPECT_NEAR(static_cast<double>(bytes), 10e6, 10e6 * 0.003);
+}
+
+TEST_F(FairLimitsTest, ACeilingIsNotSavedUp) {
+    limits_.set(a_, 0, 1e6, 0);
+    std::uint64_t bytes = 0;
+    for (; !FairLimits::is_capped(a_, 60'000 * kMs); bytes += 1000) limits_.charge(a_, 1000, 60'000 * kMs);
+    EXPECT_LE(bytes, 1e6 * FairLimits::kCeilingSlack / 1e9 + 1000);
+}
+
+TEST_F(FairLimitsTest, ACappedGroupWakesWhenItIsFree) {
+    limits_.set(a_, 0, 1e6, 0);
+    limits_.charge(a_, 100'000, 0);
+    limits_.move(a_, FairLimitPlace::capped);
+    const TimeNs free = limits_.wakes_at();
+    EXPECT_EQ(limits_.first_free(free - 1), nullptr);
+    EXPECT_EQ(limits_.first_free(free), &a_);
+}
+
+TEST_F(FairLimitsTest, TheFloorThatIsDueFirstComesFirst) {
+    limits_.set(a_, 1e6, 0, 0);
+    limits_.set(b_, 3e6, 0, 0);
+    int of_b = 0;
+    for (FairLimit* limit : {&a_, &b_}) limits_.move(*limit, FairLimitPlace::ready);
+    for (int i = 0; i < 400; ++i) {
+        FairLimit* const due = limits_.first_due(kNever);
+        of_b += due == &b_;
+        limits_.charge(*due, 1000, i * 250'000);
+    }
+    EXPECT_NEAR(of_b, 300, 1);
+}
+
+TEST_F(FairLimitsTest, FloorsThatAreTooMuchAreScaledAlike) {
+    limits_.set(a_, 30e6, 0, 0);
+    limits_.set(b_, 60e6, 0, 0);
+    EXPECT_EQ(limits_.scale(), 1) << "the disk is not known";
+    limits_.set_capacity(45e6);
+    EXPECT_NEAR(limits_.scale() * limits_.floors(), 45e6 * FairLimits::kOfCapacity, 1);
+    limits_.set(b_, 0, 0, 0);
+    EXPECT_EQ(limits_.scale(), 1);
+}
+
+TEST(FairKin, ChildrenShareWhatTheirParentGets) {
+    const auto a = std::make_shared<FairKin>(100, nullptr), b = std::make_shared<FairKin>(300, nullptr);
+    FairKin a0(100, a), a1(300, a), b0(7, b);
+    for (FairKin* each : {&a0, &a1, &b0}) each->set_busy(true);
+    EXPECT_DOUBLE_EQ(a0.effective(), 25);
+    EXPECT_DOUBLE_EQ(a1.effective(), 75);
+    EXPECT_DOUBLE_EQ(b0.effective(), 300);
+    a1.set_busy(false);
+    EXPECT_DOUBLE_EQ(a0.effective(), 100) << "what one child does not want its siblings get";
+    EXPECT_DOUBLE_EQ(a1.effective(), 75) << "and it has its own when it comes back";
+}
+
+TEST(FairKin, UnitsOfTheParentTakePartWithItsOwnWeight) {
+    const auto a = std::make_shared<FairKin>(100, nullptr);
+    FairKin child(300, a);
+    child.set_busy(true);
+    a->set_busy(true);
+    EXPECT_DOUBLE_EQ(a->effective(), 25);
+    EXPECT_DOUBLE_EQ(child.effective(), 75);
+}
+
+TEST(FairKin, AnyDepthAndAnyWeightAtAnyTime) {
+    auto node = std::make_shared<FairKin>(50, nullptr);
+    for (int depth = 0; depth < 20; ++depth) node = std::make_shared<FairKin>(3 + depth, node);
+    node->set_busy(true);
+    EXPECT_DOUBLE_EQ(node->effective(), 50) << "nobody beside it on any level";
+    FairKin sibling(10, node);
+    sibling.set_busy(true);
+    node->set_weight(10);
+    EXPECT_DOUBLE_EQ(node->effective(), 25);
+    sibling.set_weight(40);
+    EXPECT_DOUBLE_EQ(node->effective(), 10);
 }
 
 }  // namespace

@@ -16,7 +16,7 @@ namespace bandfs {
 namespace {
 
 constexpr TimeNs kLongestWait = 2'000'000;
-constexpr double kStarvationBound = 1 + FairOrder::kCredits + FairOrder::kLagUnits;  // proved in fair_policy.cc
+constexpr double kStarvationBound = 1 + FairOrder::kCredits + FairOrder::kLagUnits;  // proved in fair_policy.h
 static_assert(kStarvationBound <= 64);
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {

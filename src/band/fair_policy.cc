@@ -12,6 +12,7 @@
 #include "band/fair_kin.h"
 #include "band/fair_limits.h"
 #include "band/fair_order.h"
+#include "band/fair_runs.h"
 #include "band/fair_think.h"
 
 namespace bandfs {
@@ -70,11 +71,16 @@ public:
     void figures(const std::function<void(std::string_view, double)>& visit) const override;
 
 private:
+    enum class Reason : std::uint8_t {
+        turn,   ///< the order says so
+        floor,  ///< its floor is due
+        run,    ///< its request goes on
+    };
     /// Who is next, and why; or nobody, since `awaited` is to come first.
     struct Choice {
         FairState* next = nullptr;
         FairState* awaited = nullptr;
-        bool by_floor = false;
+        Reason reason = Reason::turn;
     };
     using DownList =
         boost::intrusive::list<FairState, boost::intrusive::member_hook<FairState, boost::intrusive::list_member_hook<>,
@@ -83,6 +89,10 @@ private:
     static FairState& of(Group& group) { return state_of<FairState>(group); }
     static bool is_capped(const FairState& state, TimeNs now) {
         return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
+    }
+    static bool is_ready(const FairState& state) {
+        const FairPlace place = state.FairNode::place;
+        return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::ready_ahead;
     }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
 
@@ -95,18 +105,19 @@ private:
     std::shared_ptr<FairKin> kin_of(FairState& state);
     void set_busy(FairState& state, bool busy) noexcept;
     void follow_kin(FairState& state) noexcept;
-    void note_sharing(const Group& group, TimeNs now) noexcept;
+    void note_sharing(Group& group, TimeNs now) noexcept;
 
     const PolicyContext context_;
     FairOrder order_;
     FairCost cost_;
     FairDepth depth_;
     FairLimits limits_;
+    FairRuns runs_;
     DownList down_;
     const Unit* chosen_ = nullptr;       ///< the unit that the next charge() is for, when it goes by the order
-    bool by_floor_ = false;              ///< it was chosen for its group's floor
+    Reason reason_ = Reason::turn;       ///< why it was chosen
     const Unit* alone_ = nullptr;        ///< the unit that is in flight and has had the disk for itself
-    const Group* last_served_ = nullptr;
+    Group* last_served_ = nullptr;
     TimeNs last_served_at_ = 0;
     TimeNs shared_until_ = 0;            ///< more than one group uses the disk
     TimeNs now_ = 0;
@@ -242,7 +253,7 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
     order_.set_ready(state, cost_.of(unit));
     give_up(now);
     chosen_ = &unit;
-    by_floor_ = state.rarities && limits_.first_due(now) == state.rarities.get();
+    reason_ = state.rarities && limits_.first_due(now) == state.rarities.get() ? Reason::floor : Reason::turn;
 }
 
 bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs now) const noexcept {
@@ -267,7 +278,7 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     if (choice.next != nullptr) {
         Unit* const unit = choice.next->group->front();
         chosen_ = unit;
-        by_floor_ = choice.by_floor;
+        reason_ = choice.reason;
         return unit;
     }
     if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
@@ -281,9 +292,14 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
 FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     const unsigned in_flight = context_.load.issued;
     if (in_flight >= limit()) return {};
-    if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .by_floor = true};
+    if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .reason = Reason::floor};
+    if (Unit* const unit = last_served_ != nullptr ? last_served_->front() : nullptr;
+        unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_))) {
+        return {.next = &of(*last_served_), .reason = Reason::run};
+    }
+    const unsigned spare = runs_.pay() ? 1 : depth_.spare();  // what seeks has one arm, however much it gains by sorting
     const auto in_the_way_of = [&](const FairState& other) {
-        return in_flight + (other.group->issued() == 0 ? 1 : 0) >= depth_.spare();
+        return in_flight + (other.group->issued() == 0 ? 1 : 0) >= spare;
     };
     if (FairLimit* const due = limits_.first_due_expected(now); due != nullptr && in_the_way_of(*of(due))) {
         return {.awaited = of(due)};
@@ -321,9 +337,9 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
     const double cost = cost_.of(unit);
     unit.charge = static_cast<std::uint64_t>(cost);
-    if (std::exchange(chosen_, nullptr) != &unit) {
+    if (std::exchange(chosen_, nullptr) != &unit || reason_ == Reason::run) {
         order_.serve_aside(state, cost);
-    } else if (by_floor_) {
+    } else if (reason_ == Reason::floor) {
         order_.serve_by_right(state, cost);
     } else {
         if (state.FairNode::place == FairPlace::woken && context_.load.blocked > 0) depth_.keep_shallow(now);
@@ -331,12 +347,13 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     }
     if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
     state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
+    runs_.issued(unit);
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);
     place(state, now);
 }
 
-void FairPolicy::note_sharing(const Group& group, TimeNs now) noexcept {
+void FairPolicy::note_sharing(Group& group, TimeNs now) noexcept {
     if (last_served_ != nullptr && last_served_ != &group && now - last_served_at_ < kSharedFor) shared_until_ = now + kSharedFor;
     last_served_ = &group;
     last_served_at_ = now;
@@ -348,6 +365,7 @@ void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept 
     now_ = now;
     depth_.passed(now, context_.load.issued + 1, context_.load.blocked > 0);
     const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
+    runs_.completed(unit, disk_time, now);
     const bool alone = alone_ == &unit;
     if (alone) cost_.learn(unit.direction, unit.bytes, now - unit.issued_at);
     depth_.completed(disk_time, unit.bytes, alone, now);
@@ -365,6 +383,7 @@ void FairPolicy::figures(const std::function<void(std::string_view, double)>& vi
         visit("floors", limits_.floors());
         visit("floor_scale", limits_.scale());
     }
+    visit("runs", runs_.pay());
     visit("waited_s", static_cast<double>(waited_) / 1e9);
     for (const Direction direction : {Direction::read, Direction::write}) {
         const LinearTime& model = cost_.model(direction);

@@ -9,7 +9,7 @@
 //    a queue in which weights mean nothing, and 52 ms of waiting at 3.3 ms each.
 // 3. Holding units back so that 1 and 2 do not happen leaves the disk idle.
 //
-// MODEL AND STRATEGY: five pieces, each in a file of its own
+// MODEL AND STRATEGY: pieces, each in a file of its own
 //
 // Order (fair_order). A group g of weight w(g) has a start S(g): the virtual time at which the turn of its next unit begins.
 // A unit of cost c moves it by c / w(g); F(g) = S(g) + c / w(g) is the finish of its next unit. Virtual time V is the mean of
@@ -38,13 +38,16 @@
 //   thinks the light one is served. 0.1 of 13.2 ms: 75:25 at 99.2 % of the disk. Without depth and anticipation: 50:50.
 //   Either alone does nothing: with two units in flight, neither reader ever waits here, so there is no order to keep.
 //
+// Runs (fair_runs). Where seeks make it pay, the units of one request follow each other, up to kUnits of them.
+//
 // Limits (fair_limits). A floor is a right to be served whatever the order says, a ceiling a bar to it.
 //
 // BOUNDS
 //
 // Starvation. The turn of a unit of c bytes of a group g begins when it comes, or the turn before it ends; it ends when the
 // disk has been handed c * W / w(g) bytes more, W being all weights. Beyond its turn a unit waits for at most
-// 1 + kCredits + kLagUnits = 25 units of the largest size, of all others together, however many there are.
+// 1 + kCredits + kLagUnits = 25 units of the largest size, of all others together, however many there are; and where runs
+// pay, for kUnits = 8 more.
 //   Let u be the unit, F its finish, and t the last time that a unit with a later finish was handed to the disk in its turn
 //   while u's turn had not begun, or u's arrival. After t, only these go before u:
 //   a) units with finish <= F whose turn began at V(t) or later: of each group j at most w(j) * (F - V(t)), together
@@ -54,7 +57,7 @@
 //      moved up, so that all these claims together are at most kLagUnits units;
 //   c) units of groups that just woke, with a later finish: each is counted as a credit until V has reached its finish, and
 //      no more than kCredits are out at any time; when u is late none is given;
-//   d) the unit that was handed to the disk at t.
+//   d) the unit that was handed to the disk at t, and the rest of its run.
 //   While an expected group is more than kLagUnits behind (its unit is long in flight on a disk that has room for others),
 //   V follows the earliest start in place of the mean, and a unit of each other group may come on top of that.
 //   fair_property_test.cc looks for a counterexample; the worst of its random schedules is 4 units.

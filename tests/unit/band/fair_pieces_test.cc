@@ -1,7 +1,8 @@
-// Cost, depth, anticipation, limits and hierarchy of the policy `fair`, each alone.
+// Cost, depth, anticipation, limits, runs and hierarchy of the policy `fair`, each alone.
 #include <cmath>
 #include <memory>
 #include <random>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@
 #include "band/fair_depth.h"
 #include "band/fair_kin.h"
 #include "band/fair_limits.h"
+#include "band/fair_runs.h"
 #include "band/fair_think.h"
 
 namespace bandfs {
@@ -290,6 +292,67 @@ TEST(FairKin, AnyDepthAndAnyWeightAtAnyTime) {
     EXPECT_DOUBLE_EQ(node->effective(), 25);
     sibling.set_weight(40);
     EXPECT_DOUBLE_EQ(node->effective(), 10);
+}
+
+/// A disk that does one unit at a time, and two requests that want to be served in turns; a unit that does not follow one of
+/// its own request takes `factor` times as long.
+unsigned longest_run(FairRuns& runs, double factor, int units) {
+    std::vector<Unit> pool(static_cast<std::size_t>(units));
+    const Unit* last = nullptr;
+    unsigned length = 0, longest = 0;
+    TimeNs now = 0;
+    for (int i = 0; i < units; ++i) {
+        Unit& unit = pool[static_cast<std::size_t>(i)];
+        unit.arrived = last != nullptr ? last->arrived : 0;
+        unit.sequence = static_cast<std::uint64_t>(i) + 1;
+        const bool follows = last != nullptr && runs.go_on(unit);
+        if (!follows) unit.arrived = i + 1;
+        length = follows ? length + 1 : 1;
+        longest = std::max(longest, length);
+        unit.issued_at = now;
+        runs.issued(unit);
+        now += static_cast<TimeNs>(1e6 * (follows ? 1 : factor));
+        runs.completed(unit, 1e6, now);
+        last = &unit;
+    }
+    return longest;
+}
+
+TEST(FairRuns, RequestsRunOnWhereThatPaysAndOnlySoFar) {
+    FairRuns runs;
+    EXPECT_EQ(longest_run(runs, 5, 2000), FairRuns::kUnits);
+    EXPECT_TRUE(runs.pay());
+}
+
+TEST(FairRuns, WhereItDoesNotPayThereAreOnlyTrials) {
+    FairRuns runs;
+    longest_run(runs, 1.1, 2000);
+    EXPECT_FALSE(runs.pay());
+    Unit unit, next;
+    unit.sequence = 10'001;
+    unit.arrived = next.arrived = 1;
+    runs.issued(unit);
+    unsigned went_on = 0;
+    for (int request = 2; request < 1602; ++request) {
+        unit.arrived = next.arrived = request;
+        runs.issued(unit);
+        went_on += runs.go_on(next);
+    }
+    EXPECT_EQ(went_on, 1600u / FairRuns::kTrialEvery);
+}
+
+TEST(FairRuns, OnlyUnitsOfOneRequestFollowEachOther) {
+    FairRuns runs;
+    longest_run(runs, 5, 2000);
+    Unit unit, next;
+    unit.arrived = next.arrived = 7;
+    runs.issued(unit);
+    EXPECT_TRUE(runs.go_on(next));
+    next.direction = Direction::write;
+    EXPECT_FALSE(runs.go_on(next));
+    next.direction = Direction::read;
+    next.arrived = 8;
+    EXPECT_FALSE(runs.go_on(next));
 }
 
 }  // namespace

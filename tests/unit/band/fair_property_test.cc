@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "band/fair_order.h"
+#include "band/fair_runs.h"
 #include "bandfs/device_group.h"
 #include "turn_clock.h"
 
@@ -16,7 +17,7 @@ namespace bandfs {
 namespace {
 
 constexpr TimeNs kLongestWait = 2'000'000;
-constexpr double kStarvationBound = 1 + FairOrder::kCredits + FairOrder::kLagUnits;  // proved in fair_policy.h
+constexpr double kStarvationBound = 1 + FairOrder::kCredits + FairOrder::kLagUnits + FairRuns::kUnits;  // proved in fair_policy.h
 static_assert(kStarvationBound <= 64);
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {

@@ -199,7 +199,7 @@ Outcome<Done> Server::answer(Conversation& conversation) {
     return Failure{ExitCode::server, "message not expected: nothing has been offered"};
 }
 
-Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer, const PeerIds& peer, Message& message) {
+Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer, const PeerIds& peer, SocketMessage& message) {
     if (offer.device_group != service_.name()) return Failure{ExitCode::server, "this is not the server of that device group"};
     if (message.descriptors.size() != 1 || !is_directory(message.descriptors[0].get())) {
         return Failure{ExitCode::source, "no descriptor of a SOURCE directory came with the offer"};
@@ -227,7 +227,7 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
     return ServedMount::prepare(*request, std::move(info), source, std::move(*gate), service_.callers());
 }
 
-Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command, Message message) {
+Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command, SocketMessage message) {
     const int socket = conversation.socket.get();
     auto prepared = prepare(command.offer, peer, message);
     if (!prepared) return prepared.failure();

@@ -48,8 +48,8 @@ private:
     void begin(UniqueFd socket);
     void hold_conversation(Conversation& conversation);
     Outcome<Done> answer(Conversation& conversation);
-    Outcome<Done> mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command, Message message);
-    Outcome<std::unique_ptr<ServedMount>> prepare(const OfferMessage& offer, const PeerIds& peer, Message& message);
+    Outcome<Done> mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command, SocketMessage message);
+    Outcome<std::unique_ptr<ServedMount>> prepare(const OfferMessage& offer, const PeerIds& peer, SocketMessage& message);
     Outcome<Done> list_for(Conversation& conversation);
 
     Outcome<Done> check_nesting(const OfferMessage& offer, dev_t source_device);

@@ -124,7 +124,7 @@ Status send_message(int socket, std::string_view text, std::span<const int> desc
     }
 }
 
-Result<Message> receive_message(int socket, TimeNs deadline) {
+Result<SocketMessage> receive_message(int socket, TimeNs deadline) {
     std::string text(kReceiveBytes, '\0');
     // Room for more descriptors than allowed: the kernel closes what does not fit and says so with MSG_CTRUNC.
     alignas(cmsghdr) char control[CMSG_SPACE((kMaxMessageDescriptors + 1) * sizeof(int))];
@@ -142,7 +142,7 @@ Result<Message> receive_message(int socket, TimeNs deadline) {
             if (why == Errno{EINTR} || why == Errno{EAGAIN}) continue;
             return why == Errno{ECONNRESET} ? Errno{EPIPE} : why;
         }
-        Message message{.text = {}, .descriptors = descriptors_of(header)};
+        SocketMessage message{.text = {}, .descriptors = descriptors_of(header)};
         // An empty message and the end of a connection look alike; no message of ours is empty.
         if (got == 0) return Errno{EPIPE};
         if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || static_cast<std::size_t>(got) > kMaxMessageBytes ||

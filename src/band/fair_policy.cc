@@ -297,7 +297,7 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
         unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_))) {
         return {.next = &of(*last_served_), .reason = Reason::run};
     }
-    const unsigned spare = runs_.pay() ? 1 : depth_.spare();  // what seeks has one arm, however much it gains by sorting
+    const unsigned spare = runs_.one_arm() ? 1 : depth_.spare();  // however much it gains by sorting
     const auto in_the_way_of = [&](const FairState& other) {
         return in_flight + (other.group->issued() == 0 ? 1 : 0) >= spare;
     };

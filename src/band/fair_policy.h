@@ -46,8 +46,8 @@
 //
 // Starvation. The turn of a unit of c bytes of a group g begins when it comes, or the turn before it ends; it ends when the
 // disk has been handed c * W / w(g) bytes more, W being all weights. Beyond its turn a unit waits for at most
-// 1 + kCredits + kLagUnits = 25 units of the largest size, of all others together, however many there are; and where runs
-// pay, for kUnits = 8 more.
+// 1 + kCredits + kLagUnits = 25 units of the largest size, of all others together, however many there are. Where runs pay
+// (disks that seek), for kUnits - 1 = 7 more of each other group, whose request may just run on.
 //   Let u be the unit, F its finish, and t the last time that a unit with a later finish was handed to the disk in its turn
 //   while u's turn had not begun, or u's arrival. After t, only these go before u:
 //   a) units with finish <= F whose turn began at V(t) or later: of each group j at most w(j) * (F - V(t)), together

@@ -57,6 +57,7 @@ struct AttrChange {
     std::optional<mode_t> mode;
     std::optional<uid_t> uid;
     std::optional<gid_t> gid;
+    bool owners_as_they_are = false;  ///< chown(2) to nobody else: the set-id bits of a file fall
     timespec atime{0, UTIME_OMIT};
     timespec mtime{0, UTIME_OMIT};
 };

@@ -13,7 +13,6 @@
 //   drain(): is woken when the last job of its mount has been destroyed.
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -99,41 +98,17 @@ public:
     GateReport report();
 
 private:
-    struct Worker;
-    /// Workers on jobs that are ready, at most: more would not make a disk faster.
-    static constexpr unsigned kMostOnReady = 64;
-    /// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
-    static constexpr unsigned kMostOnUrgent = 32;
-    static constexpr unsigned kMostWorkers = kMostOnReady + kMostOnUrgent;
+    struct Worker;  // gate_worker.h
+    struct Turn;    // gate_worker.h
+    struct Wakes;   // gate_worker.h
 
-    /// What a worker has to do: perform units [from, to) of a job, or its errand, or only finish it.
-    struct Turn {
-        Job* job = nullptr;
-        std::uint32_t from = 0;
-        std::uint32_t to = 0;
-        bool urgent = false;  ///< it came from the urgent ones
-    };
-    /// Whom to wake after unlocking.
-    struct Wakes {
-        std::array<Worker*, kMostWorkers>
-            workers;  ///< not a chain: a worker may be here, gone and idle again before its turn
-        unsigned count = 0;
-        unsigned start = 0;
-        bool timer = false;
-    };
     /// Holds the lock; when destroyed, releases what may go, unlocks and wakes. `looks_next`: this thread is a worker
     /// and will look for a job before it sleeps.
     class Locked {
     public:
         explicit Locked(Gate& gate, bool looks_next = false)
             : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
-        ~Locked() {
-            gate_.release(now_ns());
-            Wakes wakes;
-            gate_.choose_wakes(wakes, looks_next_);
-            lock_.unlock();
-            gate_.wake(wakes);
-        }
+        ~Locked();
         Locked(const Locked&) = delete;
         Locked& operator=(const Locked&) = delete;
 

@@ -83,6 +83,14 @@ void Gate::settle(MountAccount* account) {
     if (--account->jobs == 0 && drains_ != 0) drained_.notify_all();
 }
 
+Gate::Locked::~Locked() {
+    gate_.release(now_ns());
+    Wakes wakes;
+    gate_.choose_wakes(wakes, looks_next_);
+    lock_.unlock();
+    gate_.wake(wakes);
+}
+
 // No more than io_limit, also when everything passes because a mount goes away: what the disk has been given cannot be
 // taken back, and a daemon that is told to leave at once would have to wait for it.
 unsigned Gate::most_on_ready() const {

@@ -20,7 +20,6 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,20 +29,12 @@
 
 #include "caller/cached_resolver.h"
 #include "caller/task_text.h"
+#include "support/waiting.h"
 
 namespace bandfs {
 namespace {
 
-constexpr std::chrono::seconds kPatience{20};
-
-bool comes_true(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));  // waits for the condition
-    }
-    return true;
-}
+using test::eventually;
 
 /// Ends this process with the test: a child must not outlive it.
 void die_with_parent() {
@@ -147,7 +138,7 @@ public:
         }
     }
     ~OwnCgroup() {
-        if (!path_.empty()) comes_true([&] { return ::rmdir(path_.c_str()) == 0; });
+        if (!path_.empty()) eventually([&] { return ::rmdir(path_.c_str()) == 0; });
     }
     bool made() const { return !path_.empty(); }
     bool take(pid_t pid) const { return write_file(path_ + "/cgroup.procs", std::to_string(pid)); }
@@ -195,7 +186,7 @@ protected:
         EXPECT_EQ(fresh.path_of(type, cgroup.id()), path) << "found by its id alone";
 
         ASSERT_TRUE(cgroup.give_back(child.pid()));
-        EXPECT_TRUE(comes_true([&] { return resolve(type, child.pid()) == cgroup.root_id(); }));
+        EXPECT_TRUE(eventually([&] { return resolve(type, child.pid()) == cgroup.root_id(); }));
     }
 
     std::unique_ptr<ProcView> view = make_system_view(features());
@@ -264,7 +255,7 @@ TEST_P(RealProcess, AForkThatOutlivesItsParent) {
     EXPECT_EQ(resolve(GroupType::pgrp, orphan), ::getpgrp());
     EXPECT_FALSE(resolver.dying(orphan));
     ::kill(orphan, SIGKILL);
-    EXPECT_TRUE(comes_true([&] { return resolver.dying(orphan); }));
+    EXPECT_TRUE(eventually([&] { return resolver.dying(orphan); }));
     ::close(pipe[0]);
     ::close(pipe[1]);
 }
@@ -277,7 +268,7 @@ TEST_P(RealProcess, ANumberUsedAgain) {
         EXPECT_EQ(resolve(GroupType::pid, number), ::getpid());
     }
     std::optional<Child> successor;  // the number comes free a little after the thread has gone
-    comes_true([&] {
+    eventually([&] {
         successor.emplace([] {}, number);
         return successor->ready() || errno != EEXIST;
     });
@@ -331,7 +322,7 @@ TEST_P(RealProcess, AThreadThatEndedIsNotDyingWhileItsProcessLives) {
     Waiter thread;
     EXPECT_FALSE(resolver.dying(thread.tid()));
     thread.end();
-    ASSERT_TRUE(comes_true([&] { return ::kill(thread.tid(), 0) != 0; }));
+    ASSERT_TRUE(eventually([&] { return ::kill(thread.tid(), 0) != 0; }));
     EXPECT_FALSE(resolver.dying(thread.tid()));
 }
 
@@ -355,12 +346,12 @@ TEST_P(RealProcess, TheFirstThreadMayLeaveBeforeTheOthers) {
         const auto stat = text ? parse_stat(*text) : std::nullopt;
         return stat ? stat->state : '?';
     };
-    EXPECT_TRUE(comes_true([&] { return state() == 'Z'; }));
+    EXPECT_TRUE(eventually([&] { return state() == 'Z'; }));
     EXPECT_EQ(resolve(GroupType::pid, other), pid);
     EXPECT_FALSE(resolver.dying(pid));
     EXPECT_FALSE(resolver.dying(other));
     ::kill(pid, SIGKILL);
-    EXPECT_TRUE(comes_true([&] { return resolver.dying(other) && resolver.dying(pid); }));
+    EXPECT_TRUE(eventually([&] { return resolver.dying(other) && resolver.dying(pid); }));
     ::waitpid(pid, nullptr, 0);
     EXPECT_TRUE(resolver.dying(other));
     ::close(pipe[0]);

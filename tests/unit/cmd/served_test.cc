@@ -11,15 +11,14 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <random>
-#include <thread>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "cmd/exit_codes.h"
 #include "cmd/wire.h"
+#include "support/waiting.h"
 #include "sys/clock.h"
 #include "sys/fuse_mount.h"
 #include "sys/mount_table.h"
@@ -29,19 +28,11 @@ namespace bandfs {
 namespace {
 
 namespace fs = std::filesystem;
+using test::eventually;
 using Words = std::vector<std::string>;
 
 TimeNs soon() {
     return now_ns() + 20 * kSecond;
-}
-
-/// Waits until something is so; the test fails when it is not within the time.
-bool comes_true(const std::function<bool()>& condition) {
-    for (const TimeNs deadline = soon(); now_ns() < deadline;) {
-        if (condition()) return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // waits for the condition
-    }
-    return condition();
 }
 
 /// What became of a command.
@@ -97,7 +88,7 @@ protected:
     void TearDown() override {
         if (root_.empty()) return;
         for (const std::string& mount : mounts()) ::umount2(mount.c_str(), MNT_DETACH);
-        EXPECT_TRUE(comes_true([this] { return !fs::exists("/run/bandfs/" + group_ + ".lock"); }))
+        EXPECT_TRUE(eventually([this] { return !fs::exists("/run/bandfs/" + group_ + ".lock"); }))
             << "the server stayed";
         ::unlink(("/run/bandfs/" + group_ + ".lock").c_str());
         ::unlink(("/run/bandfs/" + group_ + ".sock").c_str());
@@ -125,7 +116,7 @@ protected:
     }
 
     bool unmount(const std::string& place) const {
-        return comes_true([&] { return ::umount2((root_ + "/" + place).c_str(), 0) == 0; });
+        return eventually([&] { return ::umount2((root_ + "/" + place).c_str(), 0) == 0; });
     }
 
     std::string read(const std::string& path) const {
@@ -160,7 +151,7 @@ TEST_F(Served, AMountAnswersWhenTheCommandReturnsAndLeavesNothingBehind) {
     const pid_t pid = server();
     ASSERT_GT(pid, 0);
     EXPECT_TRUE(unmount("mnt"));
-    EXPECT_TRUE(comes_true([=] { return ::kill(pid, 0) != 0; }));
+    EXPECT_TRUE(eventually([=] { return ::kill(pid, 0) != 0; }));
     EXPECT_FALSE(fs::exists("/run/bandfs/" + group_ + ".sock"));
 }
 
@@ -230,7 +221,7 @@ TEST_F(Served, AKilledServerLeavesMountsThatCanBeReplaced) {
     ASSERT_EQ(mount("src", "mnt").code, 0);
     ASSERT_EQ(::kill(server(), SIGKILL), 0);
     struct stat facts {};
-    EXPECT_TRUE(comes_true([&] { return ::stat((root_ + "/mnt/a").c_str(), &facts) != 0 && errno == ENOTCONN; }));
+    EXPECT_TRUE(eventually([&] { return ::stat((root_ + "/mnt/a").c_str(), &facts) != 0 && errno == ENOTCONN; }));
     const Ran dead = mount("src", "mnt");
     EXPECT_EQ(dead.code, static_cast<int>(ExitCode::mountpoint));
     EXPECT_NE(dead.said.find("umount " + root_ + "/mnt"), std::string::npos) << dead.said;
@@ -242,7 +233,7 @@ TEST_F(Served, AKilledServerLeavesMountsThatCanBeReplaced) {
 TEST_F(Served, AutoUnmountOutlivesAKilledServer) {
     ASSERT_EQ(mount("src", "mnt", "auto_unmount").code, 0);
     ASSERT_EQ(::kill(server(), SIGKILL), 0);
-    EXPECT_TRUE(comes_true([this] { return mounts().empty(); }));
+    EXPECT_TRUE(eventually([this] { return mounts().empty(); }));
     ASSERT_EQ(mount("src", "mnt", "auto_unmount").code, 0);
 }
 
@@ -253,7 +244,7 @@ TEST_F(Served, SigtermUnmountsAllAndLosesNothing) {
     std::ofstream(root_ + "/mnt/big") << text;
     const pid_t pid = server();
     ASSERT_EQ(::kill(pid, SIGTERM), 0);
-    EXPECT_TRUE(comes_true([=] { return ::kill(pid, 0) != 0; }));
+    EXPECT_TRUE(eventually([=] { return ::kill(pid, 0) != 0; }));
     EXPECT_TRUE(mounts().empty());
     EXPECT_EQ(read("src/big"), text);
 }
@@ -276,7 +267,7 @@ TEST_F(Served, ALazyUnmountServesWhatIsOpenAndThenEnds) {
     EXPECT_STREQ(text, "one");
     EXPECT_EQ(::kill(pid, 0), 0);
     open_file.reset();
-    EXPECT_TRUE(comes_true([=] { return ::kill(pid, 0) != 0; }));
+    EXPECT_TRUE(eventually([=] { return ::kill(pid, 0) != 0; }));
 }
 
 TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
@@ -285,10 +276,10 @@ TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
     first.push_back("-f");
     second.push_back("-f");
     const pid_t serving = start(first, null.get());
-    ASSERT_TRUE(comes_true([this] { return read("mnt/a") == "one"; }));
-    ASSERT_TRUE(comes_true([&] { return server() == serving; }));
+    ASSERT_TRUE(eventually([this] { return read("mnt/a") == "one"; }));
+    ASSERT_TRUE(eventually([&] { return server() == serving; }));
     const pid_t staying = start(second, null.get());
-    ASSERT_TRUE(comes_true([this] { return read("mnt2/b") == "two"; }));
+    ASSERT_TRUE(eventually([this] { return read("mnt2/b") == "two"; }));
     EXPECT_TRUE(unmount("mnt2"));
     EXPECT_EQ(wait_for(staying), 0);
     EXPECT_EQ(read("mnt/a"), "one");
@@ -316,9 +307,9 @@ TEST_F(Served, ManyAtOnceFindOneServer) {
     }
     for (const pid_t command : commands) EXPECT_EQ(wait_for(command), 0);
     // A read of the mount table may miss an entry while others on this machine mount and unmount.
-    EXPECT_TRUE(comes_true([this] { return mounts().size() == kMany; })) << mounts().size() << " mounts";
+    EXPECT_TRUE(eventually([this] { return mounts().size() == kMany; })) << mounts().size() << " mounts";
     ::kill(server(), SIGTERM);
-    EXPECT_TRUE(comes_true([this] { return mounts().empty(); }));
+    EXPECT_TRUE(eventually([this] { return mounts().empty(); }));
 }
 
 TEST_F(Served, MountingAgainAndAgainLeaksNoDescriptor) {
@@ -331,7 +322,7 @@ TEST_F(Served, MountingAgainAndAgainLeaksNoDescriptor) {
         EXPECT_EQ(read("mnt/a"), "one");
         ASSERT_TRUE(unmount("mnt"));
     }
-    EXPECT_TRUE(comes_true([&] { return count() <= before; })) << count() << " instead of " << before;
+    EXPECT_TRUE(eventually([&] { return count() <= before; })) << count() << " instead of " << before;
 }
 
 TEST_F(Served, PeersThatTalkNonsenseAreRefusedAndDisturbNobody) {
@@ -444,7 +435,7 @@ TEST_F(Served, AnOrdinaryUserMountsThroughFusermount) {
         std::ifstream file(name);
         return std::string(std::istreambuf_iterator<char>(file), {});
     };
-    const bool mounted = comes_true(
+    const bool mounted = eventually(
         [&] { return said().find("mounted on") != std::string::npos || ::waitpid(pid, nullptr, WNOHANG) == pid; });
     EXPECT_TRUE(mounted);
     EXPECT_NE(said().find("mounted on " + root_ + "/mnt"), std::string::npos) << said();

@@ -229,7 +229,7 @@ TEST_F(ControlOps, TheKernelsReferencesAreCounted) {
         EXPECT_EQ(contents(at("groups/7/weight")), "100\n");
         ASSERT_EQ(::rmdir(at("groups/7").c_str()), 0);
     }
-    EXPECT_TRUE(wait_until([this] { return filesystem_.control_nodes.count() < 20; }));
+    EXPECT_TRUE(eventually([this] { return filesystem_.control_nodes.count() < 20; }));
     EXPECT_EQ(filesystem_.handles.count(), 0u);
 }
 

@@ -16,15 +16,6 @@
 namespace bandfs {
 namespace fs = std::filesystem;
 
-bool wait_until(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + kTestDeadline;
-    while (!condition()) {
-        if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // waits for the condition
-    }
-    return true;
-}
-
 void StoppableDisk::stop() {
     std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -96,7 +87,7 @@ void MountedTest::TearDown() {
     disk_.go();
     if (mounted_) unmount(0);
     if (session_) {
-        EXPECT_TRUE(wait_until([this] { return ended_ == 1; })) << "the session did not end";
+        EXPECT_TRUE(eventually([this] { return ended_ == 1; })) << "the session did not end";
         session_.reset();
     }
     if (filesystem_.data) {
@@ -157,7 +148,7 @@ void MountedTest::mount(const DeviceGroupSettings& settings, const std::vector<s
     ASSERT_TRUE(session) << session.code();
     session_ = *std::move(session);
     ASSERT_TRUE(session_->start([this] { ++readied_; }, [this] { ++ended_; }));
-    ASSERT_TRUE(wait_until([this] { return readied_ == 1; })) << "no INIT";
+    ASSERT_TRUE(eventually([this] { return readied_ == 1; })) << "no INIT";
 }
 
 void MountedTest::unmount(int flags) {
@@ -181,7 +172,7 @@ pid_t in_child(uid_t uid, const std::function<int()>& body) {
 
 int exit_status(pid_t child) {
     int status = 0;
-    if (!wait_until([&] { return ::waitpid(child, &status, WNOHANG) == child; })) return -2;
+    if (!eventually([&] { return ::waitpid(child, &status, WNOHANG) == child; })) return -2;
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 

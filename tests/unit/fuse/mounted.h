@@ -7,7 +7,6 @@
 #include <chrono>
 #include <condition_variable>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,16 +18,16 @@
 #include "disk/disk_io.h"
 #include "fuse/filesystem.h"
 #include "fuse/session.h"
+#include "support/waiting.h"
 
 namespace bandfs {
+
+using test::eventually;
 
 /// Nothing here takes longer, unless it hangs.
 inline constexpr std::chrono::seconds kTestDeadline{20};
 /// A test that takes longer loses its mount.
 inline constexpr std::chrono::seconds kMountDeadline{90};
-
-/// Waits until `condition` holds. False when the deadline passed first.
-bool wait_until(const std::function<bool()>& condition);
 
 /// The real disk, whose reads, direct writes and write-back can be made to wait; writes into the page cache are none of
 /// its business. Counts.

@@ -74,7 +74,7 @@ protected:
     void TearDown() override {
         disk_.go();
         kernel_.reset();
-        EXPECT_TRUE(wait_until([this] { return ended_ == 1; }));
+        EXPECT_TRUE(eventually([this] { return ended_ == 1; }));
         session_.reset();
         EXPECT_TRUE(filesystem_.data->drain(now_ns() + 10 * kSecond));
         filesystem_.data.reset();
@@ -128,7 +128,7 @@ protected:
         offer.flags = flags;
         offer.flags2 = flags2;
         const Answer answer = call(FUSE_INIT, 0, bytes_of(offer));
-        EXPECT_TRUE(wait_until([this] { return readied_ == 1; }));
+        EXPECT_TRUE(eventually([this] { return readied_ == 1; }));
         return answer.as<fuse_init_out>();
     }
 
@@ -270,13 +270,13 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     evict();
     disk_.stop();
     const std::uint64_t first = send(FUSE_READ, node, read_arguments(fh, 0, 4096));
-    ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk_.waiting() == 1; }));
 
     const pid_t caller = in_child(::geteuid(), [] { return ::pause(); });
     const std::uint64_t living = send(FUSE_READ, node, read_arguments(fh, 4096, 4096));
     const std::uint64_t gone = send(FUSE_READ, node, read_arguments(fh, 8192, 1000), caller);
     ASSERT_TRUE(
-        wait_until([&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) == 2; }));
+        eventually([&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) == 2; }));
     const auto interrupt = [&](std::uint64_t unique) {
         fuse_interrupt_in arguments{};
         arguments.unique = unique;
@@ -313,7 +313,7 @@ TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
     std::vector<std::uint64_t> reads;
     for (int i = 0; i < 3; ++i) {
         reads.push_back(send(FUSE_READ, node, read_arguments(fh, i * 4096ull, 4096)));
-        ASSERT_TRUE(wait_until([&] { return filesystem_.pending.count() == reads.size(); }));
+        ASSERT_TRUE(eventually([&] { return filesystem_.pending.count() == reads.size(); }));
     }
     const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
     const std::optional<Answer> answer = receive();
@@ -339,14 +339,14 @@ TEST_F(ProtocolTest, TheEndOfTheConnectionClosesWhatIsOpenAndLetsHeldRequestsPas
     evict();
     disk_.stop();
     send(FUSE_READ, node, read_arguments(fh, 0, 4096));
-    ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk_.waiting() == 1; }));
     send(FUSE_READ, node, read_arguments(fh, 4096, 4096));
-    ASSERT_TRUE(wait_until([&] { return filesystem_.pending.count() == 2; }));
+    ASSERT_TRUE(eventually([&] { return filesystem_.pending.count() == 2; }));
     kernel_.reset();
     EXPECT_EQ(ended_, 0);
     EXPECT_EQ(filesystem_.handles.count(), 1u);
     disk_.go();
-    EXPECT_TRUE(wait_until([&] { return ended_ == 1; }));
+    EXPECT_TRUE(eventually([&] { return ended_ == 1; }));
     EXPECT_EQ(filesystem_.handles.count(), 0u);
     EXPECT_EQ(filesystem_.pending.count(), 0u);
 }

@@ -144,7 +144,7 @@ TEST_F(SessionTest, WhatIsWrittenThroughAMappingArrives) {
         if (filesystem_.kernel.parallel_direct_writes == false) break;
     }
     const auto written = [&] { return contents(below("file"))[1]; };
-    EXPECT_TRUE(wait_until([&] { return written() == 'B' || written() == 'A'; }));
+    EXPECT_TRUE(eventually([&] { return written() == 'B' || written() == 'A'; }));
     EXPECT_GT(filesystem_.data->counters().mapped_writes, 0u);
 }
 
@@ -227,7 +227,7 @@ TEST_F(SessionTest, KeepsPagesOfAFileThatHasNotChanged) {
     write_contents(below("file"), pattern_of(100000));
     const auto old = fs::file_time_type::clock::now() - std::chrono::hours(1);
     const auto settle = [&] {  // ctime cannot be set, so the file has to be as old as it takes
-        ASSERT_TRUE(wait_until([&, start = std::chrono::steady_clock::now()] {
+        ASSERT_TRUE(eventually([&, start = std::chrono::steady_clock::now()] {
             return std::chrono::steady_clock::now() - start > std::chrono::milliseconds(50);
         }));
     };
@@ -263,16 +263,16 @@ TEST_F(SessionTest, AKilledReaderLeavesThoughItsRequestIsHeld) {
     }
     disk_.stop();
     const pid_t first = reader_of(in_mount("first"));
-    ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk_.waiting() == 1; }));
     const pid_t second = reader_of(in_mount("second"));
     const auto blocked = [&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }); };
-    ASSERT_TRUE(wait_until([&] { return blocked() > 0; }));
+    ASSERT_TRUE(eventually([&] { return blocked() > 0; }));
 
     // A second file can still be opened, and stays readable in what is cached.
     EXPECT_TRUE(fs::exists(in_mount("first")));
     ::kill(second, SIGKILL);
     EXPECT_EQ(exit_status(second), -1);
-    EXPECT_TRUE(wait_until([&] { return blocked() == 0; })) << "its unit is still held";
+    EXPECT_TRUE(eventually([&] { return blocked() == 0; })) << "its unit is still held";
     EXPECT_EQ(disk_.waiting(), 1) << "the other one went on waiting for the disk";
     disk_.go();
     EXPECT_EQ(exit_status(first), 0);
@@ -284,7 +284,7 @@ TEST_F(SessionTest, AHeldDirectWriteKeepsItsPayload) {
     evict("blocker");
     disk_.stop();
     const pid_t blocker = reader_of(in_mount("blocker"));
-    ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk_.waiting() == 1; }));
 
     constexpr std::size_t kSmall = 4096;
     constexpr std::size_t kLarge = 1u << 20;
@@ -299,7 +299,7 @@ TEST_F(SessionTest, AHeldDirectWriteKeepsItsPayload) {
     const pid_t small = writer("small", kSmall);
     const pid_t large = writer("large", kLarge);
     ASSERT_TRUE(
-        wait_until([&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) >= 2; }));
+        eventually([&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) >= 2; }));
     for (int i = 0; i < 50; ++i) write_contents(in_mount("other"), "what receivers get next goes to other buffers");
     disk_.go();
     EXPECT_EQ(exit_status(blocker), 0);
@@ -322,7 +322,7 @@ TEST_F(SessionTest, DirectWritesToOneFileGoToTheDiskTogether) {
             const int file = ::open(in_mount("file").c_str(), O_WRONLY | O_DIRECT);
             return ::pwrite(file, memory.data, 4096, i * 4096) == 4096 ? 0 : 1;
         }));
-    EXPECT_TRUE(wait_until([&] { return disk_.waiting() == 4; })) << "one writer waited for another";
+    EXPECT_TRUE(eventually([&] { return disk_.waiting() == 4; })) << "one writer waited for another";
     disk_.go();
     for (const pid_t writer : writers) EXPECT_EQ(exit_status(writer), 0);
 }
@@ -333,12 +333,12 @@ TEST_F(SessionTest, WhatIsInFlightEndsBeforeALazyUnmountDoes) {
     evict("file");
     disk_.stop();
     const pid_t reader = reader_of(in_mount("file"));
-    ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
+    ASSERT_TRUE(eventually([&] { return disk_.waiting() == 1; }));
     unmount(MNT_DETACH);
     EXPECT_EQ(ended_, 0);
     disk_.go();
     EXPECT_EQ(exit_status(reader), 0);
-    EXPECT_TRUE(wait_until([&] { return ended_ == 1; }));
+    EXPECT_TRUE(eventually([&] { return ended_ == 1; }));
     EXPECT_EQ(filesystem_.handles.count(), 0u);
     session_->stop();
     EXPECT_EQ(ended_, 1);

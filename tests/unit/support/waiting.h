@@ -1,4 +1,4 @@
-// waiting.h - how the tests of the gate wait: for a condition, with a deadline that only a failure reaches.
+// waiting.h - how the tests wait: for a condition, with a deadline that only a failure reaches.
 #pragma once
 
 #include <chrono>

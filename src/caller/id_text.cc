@@ -1,9 +1,8 @@
 #include "caller/id_text.h"
 
 #include <algorithm>
-#include <cstring>
-
 #include <climits>
+#include <cstring>
 
 #include "caller/task_text.h"
 

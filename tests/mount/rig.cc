@@ -269,6 +269,15 @@ std::vector<pid_t> daemons() {
     return found;
 }
 
+bool has_ended(pid_t process) {
+    const std::string directory = "/proc/" + std::to_string(process);
+    std::ifstream stat(directory + "/stat");
+    std::string text;
+    if (!std::getline(stat, text)) return true;
+    const bool zombie = text.find(") Z") != std::string::npos;
+    return zombie && status_field(process, "Threads") <= 1;
+}
+
 long status_field(pid_t process, const std::string& field) {
     std::ifstream status("/proc/" + std::to_string(process) + "/status");
     for (std::string line; std::getline(status, line);) {

@@ -85,6 +85,9 @@ enum class Column { read = 3, written = 6 };
 std::uint64_t sectors_in(const std::string& status, Column column);
 /// The processes that run the bandfs program under test, without zombies.
 std::vector<pid_t> daemons();
+/// True when a process has ended with all its threads, and so has closed what it had open. daemons() loses sight of one
+/// earlier.
+bool has_ended(pid_t process);
 /// A field of /proc/PID/status, such as "VmRSS" or "Threads": its number.
 long status_field(pid_t process, const std::string& field);
 

@@ -7,8 +7,9 @@ namespace bandfs {
 
 /// A group that has a parent or children, as a node of their tree.
 ///
-/// What a group gets is shared by its children that have something to do, by their weights; the units of its own take part
-/// with its own weight. effective() is the weight that gives the same without a tree: the order (fair_order.h) stays flat.
+/// What a group gets is shared by its children that have something to do, by their weights; the units of its own take
+/// part with its own weight. effective() is the weight that gives the same without a tree: the order (fair_order.h)
+/// stays flat.
 ///   Example: A (100) with children A0 and A1 (100 each) beside B (300): 50, 50 and 300 while all are busy; when A1 has
 ///   nothing to do, A0 has 100.
 ///
@@ -32,8 +33,8 @@ private:
 
     double weight_;
     bool busy_ = false;
-    unsigned members_ = 0;      ///< busy: itself and its children
-    double busy_weight_ = 0;    ///< of these
+    unsigned members_ = 0;    ///< busy: itself and its children
+    double busy_weight_ = 0;  ///< of these
     std::shared_ptr<FairKin> parent_;
 };
 

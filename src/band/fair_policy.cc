@@ -1,49 +1,28 @@
 // band/fair_policy.cc - joins the pieces of the policy `fair`; fair_policy.h says what it is for and why it holds.
 #include "band/fair_policy.h"
 
-#include <boost/intrusive/list.hpp>
-
 #include <algorithm>
 #include <memory>
 #include <utility>
 
+#include <boost/intrusive/list.hpp>
+
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
-#include "band/fair_kin.h"
 #include "band/fair_limits.h"
 #include "band/fair_order.h"
 #include "band/fair_runs.h"
-#include "band/fair_think.h"
+#include "band/fair_state.h"
 
 namespace bandfs {
 namespace {
 
 constexpr TimeNs kSharedFor = 1'000'000'000;  ///< a disk that two groups used within that time is shared
 
-struct FairState;
-
-/// What few groups have.
-struct FairRarities : FairLimit {
-    explicit FairRarities(FairState& s) : state(&s) {}
-
-    FairState* const state;
-    std::shared_ptr<FairKin> kin;  ///< it has a parent or children
-};
-
-/// What `fair` keeps of each group.
-struct FairState : FairNode {
-    explicit FairState(Group& g) : group(&g) {}
-
-    Group* const group;
-    FairThink think;
-    boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
-    std::unique_ptr<FairRarities> rarities;          ///< it has a floor, a ceiling, a parent or children
-};
-
 /// Joins order, cost, depth and anticipation.
 ///
-/// A group is in the order when it has a unit to issue (ready), one in flight or is awaited (expected). Groups that go down
-/// are in a list of their own and pass before all others.
+/// A group is in the order when it has a unit to issue (ready), one in flight or is awaited (expected). Groups that go
+/// down are in a list of their own and pass before all others.
 class FairPolicy final : public Policy {
 public:
     explicit FairPolicy(const PolicyContext& context) : context_(context) {}
@@ -90,12 +69,7 @@ private:
     static bool is_capped(const FairState& state, TimeNs now) {
         return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
     }
-    static bool is_ready(const FairState& state) {
-        const FairPlace place = state.FairNode::place;
-        return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::ready_ahead;
-    }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
-
     static FairState* of(FairLimit* limit) { return static_cast<FairRarities*>(limit)->state; }
 
     Choice choose(TimeNs now) const noexcept;
@@ -114,15 +88,15 @@ private:
     FairLimits limits_;
     FairRuns runs_;
     DownList down_;
-    const Unit* chosen_ = nullptr;       ///< the unit that the next charge() is for, when it goes by the order
-    Reason reason_ = Reason::turn;       ///< why it was chosen
-    const Unit* alone_ = nullptr;        ///< the unit that is in flight and has had the disk for itself
+    const Unit* chosen_ = nullptr;  ///< the unit that the next charge() is for, when it goes by the order
+    Reason reason_ = Reason::turn;  ///< why it was chosen
+    const Unit* alone_ = nullptr;   ///< the unit that is in flight and has had the disk for itself
     Group* last_served_ = nullptr;
     TimeNs last_served_at_ = 0;
-    TimeNs shared_until_ = 0;            ///< more than one group uses the disk
+    TimeNs shared_until_ = 0;  ///< more than one group uses the disk
     TimeNs now_ = 0;
     TimeNs wakes_at_ = kNever;
-    TimeNs waiting_since_ = kNever;      ///< the disk idles for a group that is awaited
+    TimeNs waiting_since_ = kNever;  ///< the disk idles for a group that is awaited
     TimeNs waited_ = 0;
 };
 
@@ -182,7 +156,9 @@ void FairPolicy::follow_kin(FairState& state) noexcept {
     if (weight != state.weight) order_.set_weight(state, weight);
 }
 
-void FairPolicy::going_down_changed(Group& group, TimeNs now) { place(of(group), now); }
+void FairPolicy::going_down_changed(Group& group, TimeNs now) {
+    place(of(group), now);
+}
 
 Error FairPolicy::may_limit(const Group& group, std::uint64_t floor, std::uint64_t ceiling) const {
     if (ceiling != 0 && floor > ceiling) return Error::invalid;
@@ -236,7 +212,7 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
     } else {
         order_.set_idle(state);
     }
-    if (state.FairNode::place == FairPlace::idle || state.FairNode::place == FairPlace::lingering) set_busy(state, false);
+    if (has_nothing_to_do(state.FairNode::place)) set_busy(state, false);
     if (state.rarities) limits_.move(*state.rarities, limited);
 }
 
@@ -294,10 +270,10 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     if (in_flight >= limit()) return {};
     if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .reason = Reason::floor};
     if (Unit* const unit = last_served_ != nullptr ? last_served_->front() : nullptr;
-        unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_))) {
+        unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_).FairNode::place)) {
         return {.next = &of(*last_served_), .reason = Reason::run};
     }
-    const unsigned spare = runs_.pay() ? 1 : depth_.spare();  // what seeks has one arm, however much it gains by sorting
+    const unsigned spare = runs_.one_arm() ? 1 : depth_.spare();  // however much it gains by sorting
     const auto in_the_way_of = [&](const FairState& other) {
         return in_flight + (other.group->issued() == 0 ? 1 : 0) >= spare;
     };
@@ -308,9 +284,10 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     FairNode* const candidate = ready != nullptr ? ready : order_.first_ahead();
     FairNode* const expected = order_.first_expected();
     if (candidate == nullptr) return {};
-    if (expected == nullptr || (ready != nullptr && !FairOrder::goes_before(*expected, *ready))) return {.next = of(candidate)};
-    // Somebody should have gone before but has nothing here. A unit would be in the way of what it sends next, unless the
-    // disk has room for both.
+    if (expected == nullptr || (ready != nullptr && !FairOrder::goes_before(*expected, *ready)))
+        return {.next = of(candidate)};
+    // Somebody should have gone before but has nothing here. A unit would be in the way of what it sends next, unless
+    // the disk has room for both.
     if (!in_the_way_of(*of(expected))) return {.next = of(candidate)};
     return {.awaited = of(expected)};
 }
@@ -354,12 +331,15 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
 }
 
 void FairPolicy::note_sharing(Group& group, TimeNs now) noexcept {
-    if (last_served_ != nullptr && last_served_ != &group && now - last_served_at_ < kSharedFor) shared_until_ = now + kSharedFor;
+    if (last_served_ != nullptr && last_served_ != &group && now - last_served_at_ < kSharedFor)
+        shared_until_ = now + kSharedFor;
     last_served_ = &group;
     last_served_at_ = now;
 }
 
-void FairPolicy::withdrawn(Group& group, Unit&, TimeNs now) noexcept { place(of(group), now); }
+void FairPolicy::withdrawn(Group& group, Unit&, TimeNs now) noexcept {
+    place(of(group), now);
+}
 
 void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept {
     now_ = now;
@@ -367,7 +347,7 @@ void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept 
     const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
     runs_.completed(unit, disk_time, now);
     const bool alone = alone_ == &unit;
-    if (alone) cost_.learn(unit.direction, unit.bytes, now - unit.issued_at);
+    cost_.learn(unit.direction, unit.bytes, now - unit.issued_at, alone);
     depth_.completed(disk_time, unit.bytes, alone, now);
     if (group.issued() > 0 || group.has_queued()) return;
     FairState& state = of(group);
@@ -396,6 +376,8 @@ void FairPolicy::figures(const std::function<void(std::string_view, double)>& vi
 
 }  // namespace
 
-std::unique_ptr<Policy> make_fair_policy(const PolicyContext& context) { return std::make_unique<FairPolicy>(context); }
+std::unique_ptr<Policy> make_fair_policy(const PolicyContext& context) {
+    return std::make_unique<FairPolicy>(context);
+}
 
 }  // namespace bandfs

@@ -1,4 +1,5 @@
-// band/fair_runs.h - policy `fair`, runs: units of one request that follow each other, where that makes the disk faster.
+// band/fair_runs.h - policy `fair`, runs: units of one request that follow each other, where that makes the disk
+// faster.
 #pragma once
 
 #include <array>
@@ -9,10 +10,10 @@
 
 namespace bandfs {
 
-/// On a disk that seeks, the units of a large request are cheap one after the other and dear with others between them. So
-/// the time of units that followed one of their own request is compared with that of the others; when the others take
-/// clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One request in
-/// kTrialEvery runs on as a trial.
+/// On a disk that seeks, the units of a large request are cheap one after the other and dear with others between them.
+/// So the time of units that followed one of their own request is compared with that of the others; when the others
+/// take clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One
+/// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen.
 ///
 /// Units are of one request when they came at the same moment from one group in one direction.
 ///
@@ -20,7 +21,7 @@ namespace bandfs {
 class FairRuns {
 public:
     static constexpr unsigned kUnits = 8;
-    static constexpr unsigned kTrialEvery = 16;
+    static constexpr unsigned kTrialEvery = 16, kLaterEvery = 128;
 
     /// Whether `next` is to follow the unit that was issued last before all others.
     bool go_on(const Unit& next) const noexcept { return (pays_ || trial_) && length_ < kUnits && follows(next); }
@@ -29,8 +30,12 @@ public:
     void completed(const Unit& unit, double disk_time, TimeNs now) noexcept;
 
     bool pay() const noexcept { return pays_; }
+    /// The disk seeks and does one unit at a time.
+    bool one_arm() const noexcept { return pays_ && took_[kFirst] > kOneByOne; }
 
 private:
+    static constexpr double kOneByOne = 0.7;  ///< part of a unit's time that passes until the next is done
+
     enum Kind : std::size_t { kFirst, kFollower };
 
     bool follows(const Unit& next) const noexcept {
@@ -41,7 +46,7 @@ private:
     const Group* group_ = nullptr;
     TimeNs arrived_ = 0;
     Direction direction_ = Direction::read;
-    unsigned length_ = 0;      ///< units of its request in a row, with it
+    unsigned length_ = 0;  ///< units of its request in a row, with it
     unsigned requests_ = 0;
     bool trial_ = false;
 

@@ -3,7 +3,6 @@
 #include "fuse/session.h"
 
 #include <fcntl.h>
-#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +14,8 @@
 #include <mutex>
 #include <string_view>
 #include <thread>
+
+#include <fuse_lowlevel.h>
 
 #include "fuse/dispatch.h"
 #include "fuse/reply.h"
@@ -31,7 +32,8 @@ constexpr int kWakeSignal = SIGUSR1;
 constexpr std::chrono::milliseconds kWakeEvery{1};
 /// Without memory for a message, a receiver waits this long for others to give some back.
 constexpr std::chrono::milliseconds kMemoryRetry{10};
-/// More receivers do not make a mount faster: data is moved by the gate's workers, metadata is answered in microseconds.
+/// More receivers do not make a mount faster: data is moved by the gate's workers, metadata is answered in
+/// microseconds.
 constexpr unsigned kMostReceivers = 4;
 /// One that does a cache hit or a metadata call, one that waits.
 constexpr unsigned kFewestReceivers = 2;
@@ -61,7 +63,8 @@ std::uint32_t max_read_of(const std::vector<std::string>& options) {
     constexpr std::string_view kName = "max_read=";
     std::uint32_t bytes = 0;
     for (const std::string& option : options)
-        if (option.starts_with(kName)) std::from_chars(option.data() + kName.size(), option.data() + option.size(), bytes);
+        if (option.starts_with(kName))
+            std::from_chars(option.data() + kName.size(), option.data() + option.size(), bytes);
     return bytes;
 }
 
@@ -86,14 +89,17 @@ private:
 
 /// The receivers of one mount.
 ///
-/// Who wakes whom: the kernel wakes a receiver with a message, or all of them with ENODEV when the mount is gone; stop()
-/// wakes them with a signal until each has left. The last receiver that leaves lets everything held pass, waits until all
-/// answers are sent, closes what callers had open, and says that it ended.
+/// Who wakes whom: the kernel wakes a receiver with a message, or all of them with ENODEV when the mount is gone;
+/// stop() wakes them with a signal until each has left. The last receiver that leaves lets everything held pass, waits
+/// until all answers are sent, closes what callers had open, and says that it ended.
 class ReceiverSession final : public Session {
 public:
     ReceiverSession(Filesystem& filesystem, UniqueFd dev_fuse, unsigned receivers)
         : filesystem_(filesystem), transport_(std::move(dev_fuse)), wanted_receivers_(receivers) {}
-    ~ReceiverSession() override { stop(); }
+    ~ReceiverSession() override {
+        stop();
+        filesystem_.forget_attributes = nullptr;
+    }
 
     Status set_up(int dev_fuse, const std::vector<std::string>& options);
     Status start(std::function<void()> ready, std::function<void()> ended) override;
@@ -103,8 +109,8 @@ private:
     struct Receiver {
         explicit Receiver(ReplySlot from) : slot(from) {}
         const ReplySlot slot;
-        PooledBuffer memory;               ///< of this receiver's thread alone
-        std::atomic<bool> waits{false};    ///< for a message: a signal interrupts nothing else
+        PooledBuffer memory;             ///< of this receiver's thread alone
+        std::atomic<bool> waits{false};  ///< for a message: a signal interrupts nothing else
         std::thread thread;
     };
 
@@ -137,7 +143,8 @@ Status ReceiverSession::set_up(int dev_fuse, const std::vector<std::string>& opt
     // libfuse closes its descriptor when it is destroyed; it never reads or writes it, since all goes through kReplyIo.
     UniqueFd own(::fcntl(dev_fuse, F_DUPFD_CLOEXEC, 3));
     if (!own) return last_errno();
-    if (const int refused = fuse_session_custom_io(session_.get(), &kReplyIo, own.get()); refused != 0) return Errno{-refused};
+    if (const int refused = fuse_session_custom_io(session_.get(), &kReplyIo, own.get()); refused != 0)
+        return Errno{-refused};
     own.release();
     filesystem_.forget_attributes = [this](std::uint64_t node) {
         fuse_lowlevel_notify_inval_inode(session_.get(), node, -1, 0);
@@ -245,9 +252,8 @@ Result<std::unique_ptr<Session>> Session::create(Filesystem& filesystem, UniqueF
                                                  const SessionSettings& settings) {
     install_wake_handler();
     const unsigned receivers =
-        settings.receivers != 0
-            ? settings.receivers
-            : std::clamp(std::thread::hardware_concurrency() + 1, kFewestReceivers, kMostReceivers);
+        settings.receivers != 0 ? settings.receivers
+                                : std::clamp(std::thread::hardware_concurrency() + 1, kFewestReceivers, kMostReceivers);
     filesystem.options.max_read = max_read_of(settings.libfuse_options);
     const int fd = dev_fuse.get();
     auto session = std::make_unique<ReceiverSession>(filesystem, std::move(dev_fuse), receivers);

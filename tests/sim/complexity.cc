@@ -1,5 +1,6 @@
-// band-complexity - what the scheduler costs per unit with few and with many groups. Exit code 1 when many groups cost more
-// than the factor given as the argument (2 when there is none): no absolute time, both are measured in the same run.
+// band-complexity - what the scheduler costs per unit with few and with many groups. Exit code 1 when many groups cost
+// more than the factor given as the argument (2 when there is none): no absolute time, both are measured in the same
+// run.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -82,6 +83,7 @@ int main(int argc, char** argv) {
         ns_few = std::min(ns_few, few.run(100'000));
         ns_many = std::min(ns_many, many.run(100'000));
     }
-    std::printf("10 groups: %.0f ns per unit; 1,000 busy of 100,000: %.0f ns; %.2f times\n", ns_few, ns_many, ns_many / ns_few);
+    std::printf("10 groups: %.0f ns per unit; 1,000 busy of 100,000: %.0f ns; %.2f times\n", ns_few, ns_many,
+                ns_many / ns_few);
     return ns_many <= most * ns_few ? 0 : 1;
 }

@@ -27,7 +27,7 @@ Unit unit_of(std::uint32_t bytes, Direction direction = Direction::read) {
 
 TEST(FairCost, ByBytesAUnitCostsItsBytes) {
     FairCost cost;
-    cost.learn(Direction::read, 4096, 5 * kMs);
+    cost.learn(Direction::read, 4096, 5 * kMs, true);
     EXPECT_EQ(cost.of(unit_of(4096)), 4096);
     EXPECT_EQ(cost.of(unit_of(1 << 20, Direction::write)), 1 << 20);
 }
@@ -39,38 +39,46 @@ TEST(FairCost, ByTimeTheModelIsLearntForEachDirection) {
     std::uniform_real_distribution<double> noise(0.8, 1.2);
     for (int i = 0; i < 500; ++i) {
         const std::uint32_t bytes = 4096u << (random() % 9);
-        cost.learn(Direction::read, bytes, static_cast<TimeNs>((300'000 + 25.0 * bytes) * noise(random)));
-        cost.learn(Direction::write, bytes, static_cast<TimeNs>((700'000 + 30.0 * bytes) * noise(random)));
+        cost.learn(Direction::read, bytes, static_cast<TimeNs>((300'000 + 25.0 * bytes) * noise(random)), true);
+        cost.learn(Direction::write, bytes, static_cast<TimeNs>((700'000 + 30.0 * bytes) * noise(random)), true);
     }
     EXPECT_NEAR(cost.model(Direction::read).fixed_ns(), 300'000, 90'000);
-    EXPECT_NEAR(cost.model(Direction::read).ns_per_byte(), 25, 1.5);
-    EXPECT_NEAR(cost.of(unit_of(1 << 20, Direction::write)), 700'000 + 30.0 * (1 << 20), 2e6);
+    EXPECT_NEAR(cost.model(Direction::read).ns_per_byte(), 25, 3.5);
+    EXPECT_NEAR(cost.of(unit_of(1 << 20, Direction::write)), 700'000 + 30.0 * (1 << 20), 4e6);
 }
 
 TEST(FairCost, ADirectionThatWasNeverSeenIsLikeTheOther) {
     FairCost cost;
     cost.set_kind(FairCost::Kind::time);
-    for (int i = 0; i < 10; ++i) cost.learn(Direction::read, 100'000, 2 * kMs);
+    for (int i = 0; i < 10; ++i) cost.learn(Direction::read, 100'000, 2 * kMs, true);
     EXPECT_NEAR(cost.of(unit_of(50'000, Direction::write)), 1e6, 1e3);
 }
 
 TEST(FairCost, OneThatWasHeldUpSaysLittle) {
     FairCost cost;
-    for (int i = 0; i < 20; ++i) cost.learn(Direction::read, 131072, 50'000);
-    cost.learn(Direction::read, 131072, 100 * kMs);
+    for (int i = 0; i < 20; ++i) cost.learn(Direction::read, 131072, 50'000, true);
+    cost.learn(Direction::read, 131072, 100 * kMs, true);
     EXPECT_LT(cost.disk_time(Direction::read, 131072), 60'000);
+}
+
+TEST(FairCost, AModelThatSaysTooMuchIsCorrectedByUnitsThatWereNotAlone) {
+    FairCost cost;
+    for (int i = 0; i < 20; ++i) cost.learn(Direction::read, 4096, 1'700'000, true);  // of a busy machine
+    for (int i = 0; i < 2000; ++i) cost.learn(Direction::read, 4096, 500'000 + i % 10 * 100'000, false);
+    EXPECT_LT(cost.disk_time(Direction::read, 4096), 800'000);
+    EXPECT_GE(cost.disk_time(Direction::read, 4096), 500'000);
 }
 
 TEST(FairCost, AUnitAlwaysCostsSomething) {
     FairCost cost;
     cost.set_kind(FairCost::Kind::time);
     EXPECT_GT(cost.of(unit_of(1)), 0);
-    cost.learn(Direction::read, 4096, 0);
+    cost.learn(Direction::read, 4096, 0, true);
     EXPECT_GT(cost.of(unit_of(1)), 0);
 }
 
-/// A disk with so many lanes that is kept as full as the depth allows; units take 1 ms alone. `sorts`: it also gets faster,
-/// by a tenth for each doubling of what it may choose from.
+/// A disk with so many lanes that is kept as full as the depth allows; units take 1 ms alone. `sorts`: it also gets
+/// faster, by a tenth for each doubling of what it may choose from.
 class LanesDisk {
 public:
     LanesDisk(FairDepth& depth, unsigned lanes, bool sorts = false) : depth_(depth), lanes_(lanes), sorts_(sorts) {}
@@ -165,8 +173,16 @@ TimeNs patience_after(FairThink& think, int rounds, TimeNs pause) {
 TEST(FairThink, WhoComesBackQuicklyIsExpected) {
     FairThink think;
     const TimeNs patience = patience_after(think, 20, 100'000);
+    EXPECT_EQ(patience, 1'500'000) << "half of what it had";
+}
+
+TEST(FairThink, WhoIsSometimesLateIsWaitedForNoLongerThanUsual) {
+    FairThink think;
+    patience_after(think, 20, 100'000);
+    patience_after(think, 2, 50 * kMs);
+    const TimeNs patience = patience_after(think, 1, 100'000);
     EXPECT_GT(patience, 100'000);
-    EXPECT_LT(patience, 500'000) << "not longer than its own past says";
+    EXPECT_LT(patience, 500'000);
 }
 
 TEST(FairThink, WhoTakesItsTimeIsNotWaitedFor) {
@@ -294,8 +310,8 @@ TEST(FairKin, AnyDepthAndAnyWeightAtAnyTime) {
     EXPECT_DOUBLE_EQ(node->effective(), 10);
 }
 
-/// A disk that does one unit at a time, and two requests that want to be served in turns; a unit that does not follow one of
-/// its own request takes `factor` times as long.
+/// A disk that does one unit at a time, and two requests that want to be served in turns; a unit that does not follow
+/// one of its own request takes `factor` times as long.
 unsigned longest_run(FairRuns& runs, double factor, int units) {
     std::vector<Unit> pool(static_cast<std::size_t>(units));
     const Unit* last = nullptr;
@@ -338,7 +354,7 @@ TEST(FairRuns, WhereItDoesNotPayThereAreOnlyTrials) {
         runs.issued(unit);
         went_on += runs.go_on(next);
     }
-    EXPECT_EQ(went_on, 1600u / FairRuns::kTrialEvery);
+    EXPECT_NEAR(went_on, 1600u / FairRuns::kLaterEvery, 1);
 }
 
 TEST(FairRuns, OnlyUnitsOfOneRequestFollowEachOther) {

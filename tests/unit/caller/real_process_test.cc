@@ -172,10 +172,10 @@ std::vector<CgroupMount> cgroup_mounts() {
 }
 
 /// The parameter: an older kernel to pretend.
-class RealProcess : public testing::TestWithParam<KernelFeatures> {
+class RealProcess : public testing::TestWithParam<ProcFeatures> {
 protected:
-    static KernelFeatures features() {
-        const KernelFeatures here = KernelFeatures::probe();
+    static ProcFeatures features() {
+        const ProcFeatures here = ProcFeatures::probe();
         return {here.thread_pidfd && GetParam().thread_pidfd, here.pidfd_info && GetParam().pidfd_info};
     }
     std::optional<std::uint64_t> resolve(GroupType type, pid_t tid) { return resolver.resolve(type, {tid, 1, 1}); }
@@ -377,7 +377,7 @@ TEST_P(RealProcess, SupplementaryGroupsOfAnother) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, RealProcess,
-                         testing::Values(KernelFeatures{true, true}, KernelFeatures{true, false}, KernelFeatures{}),
+                         testing::Values(ProcFeatures{true, true}, ProcFeatures{true, false}, ProcFeatures{}),
                          [](const auto& param) {
                              if (param.param.pidfd_info) return "with_pidfd_info";
                              return param.param.thread_pidfd ? "with_thread_pidfd" : "with_proc_alone";

@@ -206,7 +206,20 @@ TEST_P(TreeTest, AFileDeletedBehindTheMountIsStale) {
     source.write("file", "another");
     EXPECT_EQ(tree->attributes(*file.inode).code(), ESTALE);
     EXPECT_EQ(tree->open_file(*file.inode, O_RDONLY).code(), ESTALE);
+    EXPECT_EQ(tree->open_file(*file.inode, O_RDONLY).code(), ENOENT) << "the kernel has looked the path up again";
+    EXPECT_EQ(tree->attributes(*file.inode).code(), ESTALE);
     EXPECT_NE(find("file").inode, file.inode);
+}
+
+TEST_P(TreeTest, ADirectoryRemovedBehindTheMountIsStaleOnceAndThenEmpty) {
+    std::filesystem::create_directory(source / "dir");
+    const Entry dir = find("dir");
+    press_out_descriptors();
+    ASSERT_EQ(::rmdir((source / "dir").c_str()), 0);
+    EXPECT_EQ(tree->lookup(*dir.inode, "x").code(), ESTALE);
+    EXPECT_EQ(tree->lookup(*dir.inode, "x").code(), ENOENT);
+    EXPECT_EQ(tree->make_directory(*dir.inode, "x", 0700, kRoot).code(), ENOENT);
+    EXPECT_EQ(tree->lookup(*dir.inode, ".").code(), ESTALE);
 }
 
 TEST_P(TreeTest, CreateMakesAnOpenFileOrTellsTheKernelToLookAgain) {

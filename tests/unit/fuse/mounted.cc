@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <thread>
 
@@ -19,7 +20,7 @@ bool wait_until(const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + kTestDeadline;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // waits for the condition
     }
     return true;
 }
@@ -64,13 +65,18 @@ Status StoppableDisk::write_back(int fd, std::uint64_t offset, std::uint64_t byt
     return DiskIo::system().write_back(fd, offset, bytes);
 }
 
-Status StoppableDisk::sync(int fd, bool data_only) { return DiskIo::system().sync(fd, data_only); }
+Status StoppableDisk::sync(int fd, bool data_only) {
+    return DiskIo::system().sync(fd, data_only);
+}
 
 std::optional<std::uint64_t> StoppableDisk::resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) {
     return DiskIo::system().resident_pages(fd, offset, bytes);
 }
 
-Volume StoppableDisk::volume(int fd) { return DiskIo::system().volume(fd); }
+Volume StoppableDisk::volume(int fd) {
+    if (without_memory_.exchange(false)) throw std::bad_alloc();
+    return DiskIo::system().volume(fd);
+}
 
 void MountedTest::SetUp() {
     if (::geteuid() != 0) GTEST_SKIP() << "needs root to mount";
@@ -104,7 +110,16 @@ void MountedTest::TearDown() {
         watch_ends_.notify_all();
         watchdog_.join();
     }
+    filesystem_.tree.reset();
+    if (mounted_below_) {
+        EXPECT_EQ(::umount2(source_.c_str(), 0), 0) << std::strerror(errno);
+    }
     if (!directory_.empty()) fs::remove_all(directory_);
+}
+
+void MountedTest::use_file_system(const char* type) {
+    ASSERT_EQ(::mount("none", source_.c_str(), type, MS_NODEV, nullptr), 0) << std::strerror(errno);
+    mounted_below_ = true;
 }
 
 void MountedTest::watch() {
@@ -120,11 +135,9 @@ void MountedTest::mount(const DeviceGroupSettings& settings, const std::vector<s
     ASSERT_TRUE(tree) << tree.code();
     filesystem_.tree = *std::move(tree);
     filesystem_.gate = std::make_shared<Gate>(DeviceGroup::create(settings, "weight"));
-    filesystem_.gate->with([this](DeviceGroup& device_group) {
-        filesystem_.groups = std::make_unique<MountGroups>(device_group, 100);
-    });
-    filesystem_.data =
-        std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, disk_, DataPlaneSettings{});
+    filesystem_.gate->with(
+        [this](DeviceGroup& device_group) { filesystem_.groups = std::make_unique<MountGroups>(device_group, 100); });
+    filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, disk_, DataPlaneSettings{});
     resolver_ = Resolver::create();
     filesystem_.callers = resolver_.get();
     filesystem_.gate->set_dying([this](pid_t tid) { return resolver_->dying(tid); });
@@ -132,8 +145,8 @@ void MountedTest::mount(const DeviceGroupSettings& settings, const std::vector<s
 
     UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     ASSERT_TRUE(device);
-    const std::string mount_data = "fd=" + std::to_string(device.get()) +
-                                ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
+    const std::string mount_data =
+        "fd=" + std::to_string(device.get()) + ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
     ASSERT_EQ(::mount("bandfs", mountpoint_.c_str(), "fuse.bandfs", MS_NODEV, mount_data.c_str()), 0);
     mounted_ = true;
     watching_ = true;

@@ -42,23 +42,6 @@ std::string parse_id(GroupType type, std::string_view text, std::optional<GroupI
     return parse_new_id(type, text, ret_id);
 }
 
-/// The same as a number, in bytes per second.
-std::string parse_rate(std::string_view text, std::uint64_t& ret_bytes) {
-    constexpr std::string_view kSuffixes = "KMGT";
-    std::string_view digits = text.ends_with("/s") ? text.substr(0, text.size() - 2) : text;
-    const std::size_t power = digits.empty() ? std::string_view::npos : kSuffixes.find(digits.back());
-    std::uint64_t factor = 1;
-    if (power != std::string_view::npos) {
-        digits.remove_suffix(1);
-        factor <<= 10 * (power + 1);
-    }
-    std::uint64_t number = 0;
-    if (std::string reason = parse_number(digits, number); !reason.empty()) return reason;
-    if (number > UINT64_MAX / factor) return in_quotes(text) + " is too large";
-    ret_bytes = number * factor;
-    return {};
-}
-
 std::string parse_user(std::string_view text, std::optional<uid_t>& ret_user) {
     if (text.empty()) return "a user is missing";
     if (text == "none") return {};
@@ -98,6 +81,22 @@ std::string parse_value(GroupType type, std::string_view text, Argument& ret_arg
 }
 
 }  // namespace
+
+std::string parse_rate(std::string_view text, std::uint64_t& ret_bytes) {
+    constexpr std::string_view kSuffixes = "KMGT";
+    std::string_view digits = text.ends_with("/s") ? text.substr(0, text.size() - 2) : text;
+    const std::size_t power = digits.empty() ? std::string_view::npos : kSuffixes.find(digits.back());
+    std::uint64_t factor = 1;
+    if (power != std::string_view::npos) {
+        digits.remove_suffix(1);
+        factor <<= 10 * (power + 1);
+    }
+    std::uint64_t number = 0;
+    if (std::string reason = parse_number(digits, number); !reason.empty()) return reason;
+    if (number > UINT64_MAX / factor) return in_quotes(text) + " is too large";
+    ret_bytes = number * factor;
+    return {};
+}
 
 std::string_view trimmed(std::string_view text) {
     constexpr std::string_view kBlanks = " \t\r\n";

@@ -44,6 +44,9 @@ struct ParsedArgument {
 /// Takes `text` apart; blanks and newlines around it do not count.
 ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_view text);
 
+/// A `rate` without its ID: the reason why `text` is none; empty when it is.
+std::string parse_rate(std::string_view text, std::uint64_t& ret_bytes);
+
 /// Without blanks and newlines at its ends.
 std::string_view trimmed(std::string_view text);
 

@@ -11,6 +11,7 @@
 //   drain(): is woken when the last job of its mount has been destroyed.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -96,6 +97,11 @@ public:
 
 private:
     struct Worker;
+    /// Workers on jobs that are ready, at most: more would not make a disk faster.
+    static constexpr unsigned kMostOnReady = 64;
+    /// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
+    static constexpr unsigned kMostOnUrgent = 32;
+    static constexpr unsigned kMostWorkers = kMostOnReady + kMostOnUrgent;
 
     /// What a worker has to do: perform units [from, to) of a job, or its errand, or only finish it.
     struct Turn {
@@ -106,7 +112,8 @@ private:
     };
     /// Whom to wake after unlocking.
     struct Wakes {
-        Worker* workers = nullptr;   ///< a chain through Worker::next
+        std::array<Worker*, kMostWorkers> workers;   ///< not a chain: a worker may be here, gone and idle again before its turn
+        unsigned count = 0;
         unsigned start = 0;
         bool timer = false;
     };
@@ -117,7 +124,8 @@ private:
         explicit Locked(Gate& gate, bool looks_next = false) : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
         ~Locked() {
             gate_.release(now_ns());
-            const Wakes wakes = gate_.wakes(looks_next_);
+            Wakes wakes;
+            gate_.choose_wakes(wakes, looks_next_);
             lock_.unlock();
             gate_.wake(wakes);
         }
@@ -150,7 +158,7 @@ private:
     Job* take_turn(Turn turn, bool looks_next);
     MountAccount* end(Job* job);
     void settle(MountAccount* account);                    // requires the lock
-    Wakes wakes(bool looks_next);                          // requires the lock
+    void choose_wakes(Wakes& wakes, bool looks_next);      // requires the lock
     void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
     void start_worker();

@@ -1,56 +1,30 @@
 // bandfs/device_group.h - the scheduler that all mounts of one disk share.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
 
+#include <boost/intrusive/list.hpp>
+
 #include "bandfs/error.h"
 #include "bandfs/group.h"
+#include "bandfs/load.h"
 #include "bandfs/mount_groups.h"
+#include "bandfs/settings.h"
 #include "bandfs/statistics.h"
 #include "bandfs/unit.h"
 
 namespace bandfs {
 
+class GroupPool;
 class Policy;
 struct PolicyEntry;
 
-inline constexpr std::uint64_t kMaxTokenBase = 1'000'000;
-
-struct DeviceGroupSettings {
-    std::uint32_t io_throttle = 4;               ///< units in flight, low mark
-    std::uint32_t io_limit = 128;                ///< units in flight, high mark
-    std::uint64_t token_base = 2048;             ///< tokens of one epoch, 1 to kMaxTokenBase
-    std::uint64_t held_bytes_limit = 64u << 20;  ///< of one group; what is beyond it waits in turn
-};
-
-/// What the conductor has to know about a policy.
-struct PolicyTraits {
-    /// True: full at io_limit, and then nothing is issued until no more than io_throttle are in flight (dm-band's plug).
-    /// False: full means io_limit in flight; the policy keeps below it as it likes.
-    bool drains_when_full = false;
-    /// True: the policy is asked after every event and at wakes_at(). False: only after a completion that leaves room, and
-    /// when groups go down or the policy was switched to (dm-band's conductor).
-    bool picks_at_any_time = false;
-    bool has_limits = false;     ///< knows Group::floor() and ceiling()
-    bool has_hierarchy = false;  ///< knows Group::parent()
-};
-
-/// How many units are where: what the policy sees of the device group.
-struct Load {
-    std::uint32_t issued = 0;   ///< in flight
-    std::uint32_t blocked = 0;  ///< held
-    std::uint32_t io_throttle = 0;
-    std::uint32_t io_limit = 0;
-    bool plugged = false;       ///< nothing more may be issued, but by groups that go down
-};
-
-/// Device group (`struct banddevice` of dm-band): the conductor. It keeps the queues, the counts and the plug and asks its
-/// policy whose turn it is.
+/// Device group (`struct banddevice` of dm-band): the conductor. It keeps the queues, the counts and the plug and asks
+/// its policy whose turn it is.
 ///
 /// Not thread-safe, its owner holds one lock around every call. No call allocates on the way of a unit (admit,
 /// release_next, complete, cancel, expedite); these are noexcept.
@@ -60,10 +34,10 @@ struct Load {
 class DeviceGroup {
 public:
     using GroupList = boost::intrusive::list<
-        Group, boost::intrusive::member_hook<Group, boost::intrusive::list_member_hook<>, &Group::device_hook>>;
+        Group, boost::intrusive::member_hook<Group, boost::intrusive::list_member_hook<>, &Group::device_hook_>>;
 
-    /// nullptr when there is no policy of that name, or a setting is 0 or beyond its bound. io_limit below io_throttle is
-    /// raised to it.
+    /// nullptr when there is no policy of that name, or a setting is 0 or beyond its bound. io_limit below io_throttle
+    /// is raised to it.
     static std::unique_ptr<DeviceGroup> create(const DeviceGroupSettings& settings, std::string_view policy);
     /// The names `create` and `set_policy` take, for help texts and error messages.
     static std::span<const std::string_view> policy_names();
@@ -76,8 +50,8 @@ public:
     /// Takes in an idle unit: issues it at once, or holds it.
     Admission admit(Unit& unit, TimeNs now) noexcept;
     /// The next held unit that is to be issued now, nullptr when there is none. Call until nullptr after admit(), after
-    /// complete(), after a control call, after cancel() and expedite(), and at wakes_at(). Costs a comparison when nothing
-    /// has to be done.
+    /// complete(), after a control call, after cancel() and expedite(), and at wakes_at(). Costs a comparison when
+    /// nothing has to be done.
     Unit* release_next(TimeNs now) noexcept;
     /// Ends an issued unit; frees its group when that was detached and this was its last unit.
     void complete(Unit& unit, TimeNs now) noexcept;
@@ -90,18 +64,18 @@ public:
 
     // Control. Each changes all or nothing.
 
-    Error set_io_throttle(std::uint64_t n);                        ///< 1 to io_limit
-    Error set_io_limit(std::uint64_t n);                           ///< above io_throttle
-    Error set_weight(Group& group, std::uint64_t weight);          ///< 1 to kMaxWeight
-    Error set_token_base(std::uint64_t tokens);                    ///< 1 to kMaxTokenBase
-    /// Bytes per second guaranteed to a group, and its maximum; 0 for none. invalid when the policy has no such thing or
-    /// cannot promise it.
+    Error set_io_throttle(std::uint64_t n);                ///< 1 to io_limit
+    Error set_io_limit(std::uint64_t n);                   ///< above io_throttle
+    Error set_weight(Group& group, std::uint64_t weight);  ///< 1 to kMaxWeight
+    Error set_token_base(std::uint64_t tokens);            ///< 1 to kMaxTokenBase
+    /// Bytes per second guaranteed to a group, and its maximum; 0 for none. invalid when the policy has no such thing
+    /// or cannot promise it.
     Error set_floor(Group& group, std::uint64_t bytes_per_second);
     Error set_ceiling(Group& group, std::uint64_t bytes_per_second);
     /// A setting of the policy's own. invalid: it has none of that name, or not with that value.
     Error set_policy_parameter(std::string_view name, std::string_view value);
-    /// Units that are held stay held, those in flight stay in flight. invalid: no such policy. busy: groups have children, a
-    /// floor or a ceiling, which that policy does not know.
+    /// Units that are held stay held, those in flight stay in flight. invalid: no such policy. busy: groups have
+    /// children, a floor or a ceiling, which that policy does not know.
     Error set_policy(std::string_view name, TimeNs now);
     void suspend();  ///< every group goes down: everything held passes
     void resume();
@@ -118,6 +92,8 @@ public:
     std::uint64_t epoch() const;  ///< policy `weight`
     /// The sum over all its groups, counted on its own; a detached group takes what it had counted with it.
     const Statistics& statistics() const { return statistics_; }
+    /// The weights of all mounts' groups that have no parent, added up; detached groups do not count.
+    std::uint64_t total_weight() const;
     /// The policy's own figures by name (for example the epoch, or the depth it has found), for status and metrics.
     void policy_figures(const std::function<void(std::string_view name, double value)>& visit) const;
 
@@ -148,15 +124,16 @@ private:
     bool pass_ = false;      ///< the conductor has been called and has not said "none" yet
     bool retiring_ = false;  ///< a detached group without units is to be removed when the pass ends
     PolicyTraits traits_{};
+    std::unique_ptr<GroupPool> pool_;
     std::unique_ptr<Policy> policy_;
     std::string_view policy_name_;
     Statistics statistics_;
-    std::uint64_t arrivals_ = 0;      ///< units admitted, numbers them
-    std::uint64_t issues_ = 0;        ///< units issued, numbers them
-    std::uint64_t switched_at_ = 0;   ///< issues_ when the policy last changed: up to here others charged
-    TimeNs now_ = 0;                  ///< the latest `now` it was told
+    std::uint64_t arrivals_ = 0;     ///< units admitted, numbers them
+    std::uint64_t issues_ = 0;       ///< units issued, numbers them
+    std::uint64_t switched_at_ = 0;  ///< issues_ when the policy last changed: up to here others charged
+    TimeNs now_ = 0;                 ///< the latest `now` it was told
     Group::UnitQueue expedited_;
-    GroupList groups_;                ///< in order of attachment, detached ones included until they are freed
+    GroupList groups_;  ///< in order of attachment, detached ones included until they are freed
     std::uint64_t attachments_ = 0;
     std::uint64_t token_base_;
     std::uint64_t held_bytes_limit_;

@@ -1,12 +1,13 @@
 // bandfs/group.h - a band group: one consumer of a disk.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
-#include <boost/intrusive/unordered_set_hook.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/unordered_set_hook.hpp>
 
 #include "bandfs/statistics.h"
 #include "bandfs/unit.h"
@@ -25,11 +26,11 @@ inline constexpr std::uint32_t kDefaultWeight = 100;  ///< dm-band's
 
 /// What few groups have, kept out of the way of the others.
 struct GroupRarities {
-    Group* parent = nullptr;          ///< whose share this group takes part in
+    Group* parent = nullptr;  ///< whose share this group takes part in
     std::uint32_t children = 0;
-    std::uint64_t floor = 0;          ///< bytes per second guaranteed, 0: none
-    std::uint64_t ceiling = 0;        ///< bytes per second at most, 0: none
-    std::function<void()> gone;       ///< to be called when the detached group is freed
+    std::uint64_t floor = 0;     ///< bytes per second guaranteed, 0: none
+    std::uint64_t ceiling = 0;   ///< bytes per second at most, 0: none
+    std::function<void()> gone;  ///< to be called when the detached group is freed
 };
 
 /// Band group (`struct bandgroup` of dm-band). Made and freed by its MountGroups, changed by its device group alone;
@@ -69,9 +70,17 @@ public:
     /// Order of attachment among all groups of the device group.
     std::uint64_t sequence() const { return sequence_; }
     /// The held unit of a direction that arrived first, nullptr when there is none that may be chosen.
-    Unit* front(Direction direction);
+    Unit* front(Direction direction) {
+        UnitQueue& units = queue(direction);
+        return units.empty() ? nullptr : &units.front();
+    }
     /// The held unit that arrived first, of either direction.
-    Unit* front();
+    Unit* front() {
+        Unit* const read = front(Direction::read);
+        Unit* const write = front(Direction::write);
+        if (read == nullptr || write == nullptr) return read != nullptr ? read : write;
+        return read->sequence < write->sequence ? read : write;
+    }
     /// Whether a unit may be chosen. (held() may count expedited ones beside.)
     bool has_queued() const { return queued_ != 0; }
 
@@ -88,8 +97,13 @@ private:
     UnitQueue& queue(Direction direction) { return queues_[static_cast<std::size_t>(direction)]; }
     GroupRarities& rarities();
 
-    // What every unit touches comes first: two cache lines.
+    // Cache line by cache line: what a held unit touches, what every unit counts, what every unit changes.
+    UnitQueue queues_[kDirections];
+    UnitQueue waiting_;                                 ///< beyond the byte bound, both directions in order of arrival
+    boost::intrusive::list_member_hook<> device_hook_;  ///< all groups of the device group, in order of attachment
+
     Statistics statistics_;
+
     std::uint32_t issued_ = 0;
     std::uint32_t held_ = 0;
     std::uint32_t queued_ = 0;
@@ -101,17 +115,12 @@ private:
     const bool is_default_;
     alignas(16) std::byte policy_state_[kPolicyStateBytes];
 
-    UnitQueue queues_[kDirections];
-    UnitQueue waiting_;  ///< beyond the byte bound, both directions in order of arrival
     WaitHistogram waits_;
     MountGroups& mount_;
     const GroupId id_;
     const std::uint64_t sequence_;
     std::unique_ptr<GroupRarities> rarities_;
-
-public:
-    boost::intrusive::list_member_hook<> device_hook;           ///< all groups of the device group, in order of attachment
-    boost::intrusive::unordered_set_member_hook<> mount_hook;  ///< the groups of its mount that can be found, by id
+    boost::intrusive::unordered_set_member_hook<> mount_hook_;  ///< the groups of its mount that can be found, by id
 };
 static_assert(sizeof(Group) <= 448, "with the allocator's part, an idle group takes at most 512 bytes");
 

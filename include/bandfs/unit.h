@@ -1,8 +1,9 @@
 // bandfs/unit.h - one bio-sized piece of a read or write, the thing that is scheduled.
 #pragma once
 
-#include <boost/intrusive/list_hook.hpp>
 #include <cstdint>
+
+#include <boost/intrusive/list_hook.hpp>
 
 namespace bandfs {
 
@@ -38,8 +39,8 @@ enum class HeldIn : std::uint8_t { queue, waiting, expedited };
 
 /// One piece of a read or write of at most unit_size bytes.
 ///
-/// The owner fills in `group`, `bytes` and `direction` while the unit is idle and keeps it alive and in place until it is
-/// idle again; the device group owns the rest. Nothing is allocated for it.
+/// The owner fills in `group`, `bytes` and `direction` while the unit is idle and keeps it alive and in place until it
+/// is idle again; the device group owns the rest. Nothing is allocated for it.
 struct Unit : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     Group* group = nullptr;
     std::uint32_t bytes = 0;
@@ -55,7 +56,9 @@ struct Unit : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
 static_assert(sizeof(Unit) == 64, "a unit is one cache line");
 
 /// Sectors of `bytes`, rounded up.
-constexpr std::uint64_t sectors_of(std::uint64_t bytes) { return (bytes + kSectorBytes - 1) / kSectorBytes; }
+constexpr std::uint64_t sectors_of(std::uint64_t bytes) {
+    return (bytes + kSectorBytes - 1) / kSectorBytes;
+}
 
 /// What admit() did with a unit.
 enum class Admission : std::uint8_t { immediate, held };

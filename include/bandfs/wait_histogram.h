@@ -11,8 +11,8 @@
 
 namespace bandfs {
 
-/// Counts of waits in buckets that double: bucket 0 is everything below 16.384 us, bucket i the waits from 8.192 us * 2^i
-/// to twice that, the last one everything from 17.2 s on. 88 bytes, nothing is allocated.
+/// Counts of waits in buckets that double: bucket 0 is everything below 16.384 us, bucket i the waits from 8.192 us *
+/// 2^i to twice that, the last one everything from 17.2 s on. 88 bytes, nothing is allocated.
 ///
 /// A bucket that is full halves all of them: what is kept is the shape, which is what a percentile reads.
 class WaitHistogram {

@@ -1,12 +1,14 @@
 // band/device_group.cc - the conductor: queues, counts, the plug, and when the policy is asked.
 //
-// What is dm-band's here: `map` is admit(), `issue` issue(), `end` complete(), and `conductor` release_next(), which gives
-// out one unit per call where dm-band makes a list. Between the first call and the nullptr that ends it lies a pass.
+// What is dm-band's here: `map` is admit(), `issue` issue(), `end` complete(), and `conductor` release_next(), which
+// gives out one unit per call where dm-band makes a list. Between the first call and the nullptr that ends it lies a
+// pass.
 #include "bandfs/device_group.h"
 
 #include <cassert>
 #include <utility>
 
+#include "band/group_pool.h"
 #include "band/policy.h"
 #include "band/policy_table.h"
 
@@ -14,15 +16,17 @@ namespace bandfs {
 
 std::unique_ptr<DeviceGroup> DeviceGroup::create(const DeviceGroupSettings& settings, std::string_view policy) {
     const PolicyEntry* const entry = find_policy(policy);
-    if (entry == nullptr || settings.io_throttle == 0 || settings.token_base == 0 || settings.token_base > kMaxTokenBase ||
-        settings.held_bytes_limit == 0) {
+    if (entry == nullptr || settings.io_throttle == 0 || settings.token_base == 0 ||
+        settings.token_base > kMaxTokenBase || settings.held_bytes_limit == 0) {
         return nullptr;
     }
     return std::unique_ptr<DeviceGroup>(new DeviceGroup(settings, *entry));
 }
 
 DeviceGroup::DeviceGroup(const DeviceGroupSettings& settings, const PolicyEntry& policy)
-    : token_base_(settings.token_base), held_bytes_limit_(settings.held_bytes_limit) {
+    : pool_(std::make_unique<GroupPool>()),
+      token_base_(settings.token_base),
+      held_bytes_limit_(settings.held_bytes_limit) {
     load_.io_throttle = settings.io_throttle;
     load_.io_limit = std::max(settings.io_limit, settings.io_throttle);
     policy_ = policy.make(PolicyContext{load_, token_base_, groups_});
@@ -30,7 +34,9 @@ DeviceGroup::DeviceGroup(const DeviceGroupSettings& settings, const PolicyEntry&
     traits_ = policy_->traits();
 }
 
-DeviceGroup::~DeviceGroup() { assert(groups_.empty()); }
+DeviceGroup::~DeviceGroup() {
+    assert(groups_.empty());
+}
 
 // The way of a unit.
 
@@ -195,6 +201,8 @@ TimeNs DeviceGroup::wakes_at() const noexcept {
     return load_.blocked == 0 ? kNever : policy_->wakes_at();
 }
 
-void DeviceGroup::replug() noexcept { load_.plugged = load_.issued >= load_.io_limit; }
+void DeviceGroup::replug() noexcept {
+    load_.plugged = load_.issued >= load_.io_limit;
+}
 
 }  // namespace bandfs

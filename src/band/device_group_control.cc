@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "band/group_pool.h"
 #include "band/policy.h"
 #include "band/policy_table.h"
 #include "bandfs/device_group.h"
@@ -26,13 +27,12 @@ void take_off(Statistics& sum, const Statistics& part) {
 
 Group& DeviceGroup::add_group(MountGroups& mount, GroupId id, bool is_default, std::uint32_t weight, Group* parent) {
     assert(weight >= 1 && weight <= kMaxWeight);
-    auto made = std::make_unique<Group>(mount, id, is_default, ++attachments_);
-    made->weight_ = weight;
+    Group& group = pool_->make(mount, id, is_default, ++attachments_);
+    group.weight_ = weight;
     if (parent != nullptr) {
-        made->rarities().parent = parent;
+        group.rarities().parent = parent;
         ++parent->rarities().children;
     }
-    Group& group = *made.release();
     groups_.push_back(group);
     policy_->group_added(group, now_);
     return group;
@@ -44,8 +44,9 @@ void DeviceGroup::remove_group(Group& group) {
     if (!group.detached_) take_off(statistics_, group.statistics_);
     if (Group* const parent = group.parent()) --parent->rarities().children;
     groups_.erase(groups_.iterator_to(group));
-    const std::unique_ptr<Group> owned(&group);
-    if (group.rarities_ && group.rarities_->gone) std::exchange(group.rarities_->gone, nullptr)();
+    const std::function<void()> gone = group.rarities_ ? std::move(group.rarities_->gone) : nullptr;
+    pool_->destroy(group);
+    if (gone) gone();
 }
 
 void DeviceGroup::retire_group(Group& group, TimeNs now, std::function<void()> gone) {
@@ -165,7 +166,17 @@ void DeviceGroup::reset_statistics() {
     }
 }
 
-std::uint64_t DeviceGroup::epoch() const { return policy_->epoch(); }
+std::uint64_t DeviceGroup::total_weight() const {
+    std::uint64_t sum = 0;
+    for (const Group& group : groups_) {
+        if (!group.detached() && group.parent() == nullptr) sum += group.weight();
+    }
+    return sum;
+}
+
+std::uint64_t DeviceGroup::epoch() const {
+    return policy_->epoch();
+}
 
 void DeviceGroup::policy_figures(const std::function<void(std::string_view, double)>& visit) const {
     policy_->figures(visit);

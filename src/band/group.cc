@@ -9,20 +9,12 @@ namespace bandfs {
 Group::Group(MountGroups& mount, GroupId id, bool is_default, std::uint64_t sequence)
     : is_default_(is_default), mount_(mount), id_(id), sequence_(sequence) {}
 
-std::int64_t Group::tokens() const { return mount_.device_group().policy_->tokens(*this); }
-
-std::int64_t Group::token_init() const { return mount_.device_group().policy_->token_init(*this); }
-
-Unit* Group::front(Direction direction) {
-    UnitQueue& units = queue(direction);
-    return units.empty() ? nullptr : &units.front();
+std::int64_t Group::tokens() const {
+    return mount_.device_group().policy_->tokens(*this);
 }
 
-Unit* Group::front() {
-    Unit* const read = front(Direction::read);
-    Unit* const write = front(Direction::write);
-    if (read == nullptr || write == nullptr) return read != nullptr ? read : write;
-    return read->sequence < write->sequence ? read : write;
+std::int64_t Group::token_init() const {
+    return mount_.device_group().policy_->token_init(*this);
 }
 
 GroupRarities& Group::rarities() {

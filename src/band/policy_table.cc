@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "band/fair_policy.h"
 #include "band/weight_policy.h"
 
 namespace bandfs {
@@ -11,6 +12,8 @@ namespace bandfs {
 namespace {
 
 constexpr PolicyEntry kPolicies[] = {
+    {"fair", "weights that hold without tuning, by bytes or by the disk's time.", &make_fair_policy},
+    {"range-bw", "dm-ioband's name for fair with floors and ceilings in bytes per second.", &make_fair_policy},
     {"weight", "dm-band's: a token per request, handed out by weight in epochs.", &make_weight_policy},
     {"weight-iosize", "dm-ioband's: as weight, with a token per sector.", &make_weight_iosize_policy},
 };
@@ -19,13 +22,16 @@ constexpr std::string_view kDefault = "default";
 
 constexpr auto kNames = [] {
     std::array<std::string_view, std::size(kPolicies) + 1> names{kDefault};
-    std::transform(std::begin(kPolicies), std::end(kPolicies), names.begin() + 1, [](const PolicyEntry& e) { return e.name; });
+    std::transform(std::begin(kPolicies), std::end(kPolicies), names.begin() + 1,
+                   [](const PolicyEntry& e) { return e.name; });
     return names;
 }();
 
 }  // namespace
 
-std::span<const PolicyEntry> policy_table() { return kPolicies; }
+std::span<const PolicyEntry> policy_table() {
+    return kPolicies;
+}
 
 const PolicyEntry* find_policy(std::string_view name) {
     if (name == kDefault) return &kPolicies[0];
@@ -34,6 +40,8 @@ const PolicyEntry* find_policy(std::string_view name) {
     return found == std::end(kPolicies) ? nullptr : found;
 }
 
-std::span<const std::string_view> DeviceGroup::policy_names() { return kNames; }
+std::span<const std::string_view> DeviceGroup::policy_names() {
+    return kNames;
+}
 
 }  // namespace bandfs

@@ -1,51 +1,61 @@
 // band/weight_policy.cc - tokens by weight, in epochs: the policy of dm-band, step for step.
 //
-// Problem. Units of many groups compete for a disk; a group of weight w among groups of total weight W is to get w/W of the
-// units.
+// Problem. Units of many groups compete for a disk; a group of weight w among groups of total weight W is to get w/W of
+// the units.
 //
-// Model. An epoch hands out about token_base tokens: each group token_init = token_base * w / W + 1, whole numbers. A unit
-// costs a token (in `weight-iosize` one per sector). A group without tokens may refill once per epoch; when nobody has
-// tokens and the disk runs short of units, restart() begins the next epoch. Tokens do not add up: who was idle for ten
-// epochs has one refill, no more. Among groups that may submit the priority decides,
+// Model. An epoch hands out about token_base tokens: each group token_init = token_base * w / W + 1, whole numbers. A
+// unit costs a token (in `weight-iosize` one per sector). A group without tokens may refill once per epoch; when nobody
+// has tokens and the disk runs short of units, restart() begins the next epoch. Tokens do not add up: who was idle for
+// ten epochs has one refill, no more. Among groups that may submit the priority decides,
 //
 //     token * 100 / token_init + 1        (1 to 101)
 //     + 100   when the group has not yet refilled in this epoch
 //     + 200   when it is going down
 //
-// and among equals the one attached first. The chosen group goes on until it may not, has nothing left, or the disk is full.
+// and among equals the one attached first. The chosen group goes on until it may not, has nothing left, or the disk is
+// full.
 //
-// Worked numbers. token_base 64, weights 40:20:10 and a default group of 100 (W = 170): token_init is 64*40/170+1 = 16, 8, 4
-// and 38. With all busy an epoch is 66 units, of which the three get 16:8:4. Rounding up by one is dm-band's, so small token
-// bases bend the shares: at token_base 8 the same groups get 2:1:1.
+// Worked numbers. token_base 64, weights 40:20:10 and a default group of 100 (W = 170): token_init is 64*40/170+1 = 16,
+// 8, 4 and 38. With all busy an epoch is 66 units, of which the three get 16:8:4. Rounding up by one is dm-band's, so
+// small token bases bend the shares: at token_base 8 the same groups get 2:1:1.
 //
-// Refilling happens where dm-band does it: when a group is asked whether it may submit and will submit at once (charge()), for
-// all groups that hold units whenever the conductor chooses (pick()), and for the chosen group after each of its units.
+// Refilling happens where dm-band does it: when a group is asked whether it may submit and will submit at once
+// (charge()), for all groups that hold units whenever the conductor chooses (pick()), and for the chosen group after
+// each of its units.
 //
-// Order. Groups with queued units stand in one of three trees:
-//     fresh_    have tokens and refilled in this epoch      } by priority without the 100, then by attachment,
-//     stale_    have tokens of an earlier epoch             } in one number, `rank`
+// Order. Groups with queued units stand in one of three trees (rank_tree.h), each by a rank of one number:
+//     fresh_    have tokens and refilled in this epoch      } by priority without the 100, then by attachment
+//     stale_    have tokens of an earlier epoch             }
 //     empty_    have none, by the epoch from which they may refill
-// The next group is the better of two heads; only a group's own units move it, in O(log n). A new epoch moves fresh_ into
-// stale_: each group at most once per refill. Weight changes are noticed by number (shares_): a group computes its tokens
-// when it is next looked at, and the trees are put in order by the next pick().
+// The next group is the better of two heads; only a group's own units move it, in O(log n). A new epoch moves fresh_
+// into stale_: each group at most once per refill. Weight changes are noticed by number (shares_): a group computes its
+// tokens when it is next looked at, and the trees are put in order by the next pick().
 //
-// Debt. In `weight-iosize`, and when units are expedited, a group may end up below zero. A refill adds token_init to what is
-// there, so a group in debt waits ceil-wise as many epochs as the debt is worth; epochs in which nobody can submit are skipped
-// in one step. In `weight` without expedited units a group refills at exactly zero, which is dm-band's rule.
+// Debt. In `weight-iosize`, and when units are expedited, a group may end up below zero. A refill adds token_init to
+// what is there, so a group in debt waits ceil-wise as many epochs as the debt is worth; epochs in which nobody can
+// submit are skipped in one step. In `weight` without expedited units a group refills at exactly zero, which is
+// dm-band's rule.
 #include "band/weight_policy.h"
 
 #include <algorithm>
-#include <boost/intrusive/set.hpp>
-#include <cassert>
+#include <utility>
+#include <vector>
+
+#include "band/rank_tree.h"
 
 namespace bandfs {
 
 namespace {
 
-constexpr std::int64_t kPriorityBase = 100;  ///< dm-band's scale: a full group has 101
-constexpr std::int64_t kPriorityTop = 4 * kPriorityBase + 1;
-constexpr int kSequenceBits = 48;            ///< a group attached every microsecond for nine years
-constexpr std::uint64_t kStaleBonus = std::uint64_t{kPriorityBase} << kSequenceBits;
+constexpr std::uint32_t kPriorityBase = 100;  ///< dm-band's scale: a full group has 101
+constexpr std::uint32_t kPriorityTop = 4 * kPriorityBase + 1;
+constexpr int kSequenceBits = 48;  ///< a group attached every microsecond for nine years
+constexpr RankTree::Rank rank_of(std::uint32_t priority, std::uint64_t sequence) {
+    return (RankTree::Rank{kPriorityTop - priority} << kSequenceBits) | sequence;
+}
+constexpr RankTree::Rank kStaleBonus = RankTree::Rank{kPriorityBase} << kSequenceBits;
+/// Groups that go down are ahead of all others of their tree, so with the plug in the two heads are enough to know.
+constexpr RankTree::Rank kWorstGoingDown = rank_of(2 * kPriorityBase, 0) - 1;
 
 /// Where a group stands.
 enum class Place : std::uint8_t {
@@ -55,30 +65,16 @@ enum class Place : std::uint8_t {
     chosen,  ///< in no tree: its units are being released
 };
 
-/// A group as this policy sees it. What a unit always touches comes first.
+/// A group as this policy sees it: 32 bytes, which lie in the cache line of the group's counts.
 struct WeightState {
-    explicit WeightState(Group& owner) : group(&owner) {}
-
-    Group* group;
     std::int64_t tokens = 0;
+    std::uint64_t epoch = 0;  ///< in which it last refilled
     std::uint32_t token_init = 1;
-    std::uint32_t shares = 0;   ///< the division of token_base that tokens and token_init follow
-    std::uint64_t epoch = 0;    ///< in which it last refilled
-
-    boost::intrusive::set_member_hook<boost::intrusive::optimize_size<true>> hook;
-    std::uint64_t rank = 0;     ///< its order within its tree, smallest first
+    std::uint32_t shares = 0;  ///< the division of token_base that tokens and token_init follow
+    std::uint32_t slot = 0;    ///< its number in the trees
     Place place = Place::none;
 };
-
-struct RankOf {
-    using type = std::uint64_t;
-    std::uint64_t operator()(const WeightState& state) const { return state.rank; }
-};
-
-using WeightTree =
-    boost::intrusive::multiset<WeightState,
-                               boost::intrusive::member_hook<WeightState, decltype(WeightState::hook), &WeightState::hook>,
-                               boost::intrusive::key_of_value<RankOf>, boost::intrusive::constant_time_size<false>>;
+static_assert(sizeof(WeightState) == 32);
 
 class WeightPolicy final : public Policy {
 public:
@@ -111,47 +107,60 @@ private:
     std::uint32_t share_of(const Group& group) const {
         return static_cast<std::uint32_t>(context_.token_base * group.weight() / total_weight_ + 1);
     }
-    void follow_shares(WeightState& state) const noexcept;
+    void follow_shares(const Group& group, WeightState& state) const noexcept;
     static std::uint64_t refills_from(const WeightState& state) noexcept;
-    bool may_refill(const WeightState& state) const noexcept {
-        return state.group->going_down() || refills_from(state) <= epoch_;
+    bool may_refill(const Group& group, const WeightState& state) const noexcept {
+        return group.going_down() || refills_from(state) <= epoch_;
     }
-    void refill(WeightState& state) const noexcept;
-    void enter(WeightState& state) noexcept;
-    void leave(WeightState& state) noexcept;
-    void enter_again(WeightTree& tree) noexcept;
+    void refill(const Group& group, WeightState& state) const noexcept;
+    void enter(Group& group) noexcept;
+    void leave(Group& group) noexcept;
+    void sort_again() noexcept;
     void begin_epoch(std::uint64_t epoch) noexcept;
-    bool may_go_on(WeightState& state) noexcept;
-    WeightState* best() noexcept;
+    bool may_go_on(Group& group) noexcept;
+    Group* best() const noexcept;
 
     const PolicyContext context_;
     const bool by_sector_;
     std::uint64_t total_weight_ = 0;
     std::uint64_t epoch_ = 0;
-    std::uint32_t shares_ = 0;        ///< numbers the divisions of token_base among the groups
-    std::uint32_t sorted_shares_ = 0; ///< the one the trees are in order by
-    WeightTree fresh_;
-    WeightTree stale_;
-    WeightTree empty_;
-    WeightState* chosen_ = nullptr;
+    std::uint32_t shares_ = 0;         ///< numbers the divisions of token_base among the groups
+    std::uint32_t sorted_shares_ = 0;  ///< the one the trees are in order by
+    RankTree fresh_;
+    RankTree stale_;
+    RankTree empty_;
+    std::vector<Group*> slots_;  ///< the group of each slot, nullptr: free
+    std::vector<std::uint32_t> free_slots_;
+    Group* chosen_ = nullptr;
 };
 
 // Shares.
 
 void WeightPolicy::group_added(Group& group, TimeNs) {
+    if (free_slots_.empty()) {
+        slots_.push_back(nullptr);
+        free_slots_.reserve(slots_.capacity());  // so that group_removed() cannot fail
+        free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
+        for (RankTree* tree : {&fresh_, &stale_, &empty_}) tree->reserve(slots_.size());
+    }
+    WeightState& state = place_state<WeightState>(group);
+    state.slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[state.slot] = &group;
+    state.epoch = epoch_;
     total_weight_ += group.weight();
     ++shares_;
-    WeightState& state = place_state<WeightState>(group, group);
-    state.epoch = epoch_;
-    follow_shares(state);
-    if (group.has_queued()) enter(state);
+    follow_shares(group, state);
+    if (group.has_queued()) enter(group);
 }
 
 void WeightPolicy::group_removed(Group& group, TimeNs) {
-    WeightState& state = of(group);
-    leave(state);
+    leave(group);
     total_weight_ -= group.weight();
     ++shares_;
+    const std::uint32_t slot = of(group).slot;
+    slots_[slot] = nullptr;
+    free_slots_.push_back(slot);
     drop_state<WeightState>(group);
 }
 
@@ -162,16 +171,16 @@ void WeightPolicy::reweighted(Group& group, std::uint32_t old_weight, TimeNs) {
 }
 
 void WeightPolicy::going_down_changed(Group& group, TimeNs) {
-    WeightState& state = of(group);
-    if (state.place == Place::none || state.place == Place::chosen) return;
-    leave(state);
-    enter(state);
+    const Place place = of(group).place;
+    if (place == Place::none || place == Place::chosen) return;
+    leave(group);
+    enter(group);
 }
 
-void WeightPolicy::follow_shares(WeightState& state) const noexcept {
+void WeightPolicy::follow_shares(const Group& group, WeightState& state) const noexcept {
     if (state.shares == shares_) return;
     state.shares = shares_;
-    state.token_init = share_of(*state.group);
+    state.token_init = share_of(group);
     state.tokens = state.token_init;
 }
 
@@ -184,155 +193,145 @@ std::int64_t WeightPolicy::tokens(const Group& group) const {
 
 std::uint64_t WeightPolicy::refills_from(const WeightState& state) noexcept {
     const auto debt = static_cast<std::uint64_t>(-state.tokens);
-    return state.epoch + 1 + debt / state.token_init;
+    return state.epoch + 1 + (debt == 0 ? 0 : debt / state.token_init);
 }
 
-void WeightPolicy::refill(WeightState& state) const noexcept {
-    const std::uint64_t refills = refills_from(state) - state.epoch;
-    const auto refilled = state.tokens + static_cast<std::int64_t>(refills * state.token_init);
-    state.tokens = state.group->going_down() ? state.token_init : refilled;
+void WeightPolicy::refill(const Group& group, WeightState& state) const noexcept {
+    if (group.going_down()) {
+        state.tokens = state.token_init;
+    } else {
+        const std::uint64_t refills = refills_from(state) - state.epoch;
+        state.tokens += static_cast<std::int64_t>(refills * state.token_init);
+    }
     state.epoch = epoch_;
 }
 
 bool WeightPolicy::may_submit(const Group& group, const Unit&, TimeNs) const noexcept {
     const WeightState& state = state_of<WeightState>(group);
-    return state.tokens > 0 || state.shares != shares_ || may_refill(state);
+    return state.tokens > 0 || state.shares != shares_ || may_refill(group, state);
 }
 
 void WeightPolicy::charge(Group& group, Unit& unit, TimeNs) noexcept {
     WeightState& state = of(group);
-    follow_shares(state);
-    if (state.tokens <= 0 && may_refill(state)) refill(state);
+    follow_shares(group, state);
+    if (state.tokens <= 0 && may_refill(group, state)) refill(group, state);
     unit.charge = by_sector_ ? sectors_of(unit.bytes) : 1;
     state.tokens -= static_cast<std::int64_t>(unit.charge);
     if (state.place == Place::ready || state.place == Place::empty) {  // expedited past others of its group
-        leave(state);
-        enter(state);
+        leave(group);
+        enter(group);
     }
 }
 
 bool WeightPolicy::restart(Group* starved, TimeNs) noexcept {
     if (starved == nullptr && empty_.empty()) return false;
-    begin_epoch(starved != nullptr ? refills_from(of(*starved)) : empty_.begin()->rank);
+    begin_epoch(starved != nullptr ? refills_from(of(*starved)) : empty_.least_rank());
     return true;
 }
 
 void WeightPolicy::begin_epoch(std::uint64_t epoch) noexcept {
-    while (!fresh_.empty()) {
-        WeightState& state = *fresh_.begin();
-        fresh_.erase(fresh_.begin());
-        stale_.insert(stale_.end(), state);
+    if (stale_.empty()) {
+        stale_.swap(fresh_);
+    } else {
+        while (!fresh_.empty()) {
+            const std::size_t slot = fresh_.least();
+            stale_.set(slot, fresh_.least_rank());
+            fresh_.clear(slot);
+        }
     }
     epoch_ = std::max(epoch, epoch_ + 1);
 }
 
 // Order.
 
-void WeightPolicy::enter(WeightState& state) noexcept {
-    follow_shares(state);
-    const bool going_down = state.group->going_down();
-    if (state.tokens <= 0 && going_down) refill(state);
+void WeightPolicy::enter(Group& group) noexcept {
+    WeightState& state = of(group);
+    follow_shares(group, state);
+    const bool going_down = group.going_down();
+    if (state.tokens <= 0 && going_down) refill(group, state);
     if (state.tokens > 0) {
-        const std::int64_t priority =
-            state.tokens * kPriorityBase / state.token_init + 1 + (going_down ? 2 * kPriorityBase : 0);
-        state.rank = (static_cast<std::uint64_t>(kPriorityTop - priority) << kSequenceBits) | state.group->sequence();
+        const std::uint32_t level = static_cast<std::uint32_t>(state.tokens) * kPriorityBase / state.token_init;
+        const std::uint32_t priority = level + 1 + (going_down ? 2 * kPriorityBase : 0);
+        RankTree& tree = state.epoch == epoch_ ? fresh_ : stale_;
+        tree.set(state.slot, rank_of(priority, group.sequence()));
         state.place = Place::ready;
-        WeightTree& tree = state.epoch == epoch_ ? fresh_ : stale_;
-        tree.insert(tree.end(), state);
     } else {
-        state.rank = refills_from(state);
+        empty_.set(state.slot, refills_from(state));
         state.place = Place::empty;
-        empty_.insert(empty_.end(), state);
     }
 }
 
-void WeightPolicy::leave(WeightState& state) noexcept {
-    switch (state.place) {
+void WeightPolicy::leave(Group& group) noexcept {
+    WeightState& state = of(group);
+    switch (std::exchange(state.place, Place::none)) {
         case Place::none:
             return;
         case Place::chosen:
             chosen_ = nullptr;
-            break;
+            return;
         case Place::empty:
-            empty_.erase(empty_.iterator_to(state));
-            break;
-        case Place::ready: {
-            WeightTree& tree = state.epoch == epoch_ ? fresh_ : stale_;
-            tree.erase(tree.iterator_to(state));
-            break;
-        }
+            return empty_.clear(state.slot);
+        case Place::ready:
+            return (state.epoch == epoch_ ? fresh_ : stale_).clear(state.slot);
     }
-    state.place = Place::none;
 }
 
-void WeightPolicy::enter_again(WeightTree& tree) noexcept {
-    WeightTree all;
-    all.swap(tree);
-    while (!all.empty()) {
-        WeightState& state = *all.begin();
-        all.erase(all.begin());
-        enter(state);
+void WeightPolicy::sort_again() noexcept {
+    sorted_shares_ = shares_;
+    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
+        const bool stands = std::min({fresh_.rank(slot), stale_.rank(slot), empty_.rank(slot)}) != RankTree::kNone;
+        if (!stands) continue;
+        leave(*slots_[slot]);
+        enter(*slots_[slot]);
     }
 }
 
 void WeightPolicy::held(Group& group, Unit&, TimeNs) noexcept {
-    WeightState& state = of(group);
-    if (state.place == Place::none) enter(state);
+    if (of(group).place == Place::none) enter(group);
 }
 
 void WeightPolicy::withdrawn(Group& group, Unit&, TimeNs) noexcept {
-    WeightState& state = of(group);
-    if (!group.has_queued() && state.place != Place::chosen) leave(state);
+    if (!group.has_queued() && of(group).place != Place::chosen) leave(group);
 }
 
-bool WeightPolicy::may_go_on(WeightState& state) noexcept {
-    follow_shares(state);
-    if (state.tokens <= 0 && may_refill(state)) refill(state);
-    const bool room = !context_.load.plugged || state.group->going_down();
-    return state.tokens > 0 && state.group->has_queued() && room;
+bool WeightPolicy::may_go_on(Group& group) noexcept {
+    WeightState& state = of(group);
+    follow_shares(group, state);
+    if (state.tokens <= 0 && may_refill(group, state)) refill(group, state);
+    const bool room = !context_.load.plugged || group.going_down();
+    return state.tokens > 0 && group.has_queued() && room;
 }
 
 Unit* WeightPolicy::pick(TimeNs) noexcept {
     if (chosen_ != nullptr) {
-        WeightState& state = *chosen_;
-        if (may_go_on(state)) return state.group->front();
-        leave(state);
-        if (state.group->has_queued()) enter(state);
+        Group& group = *chosen_;
+        if (may_go_on(group)) return group.front();
+        leave(group);
+        if (group.has_queued()) enter(group);
     }
     if (context_.load.blocked == 0) return nullptr;
-    if (sorted_shares_ != shares_) {
-        sorted_shares_ = shares_;
-        enter_again(fresh_);
-        enter_again(stale_);
-        enter_again(empty_);
+    if (sorted_shares_ != shares_) sort_again();
+    while (!context_.load.plugged && empty_.least_rank() <= epoch_) {
+        Group& group = *slots_[empty_.least()];
+        leave(group);
+        refill(group, of(group));
+        enter(group);
     }
-    if (!context_.load.plugged) {
-        while (!empty_.empty() && empty_.begin()->rank <= epoch_) {
-            WeightState& state = *empty_.begin();
-            leave(state);
-            refill(state);
-            enter(state);
-        }
-    }
-    WeightState* const next = best();
+    Group* const next = best();
     if (next == nullptr) return nullptr;
     leave(*next);
-    next->place = Place::chosen;
+    of(*next).place = Place::chosen;
     chosen_ = next;
-    return next->group->front();
+    return next->front();
 }
 
-WeightState* WeightPolicy::best() noexcept {
-    // A group that goes down is ahead of all others of its tree, so looking at the two heads is enough with the plug in.
-    const auto head = [&](WeightTree& tree) -> WeightState* {
-        if (tree.empty()) return nullptr;
-        WeightState& first = *tree.begin();
-        return !context_.load.plugged || first.group->going_down() ? &first : nullptr;
-    };
-    WeightState* const fresh = head(fresh_);
-    WeightState* const stale = head(stale_);
-    if (fresh == nullptr || stale == nullptr) return fresh != nullptr ? fresh : stale;
-    return fresh->rank < stale->rank - kStaleBonus ? fresh : stale;
+Group* WeightPolicy::best() const noexcept {
+    const RankTree::Rank worst = context_.load.plugged ? kWorstGoingDown : RankTree::kNone - 1;
+    const bool fresh = fresh_.least_rank() <= worst;
+    const bool stale = stale_.least_rank() <= worst;
+    if (!fresh && !stale) return nullptr;
+    const bool take_fresh = fresh && (!stale || fresh_.least_rank() < stale_.least_rank() - kStaleBonus);
+    return slots_[take_fresh ? fresh_.least() : stale_.least()];
 }
 
 void WeightPolicy::figures(const std::function<void(std::string_view, double)>& visit) const {

@@ -11,8 +11,8 @@ namespace {
 
 /// 10,000 live callers, and room for those that have just gone. About 0.4 KiB each, and a descriptor.
 constexpr std::size_t kMostCallers = 16'384;
-/// The rest of the descriptors is for files.
-constexpr std::size_t kPartOfDescriptors = 4;
+/// The other half of the descriptors is for files.
+constexpr std::size_t kPartOfDescriptors = 2;
 
 std::size_t affordable_callers() {
     rlimit descriptors{};
@@ -27,7 +27,12 @@ std::unique_ptr<Resolver> Resolver::create() {
 }
 
 CachedResolver::CachedResolver(ProcView& view, CgroupTree& cgroups, std::size_t callers)
-    : view_(view), cgroups_(cgroups), nodes_(view), tasks_(view, callers), sources_{view_, cgroups_, nodes_, tasks_} {}
+    : view_(view),
+      cgroups_(cgroups),
+      nodes_(view),
+      members_(view, cgroups),
+      tasks_(view, callers),
+      sources_{view_, cgroups_, members_, nodes_, tasks_} {}
 
 std::optional<std::uint64_t> CachedResolver::resolve(GroupType type, const CallerIds& caller) {
     return row_of(type).resolve(sources_, type, caller);

@@ -25,6 +25,7 @@ private:
     ProcView& view_;
     CgroupTree& cgroups_;
     NodeMap nodes_;
+    CgroupMembers members_;
     TaskCache tasks_;
     CallerSources sources_;
 };

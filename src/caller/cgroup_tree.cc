@@ -11,7 +11,8 @@ namespace {
 /// Cgroups known at a time: a few hundred bytes each. Beyond it all are forgotten and learnt again, which no machine
 /// with a usual number of cgroups ever sees.
 constexpr std::size_t kKnownCgroups = 65'536;
-constexpr TimeNs kMountsTrust = kSecond;
+/// What is not there is looked for again after this.
+constexpr TimeNs kLookAgain = kSecond;
 
 /// The hierarchy of `type` among the mounts; for cpuset v1 first, since there the controller is what is on.
 const CgroupMount* mount_of(const std::vector<CgroupMount>& mounts, GroupType type, std::string_view below = {}) {
@@ -60,7 +61,7 @@ CgroupTree::CgroupTree(ProcView& view) : view_(view) {}
 std::shared_ptr<const CgroupTree::Mounts> CgroupTree::mounts_with(GroupType type) {
     {
         const std::shared_lock lock(mutex_);
-        if (mounts_ && (mount_of(*mounts_, type) != nullptr || view_.now() - mounts_read_at_ < kMountsTrust))
+        if (mounts_ && (mount_of(*mounts_, type) != nullptr || view_.now() - mounts_read_at_ < kLookAgain))
             return mounts_;
     }
     const Result<std::string> mountinfo = view_.read_file("/proc/self/mountinfo");
@@ -89,11 +90,22 @@ Result<std::uint64_t> CgroupTree::id_at(GroupType type, std::string_view path) {
 
 bool CgroupTree::knows(GroupType type, std::uint64_t id) const {
     const std::shared_lock lock(mutex_);
-    return nodes_.contains(Key{type, id});
+    const auto node = nodes_.find(Key{type, id});
+    return node != nodes_.end() && (node->second.unseen_until == kNever || view_.now() < node->second.unseen_until);
+}
+
+void CgroupTree::note_unseen(GroupType type, std::uint64_t id) {
+    insert(type, id, Node{"", {id}, view_.now() + kLookAgain});
+}
+
+void CgroupTree::insert(GroupType type, std::uint64_t id, Node node) {
+    const std::unique_lock lock(mutex_);
+    if (nodes_.size() >= kKnownCgroups) nodes_.clear();
+    nodes_.insert_or_assign(Key{type, id}, std::move(node));
 }
 
 void CgroupTree::remember(GroupType type, std::uint64_t id, const CgroupMount& mount, std::string_view path) {
-    Node node{std::string(path), {id}};
+    Node node{std::string(path), {id}, kNever};
     std::string_view rest = below_root(mount, path);
     while (rest.size() > 1) {
         rest = rest.substr(0, rest.rfind('/'));
@@ -101,9 +113,7 @@ void CgroupTree::remember(GroupType type, std::uint64_t id, const CgroupMount& m
         if (!parent) return;  // removed meanwhile
         node.lineage.push_back(*parent);
     }
-    const std::unique_lock lock(mutex_);
-    if (nodes_.size() >= kKnownCgroups) nodes_.clear();
-    nodes_.insert_or_assign(Key{type, id}, std::move(node));
+    insert(type, id, std::move(node));
 }
 
 std::optional<std::string> CgroupTree::path_of(GroupType type, std::uint64_t id) {
@@ -111,7 +121,8 @@ std::optional<std::string> CgroupTree::path_of(GroupType type, std::uint64_t id)
     std::optional<std::string> known;
     {
         const std::shared_lock lock(mutex_);
-        if (const auto node = nodes_.find(Key{type, id}); node != nodes_.end()) known = node->second.path;
+        if (const auto node = nodes_.find(Key{type, id}); node != nodes_.end() && !node->second.path.empty())
+            known = node->second.path;
     }
     if (known)
         if (const CgroupMount* mount = mount_of(*mounts, type, *known); mount != nullptr) {
@@ -126,15 +137,19 @@ std::optional<std::string> CgroupTree::path_of(GroupType type, std::uint64_t id)
     return path;
 }
 
+std::optional<std::string> CgroupTree::members_file(GroupType type, std::uint64_t id) {
+    const auto mounts = mounts_with(type);
+    const auto path = path_of(type, id);
+    const CgroupMount* mount = path ? mount_of(*mounts, type, *path) : nullptr;
+    if (mount == nullptr || (mount->unified && type == GroupType::cpuset)) return std::nullopt;
+    return directory(*mount, *path) + (mount->unified ? "/cgroup.threads" : "/tasks");
+}
+
 std::vector<std::uint64_t> CgroupTree::lineage(GroupType type, std::uint64_t id) {
-    const auto known = [&]() -> std::vector<std::uint64_t> {
-        const std::shared_lock lock(mutex_);
-        const auto node = nodes_.find(Key{type, id});
-        return node == nodes_.end() ? std::vector<std::uint64_t>{} : node->second.lineage;
-    };
-    std::vector<std::uint64_t> ids = known();
-    if (ids.empty() && path_of(type, id)) ids = known();
-    return ids.empty() ? std::vector{id} : ids;
+    if (!knows(type, id) && !path_of(type, id)) note_unseen(type, id);
+    const std::shared_lock lock(mutex_);
+    const auto node = nodes_.find(Key{type, id});
+    return node == nodes_.end() ? std::vector{id} : node->second.lineage;
 }
 
 }  // namespace bandfs

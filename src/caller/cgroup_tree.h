@@ -37,8 +37,13 @@ public:
     Result<std::uint64_t> id_at(GroupType type, std::string_view path);
     /// Whether lineage() of this id needs no system call.
     bool knows(GroupType type, std::uint64_t id) const;
+    /// That this id could not be found now: lineage() does not look for it again for a second.
+    void note_unseen(GroupType type, std::uint64_t id);
     /// nullopt: no such cgroup.
     std::optional<std::string> path_of(GroupType type, std::uint64_t id);
+    /// The file that lists the threads of this cgroup. nullopt: no such cgroup, or type cpuset in v2, where the cpuset
+    /// of a thread is often that of a cgroup above its own.
+    std::optional<std::string> members_file(GroupType type, std::uint64_t id);
     /// The id, its parent's, and so on to the root; the id alone when there is no such cgroup.
     std::vector<std::uint64_t> lineage(GroupType type, std::uint64_t id);
 
@@ -54,10 +59,12 @@ private:
     struct Node {
         std::string path;
         std::vector<std::uint64_t> lineage;
+        TimeNs unseen_until = kNever;  // of a cgroup that was not found: when to look again
     };
     using Mounts = std::vector<CgroupMount>;
 
     std::shared_ptr<const Mounts> mounts_with(GroupType type);
+    void insert(GroupType type, std::uint64_t id, Node node);
     void remember(GroupType type, std::uint64_t id, const CgroupMount& mount, std::string_view path);
 
     ProcView& view_;

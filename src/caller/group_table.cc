@@ -42,11 +42,12 @@ Id resolve_pgrp(CallerSources& sources, GroupType, const CallerIds& caller) {
     return static_cast<std::uint64_t>(*group);
 }
 
-Id read_node(void* context, GroupType, const KnownTask& task) {
-    return static_cast<CallerSources*>(context)->nodes.node_of(task.tid);
+TaskCache::Reading read_node(void* context, GroupType, const KnownTask& task, const TaskCache::Reading&, TimeNs now) {
+    return {static_cast<CallerSources*>(context)->nodes.node_of(task.tid), now};
 }
 
 Id resolve_node(CallerSources& sources, GroupType type, const CallerIds& caller) {
+    if (caller.tid > 0 && sources.nodes.only_node()) return sources.nodes.only_node();
     return sources.tasks.property(caller.tid, type, kNodeTrust, read_node, &sources);
 }
 
@@ -55,32 +56,35 @@ Id id_at(CallerSources& sources, GroupType type, std::string_view path) {
     return id ? Id(*id) : std::nullopt;
 }
 
-Id read_cpuset(void* context, GroupType type, const KnownTask& task) {
+/// The id by way of the path that a file of /proc has.
+Id id_read(CallerSources& sources, GroupType type, pid_t tid) {
+    const TaskFile file = type == GroupType::cpuset ? TaskFile::cpuset : TaskFile::cgroup;
+    const Result<std::string> text = sources.view.read_task(tid, file);
+    if (!text) return std::nullopt;
+    const auto path = type == GroupType::cpuset ? std::string_view(*text).substr(0, text->find('\n'))
+                                                : cgroup_path(*text, controller_of(type));
+    return path ? id_at(sources, type, *path) : std::nullopt;
+}
+
+/// Two ways, the cheaper first: the thread is on the list of the cgroup that it was in before; its own file.
+TaskCache::Reading read_cgroup(void* context, GroupType type, const KnownTask& task, const TaskCache::Reading& before,
+                               TimeNs now) {
     auto& sources = *static_cast<CallerSources*>(context);
-    const Result<std::string> path = sources.view.read_task(task.tid, TaskFile::cpuset);
-    if (!path) return std::nullopt;
-    return id_at(sources, type, std::string_view(*path).substr(0, path->find('\n')));
+    if (before.value) {
+        const auto seen = sources.members.seen_in(type, *before.value, task.tid, now, kCgroupTrust);
+        if (seen) return {before.value, *seen};
+    }
+    return {id_read(sources, type, task.tid), now};
 }
 
-Id resolve_cpuset(CallerSources& sources, GroupType type, const CallerIds& caller) {
-    return sources.tasks.property(caller.tid, type, kCgroupTrust, read_cpuset, &sources);
-}
-
-/// A v2 cgroup comes from the kernel as an id; its path is asked for once per cgroup, for lineage(), and not at all
-/// when the caller's is out of our sight.
-Id read_cgroup(void* context, GroupType type, const KnownTask& task) {
-    auto& sources = *static_cast<CallerSources*>(context);
-    Id told;
-    if (type == GroupType::cgroup && task.descriptor)
-        if (const Result<TaskInfo> info = sources.view.info(task.descriptor)) told = info->cgroup;
-    if (told && sources.cgroups.knows(type, *told)) return told;
-    const Result<std::string> text = sources.view.read_task(task.tid, TaskFile::cgroup);
-    const auto path = text ? cgroup_path(*text, controller_of(type)) : std::nullopt;
-    const Id found = path ? id_at(sources, type, *path) : std::nullopt;
-    return told ? told : found;
-}
-
+/// The kernel tells the id of a v2 cgroup, as of now; its path is asked for once per cgroup, for lineage().
 Id resolve_cgroup(CallerSources& sources, GroupType type, const CallerIds& caller) {
+    if (type == GroupType::cgroup)
+        if (const Id told = sources.tasks.told_cgroup(caller.tid)) {
+            if (!sources.cgroups.knows(type, *told) && id_read(sources, type, caller.tid) != told)
+                sources.cgroups.note_unseen(type, *told);
+            return told;
+        }
     return sources.tasks.property(caller.tid, type, kCgroupTrust, read_cgroup, &sources);
 }
 
@@ -150,7 +154,7 @@ constexpr std::array kTable{
         "The NUMA node that the caller may allocate memory on when that is one, otherwise the node that it runs "
         "on; a change is seen within a second."},
     GroupTypeRow{
-        Kind::cpuset, "cpuset", false, resolve_cpuset, parse_cgroup, describe_cgroup,
+        Kind::cpuset, "cpuset", false, resolve_cgroup, parse_cgroup, describe_cgroup,
         "The cpuset of the caller, by its path or by the inode number of its directory, in the v1 hierarchy where "
         "cpuset is one and in v2 otherwise; a group takes the descendants that have none of their own."},
     GroupTypeRow{

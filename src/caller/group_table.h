@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "caller/cgroup_members.h"
 #include "caller/cgroup_tree.h"
 #include "caller/group_type.h"
 #include "caller/node_map.h"
@@ -19,6 +20,7 @@ namespace bandfs {
 struct CallerSources {
     ProcView& view;
     CgroupTree& cgroups;
+    CgroupMembers& members;
     NodeMap& nodes;
     TaskCache& tasks;
 };

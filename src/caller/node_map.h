@@ -15,8 +15,10 @@ public:
     explicit NodeMap(ProcView& view);
 
     /// The node that this thread may allocate on when that is one, otherwise the one it runs on (or ran last); nullopt
-    /// when it is gone. Costs nothing where there is only one node with memory.
+    /// when it is gone.
     std::optional<unsigned> node_of(pid_t tid);
+    /// The node with memory where there is only one: everybody's.
+    std::optional<unsigned> only_node() const { return only_node_; }
 
 private:
     ProcView& view_;

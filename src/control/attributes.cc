@@ -21,20 +21,34 @@ constexpr std::array kMountAttributes{
     MountAttribute{"io_throttle", [](const MountView& v) { return std::to_string(v.snapshot.io_throttle); }},
     MountAttribute{"io_limit", [](const MountView& v) { return std::to_string(v.snapshot.io_limit); }},
     MountAttribute{"weight", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().weight); }},
+    MountAttribute{"min", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().floor); }},
+    MountAttribute{"max", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().ceiling); }},
     MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
     MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
+    MountAttribute{"cost", nullptr},
     MountAttribute{"attach", nullptr},
     MountAttribute{"detach", nullptr},
+    MountAttribute{"owner", nullptr},
     MountAttribute{"reset", nullptr},
 };
 
+/// An id, or a user, or none.
+template <typename Number>
+std::string text_or_none(const std::optional<Number>& number) {
+    return number ? std::to_string(*number) : "none";
+}
+
 constexpr std::array kGroupAttributes{
-    GroupAttribute{"id", [](GroupType, const GroupSnapshot& group) { return id_text(group); }},
-    GroupAttribute{"name", [](GroupType type, const GroupSnapshot& group) {
-                       return group.is_default ? "default" : describe_group_id(type, group.id);
-                   }},
-    GroupAttribute{"weight", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.weight); }},
-    GroupAttribute{"stat", [](GroupType, const GroupSnapshot& group) { return group_stat_text(group); }},
+    GroupAttribute{"id", [](const GroupView& v) { return id_text(v.group); }},
+    GroupAttribute{
+        "name",
+        [](const GroupView& v) { return v.group.is_default ? "default" : describe_group_id(v.type, v.group.id); }},
+    GroupAttribute{"parent", [](const GroupView& v) { return text_or_none(v.group.parent); }},
+    GroupAttribute{"owner", [](const GroupView& v) { return text_or_none(v.owner); }},
+    GroupAttribute{"weight", [](const GroupView& v) { return std::to_string(v.group.weight); }},
+    GroupAttribute{"min", [](const GroupView& v) { return std::to_string(v.group.floor); }},
+    GroupAttribute{"max", [](const GroupView& v) { return std::to_string(v.group.ceiling); }},
+    GroupAttribute{"stat", [](const GroupView& v) { return group_stat_text(v.group); }},
 };
 
 template <typename Table>
@@ -45,9 +59,17 @@ auto find_in(const Table& table, std::string_view name) -> decltype(table.data()
 
 }  // namespace
 
-std::span<const MountAttribute> mount_attributes() { return kMountAttributes; }
-std::span<const GroupAttribute> group_attributes() { return kGroupAttributes; }
-const MountAttribute* find_mount_attribute(std::string_view name) { return find_in(kMountAttributes, name); }
-const GroupAttribute* find_group_attribute(std::string_view name) { return find_in(kGroupAttributes, name); }
+std::span<const MountAttribute> mount_attributes() {
+    return kMountAttributes;
+}
+std::span<const GroupAttribute> group_attributes() {
+    return kGroupAttributes;
+}
+const MountAttribute* find_mount_attribute(std::string_view name) {
+    return find_in(kMountAttributes, name);
+}
+const GroupAttribute* find_group_attribute(std::string_view name) {
+    return find_in(kGroupAttributes, name);
+}
 
 }  // namespace bandfs

@@ -1,7 +1,8 @@
-// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the control
-// directory and the xattr of the same name, so that the two cannot differ.
+// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the
+// control directory and the xattr of the same name, so that the two cannot differ.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,8 +22,8 @@ struct MountView {
     unsigned debug_level;
 };
 
-/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no value
-/// behind (attach, detach, reset).
+/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no
+/// value behind (attach, detach, reset).
 struct MountAttribute {
     std::string_view name;
     std::string (*read)(const MountView& view);
@@ -30,15 +31,19 @@ struct MountAttribute {
     bool settable() const { return find_message(name) != nullptr; }
 };
 
-/// The same of one group; the message that sets it takes [ID:]N and is given the id.
+/// What a group's attributes are read from.
+struct GroupView {
+    GroupType type;
+    const GroupSnapshot& group;
+    std::optional<uid_t> owner;
+};
+
+/// The same of one group; the message that sets it takes [ID:] and a value, and is given the id.
 struct GroupAttribute {
     std::string_view name;
-    std::string (*read)(GroupType type, const GroupSnapshot& group);
+    std::string (*read)(const GroupView& view);
 
-    bool settable() const {
-        const ControlMessage* const message = find_message(name);
-        return message != nullptr && message->form == ArgumentForm::value;
-    }
+    bool settable() const { return find_message(name) != nullptr; }
 };
 
 /// A value of one line ends without a newline; files add it, xattrs do not.

@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-
 #include <utility>
 
 namespace bandfs {
@@ -16,6 +15,8 @@ constexpr std::string_view kGroups = "groups";
 // The sticky bit makes the kernel answer EPERM, not EACCES, when somebody else sets a user.* xattr of a directory.
 constexpr mode_t kAttributedDirectory = 01755;
 constexpr mode_t kPlainDirectory = 0755;
+// Of a group whose parent has an owner: who may is for us to say.
+constexpr mode_t kDelegatedDirectory = 0777;
 
 /// The name after the prefix; empty when the xattr is none of ours.
 std::string_view attribute_name(std::string_view xattr) {
@@ -33,12 +34,14 @@ Status status_of(const MessageResult& result) {
 }
 
 /// The error of a change that the table does not know, or does not allow.
-Status why_not_settable(bool known, int unknown) { return Errno{known ? EROFS : unknown}; }
+Status why_not_settable(bool known, int unknown) {
+    return Errno{known ? EROFS : unknown};
+}
 
 }  // namespace
 
 /// A path, resolved.
-struct ControlTree::Place {
+struct ControlPlace {
     enum class Kind { root, root_file, groups, group, group_file };
 
     Kind kind = Kind::root;
@@ -54,8 +57,8 @@ ControlTree::ControlTree(Filesystem& filesystem, MountInfo info, EventLog& log, 
 
 // ---- paths
 
-Result<ControlTree::Place> ControlTree::find(std::string_view path) {
-    Place place;
+Result<ControlPlace> ControlTree::find(std::string_view path) {
+    ControlPlace place;
     if (path.empty()) return place;
     const std::size_t slash = path.find('/');
     const std::string_view first = path.substr(0, slash);
@@ -63,34 +66,34 @@ Result<ControlTree::Place> ControlTree::find(std::string_view path) {
         place.mount_attribute = find_mount_attribute(first);
         if (!place.mount_attribute) return Errno{ENOENT};
         if (slash != std::string_view::npos) return Errno{ENOTDIR};
-        place.kind = Place::Kind::root_file;
+        place.kind = ControlPlace::Kind::root_file;
         return place;
     }
     if (slash == std::string_view::npos) {
-        place.kind = Place::Kind::groups;
+        place.kind = ControlPlace::Kind::groups;
         return place;
     }
     const std::string_view below = path.substr(slash + 1);
     const std::size_t second_slash = below.find('/');
-    Result<Place> group = find_group(below.substr(0, second_slash));
+    Result<ControlPlace> group = find_group(below.substr(0, second_slash));
     if (!group || second_slash == std::string_view::npos) return group;
     const std::string_view file = below.substr(second_slash + 1);
     group->group_attribute = find_group_attribute(file.substr(0, file.find('/')));
     if (!group->group_attribute) return Errno{ENOENT};
     if (file.find('/') != std::string_view::npos) return Errno{ENOTDIR};
-    group->kind = Place::Kind::group_file;
+    group->kind = ControlPlace::Kind::group_file;
     return group;
 }
 
-Result<ControlTree::Place> ControlTree::find_group(std::string_view name) {
-    Place place;
-    place.kind = Place::Kind::group;
+Result<ControlPlace> ControlTree::find_group(std::string_view name) {
+    ControlPlace place;
+    place.kind = ControlPlace::Kind::group;
     if (name == "default") return place;
     const ParsedArgument parsed = parse_argument(ArgumentForm::id, filesystem_.type.load(), name);
     if (!parsed.ok()) return Errno{ENOENT};
     place.group = parsed.argument.group;
-    const bool attached = filesystem_.gate->with(
-        [&](DeviceGroup&) { return filesystem_.groups->find(*place.group) != nullptr; });
+    const bool attached =
+        filesystem_.gate->with([&](DeviceGroup&) { return filesystem_.groups->find(*place.group) != nullptr; });
     if (!attached) return Errno{ENOENT};
     return place;
 }
@@ -115,35 +118,42 @@ ControlNode ControlTree::file_node(std::string path, bool readable, bool settabl
 }
 
 Result<ControlNode> ControlTree::look(std::string_view path) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     switch (place->kind) {
-        case Place::Kind::root: return directory_node("", kAttributedDirectory);
-        case Place::Kind::groups: return directory_node(std::string(kGroups), kPlainDirectory);
-        case Place::Kind::root_file: {
+        case ControlPlace::Kind::root:
+            return directory_node("", kAttributedDirectory);
+        case ControlPlace::Kind::groups:
+            return directory_node(std::string(kGroups), kPlainDirectory);
+        case ControlPlace::Kind::root_file: {
             const MountAttribute& attribute = *place->mount_attribute;
             return file_node(std::string(attribute.name), attribute.read != nullptr, attribute.settable());
         }
-        case Place::Kind::group:
-        case Place::Kind::group_file: break;
+        case ControlPlace::Kind::group:
+        case ControlPlace::Kind::group_file:
+            break;
     }
-    std::string own_path =
-        std::string(kGroups) + "/" + group_directory_name(filesystem_.type.load(), place->group);
-    if (place->kind == Place::Kind::group) return directory_node(std::move(own_path), kAttributedDirectory);
+    std::string own_path = std::string(kGroups) + "/" + group_directory_name(filesystem_.type.load(), place->group);
+    const bool delegated = owner_of_parent(*place).has_value();
+    if (place->kind == ControlPlace::Kind::group) {
+        return directory_node(std::move(own_path), delegated ? kDelegatedDirectory : kAttributedDirectory);
+    }
     const GroupAttribute& attribute = *place->group_attribute;
-    return file_node(own_path.append("/").append(attribute.name), true, attribute.settable());
+    ControlNode node = file_node(own_path.append("/").append(attribute.name), true, attribute.settable());
+    if (delegated && attribute.settable()) node.mode |= 0022;
+    return node;
 }
 
 Result<std::vector<ControlName>> ControlTree::list(std::string_view path) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     std::vector<ControlName> names;
     switch (place->kind) {
-        case Place::Kind::root:
+        case ControlPlace::Kind::root:
             for (const MountAttribute& row : mount_attributes()) names.push_back({std::string(row.name), false});
             names.push_back({std::string(kGroups), true});
             return names;
-        case Place::Kind::groups: {
+        case ControlPlace::Kind::groups: {
             const MountSnapshot snapshot = take_snapshot(filesystem_);
             for (const GroupSnapshot& group : snapshot.groups) {
                 const auto id = group.is_default ? std::nullopt : std::optional<GroupId>(group.id);
@@ -151,11 +161,12 @@ Result<std::vector<ControlName>> ControlTree::list(std::string_view path) {
             }
             return names;
         }
-        case Place::Kind::group:
+        case ControlPlace::Kind::group:
             for (const GroupAttribute& row : group_attributes()) names.push_back({std::string(row.name), false});
             return names;
-        case Place::Kind::root_file:
-        case Place::Kind::group_file: break;
+        case ControlPlace::Kind::root_file:
+        case ControlPlace::Kind::group_file:
+            break;
     }
     return Errno{ENOTDIR};
 }
@@ -173,46 +184,47 @@ Result<std::string> ControlTree::value_of(const MountAttribute& attribute) {
     return attribute.read({info_, snapshot, log_, debug_level});
 }
 
-Result<std::string> ControlTree::value_of(const GroupAttribute& attribute, const Place& place) {
+Result<std::string> ControlTree::value_of(const GroupAttribute& attribute, const ControlPlace& place) {
     const std::optional<GroupSnapshot> snapshot = group_snapshot(place.group);
     if (!snapshot) return Errno{ENOENT};
-    return attribute.read(filesystem_.type.load(), *snapshot);
+    return attribute.read({filesystem_.type.load(), *snapshot, owner_of(place.group)});
 }
 
 Result<std::string> ControlTree::read(std::string_view path) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     if (place->is_directory()) return Errno{EISDIR};
-    if (place->kind == Place::Kind::root_file && !place->mount_attribute->read) return Errno{EACCES};
-    Result<std::string> value = place->kind == Place::Kind::root_file ? value_of(*place->mount_attribute)
-                                                                      : value_of(*place->group_attribute, *place);
+    if (place->kind == ControlPlace::Kind::root_file && !place->mount_attribute->read) return Errno{EACCES};
+    Result<std::string> value = place->kind == ControlPlace::Kind::root_file
+                                    ? value_of(*place->mount_attribute)
+                                    : value_of(*place->group_attribute, *place);
     if (!value) return value;
     return as_file(std::move(*value));
 }
 
 Result<std::vector<std::string>> ControlTree::list_xattrs(std::string_view path) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     std::vector<std::string> names;
     const auto add = [&](const auto& row) {
         if (row.read && row.settable()) names.push_back(std::string(kXattrPrefix).append(row.name));
     };
-    if (place->kind == Place::Kind::root) {
+    if (place->kind == ControlPlace::Kind::root) {
         for (const MountAttribute& row : mount_attributes()) add(row);
-    } else if (place->kind == Place::Kind::group) {
+    } else if (place->kind == ControlPlace::Kind::group) {
         for (const GroupAttribute& row : group_attributes()) add(row);
     }
     return names;
 }
 
 Result<std::string> ControlTree::get_xattr(std::string_view path, std::string_view name) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
-    if (place->kind == Place::Kind::root) {
+    if (place->kind == ControlPlace::Kind::root) {
         const MountAttribute* const attribute = find_mount_attribute(attribute_name(name));
         return attribute ? value_of(*attribute) : Errno{ENODATA};
     }
-    if (place->kind == Place::Kind::group) {
+    if (place->kind == ControlPlace::Kind::group) {
         const GroupAttribute* const attribute = find_group_attribute(attribute_name(name));
         return attribute ? value_of(*attribute, *place) : Errno{ENODATA};
     }
@@ -221,15 +233,32 @@ Result<std::string> ControlTree::get_xattr(std::string_view path, std::string_vi
 
 // ---- changing
 
-bool ControlTree::may_change(const ControlCaller& who) const { return who.uid == 0 || who.uid == info_.owner; }
+bool ControlTree::may_change(const ControlCaller& who) const {
+    return who.uid == 0 || who.uid == info_.owner;
+}
 
-MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
-    MessageResult result{EPERM, "only root and the owner of the mount may send messages"};
-    if (may_change(who)) {
-        const std::lock_guard lock(changes_);
-        MessageContext context{filesystem_, hooks_.message, debug_level_};
-        result = send_message(context, name, argument);
-    }
+std::optional<uid_t> ControlTree::owner_of(const std::optional<GroupId>& group) {
+    const std::lock_guard lock(changes_);
+    const auto found = group ? owners_.find(*group) : owners_.end();
+    return found == owners_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<uid_t> ControlTree::owner_of_parent(const ControlPlace& place) {
+    const std::optional<GroupId> parent = filesystem_.gate->with([&](DeviceGroup&) -> std::optional<GroupId> {
+        const Group* const group = place.group ? filesystem_.groups->find(*place.group) : nullptr;
+        if (!group || !group->parent()) return std::nullopt;
+        return group->parent()->id();
+    });
+    return owner_of(parent);
+}
+
+bool ControlTree::may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who) {
+    if (may_change(who)) return true;
+    const ControlMessage* const message = find_message(attribute);
+    return message && message->sender == Sender::parents_owner && owner_of_parent(place) == who.uid;
+}
+
+MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result) {
     const std::string line = std::string(name) + " by uid " + std::to_string(who.uid) + ", thread " +
                              std::to_string(who.tid) + (result.ok() ? ": " : ", refused: ") + result.detail;
     log_.add(line);
@@ -237,18 +266,34 @@ MessageResult ControlTree::send(std::string_view name, std::string_view argument
     return result;
 }
 
-Status ControlTree::send_to_group(const Place& place, std::string_view message, std::string_view value,
+MessageResult ControlTree::apply(std::string_view name, std::string_view argument, const ControlCaller& who) {
+    std::unique_lock lock(changes_);
+    MessageContext context{filesystem_, hooks_.message, debug_level_, owners_};
+    MessageResult result = send_message(context, name, argument);
+    lock.unlock();
+    return logged(name, who, std::move(result));
+}
+
+MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
+    if (may_change(who)) return apply(name, argument, who);
+    return logged(name, who, {EPERM, "only root and the owner of the mount may send messages"});
+}
+
+Status ControlTree::send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,
                                   const ControlCaller& who) {
     const std::string id = place.group ? std::to_string(*place.group) : "default";
-    return status_of(send(message, id + ":" + std::string(value), who));
+    return status_of(apply(message, id + ":" + std::string(value), who));
 }
 
 Status ControlTree::write(std::string_view path, std::string_view text, const ControlCaller& who) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     if (place->is_directory()) return Errno{EISDIR};
-    if (!may_change(who)) return Errno{EPERM};
-    if (place->kind == Place::Kind::root_file) {
+    const bool of_mount = place->kind == ControlPlace::Kind::root_file;
+    if (!may_set(*place, of_mount ? place->mount_attribute->name : place->group_attribute->name, who)) {
+        return Errno{EPERM};
+    }
+    if (of_mount) {
         const MountAttribute& attribute = *place->mount_attribute;
         if (!attribute.settable()) return Errno{EROFS};
         return status_of(send(attribute.name, text, who));
@@ -259,16 +304,16 @@ Status ControlTree::write(std::string_view path, std::string_view text, const Co
 
 Status ControlTree::set_xattr(std::string_view path, std::string_view name, std::string_view value,
                               const ControlCaller& who) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
-    if (!may_change(who)) return Errno{EPERM};
     const std::string_view attribute = attribute_name(name);
-    if (place->kind == Place::Kind::root) {
+    if (!may_set(*place, attribute, who)) return Errno{EPERM};
+    if (place->kind == ControlPlace::Kind::root) {
         const MountAttribute* const row = find_mount_attribute(attribute);
         if (!row || !row->settable()) return why_not_settable(row != nullptr, ENODATA);
         return status_of(send(attribute, value, who));
     }
-    if (place->kind == Place::Kind::group) {
+    if (place->kind == ControlPlace::Kind::group) {
         const GroupAttribute* const row = find_group_attribute(attribute);
         if (!row || !row->settable()) return why_not_settable(row != nullptr, ENODATA);
         return send_to_group(*place, attribute, value, who);
@@ -285,10 +330,10 @@ Status ControlTree::make_directory(std::string_view path, const ControlCaller& w
 }
 
 Status ControlTree::remove_directory(std::string_view path, const ControlCaller& who) {
-    const Result<Place> place = find(path);
+    const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     if (!place->is_directory()) return Errno{ENOTDIR};
-    if (!may_change(who) || place->kind != Place::Kind::group || !place->group) return Errno{EPERM};
+    if (!may_change(who) || place->kind != ControlPlace::Kind::group || !place->group) return Errno{EPERM};
     return status_of(send("detach", std::to_string(*place->group), who));
 }
 

@@ -2,7 +2,6 @@
 #include "control/event_log.h"
 
 #include <ctime>
-
 #include <utility>
 
 namespace bandfs {

@@ -16,7 +16,8 @@ public:
     /// A caller chooses part of an event's text; it is cut there.
     static constexpr std::size_t kLineLimit = 512;  // bytes
 
-    /// Adds a line, with the time of day in front, in place of the oldest when the log is full. Control characters become
+    /// Adds a line, with the time of day in front, in place of the oldest when the log is full. Control characters
+    /// become
     /// '?', so that an event stays one line.
     void add(std::string_view text);
 

@@ -1,11 +1,9 @@
 // control/messages.cc - what each message does. Every change happens under the gate's lock, all or nothing.
 #include "control/messages.h"
 
-#include <cerrno>
-#include <charconv>
-
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <utility>
 
 #include "sys/clock.h"
@@ -13,10 +11,11 @@
 namespace bandfs {
 namespace {
 
-constexpr std::uint32_t kWeightAtFirst = 100;
 constexpr std::uint64_t kDebugLevels = 2;
 
-std::string quoted(std::string_view text) { return "\"" + std::string(text) + "\""; }
+std::string in_quotes(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
 
 std::string group_text(const std::optional<GroupId>& id) {
     return id ? "group " + std::to_string(*id) : "the default group";
@@ -37,13 +36,15 @@ std::string changed(std::uint64_t before, std::uint64_t after) {
     return changed(std::to_string(before), std::to_string(after));
 }
 
-MessageResult refused(int code, std::string reason) { return {code, std::move(reason)}; }
+MessageResult refused(int code, std::string reason) {
+    return {code, std::move(reason)};
+}
 
 /// What a change found, copied under the lock and put into words outside it.
 struct Change {
     Error error = Error::none;
     std::uint64_t before = 0;
-    std::uint64_t bound = 0;    ///< the other mark, which bounds this one
+    std::uint64_t bound = 0;  ///< the other mark, which bounds this one
     bool group_found = true;
 };
 
@@ -64,8 +65,17 @@ MessageResult set_policy(MessageContext& context, const Argument& argument) {
         before = device_group.policy_name();
         return device_group.set_policy(argument.word, now);
     });
+    if (error == Error::busy)
+        return refused(EBUSY, "groups have a parent, a min or a max, which that policy does not know");
     if (error != Error::none) return refused(EINVAL, one_of(DeviceGroup::policy_names()));
     return {0, changed(before, argument.word)};
+}
+
+MessageResult set_cost(MessageContext& context, const Argument& argument) {
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup& device_group) { return device_group.set_policy_parameter("cost", argument.word); });
+    if (error != Error::none) return refused(EINVAL, "must be bytes or time, under the policy fair");
+    return {0, std::string(argument.word)};
 }
 
 MessageResult set_io_throttle(MessageContext& context, const Argument& argument) {
@@ -106,8 +116,8 @@ MessageResult reset_statistics(MessageContext& context, const Argument&) {
 // ---- the groups of the mount
 
 MessageResult set_type(MessageContext& context, const Argument& argument) {
-    const std::optional<GroupType> type = group_type_named(argument.word);
-    if (!type) return refused(EINVAL, one_of(group_type_names()));
+    const Parsed<GroupType> type = parse_group_type(argument.word);
+    if (!type) return refused(type.code(), type.reason());
     Filesystem& filesystem = context.filesystem;
     const GroupType before = filesystem.type.load();
     const Error error = filesystem.gate->with([&](DeviceGroup&) {
@@ -120,18 +130,25 @@ MessageResult set_type(MessageContext& context, const Argument& argument) {
 }
 
 MessageResult attach(MessageContext& context, const Argument& argument) {
-    const Error error = context.filesystem.gate->with(
-        [&](DeviceGroup&) { return context.filesystem.groups->attach(*argument.group, kWeightAtFirst); });
-    if (error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
-    if (error != Error::none) return refused(EINVAL, "not an id");
-    return {0, group_text(argument.group)};
+    MountGroups& groups = *context.filesystem.groups;
+    const Change change = context.filesystem.gate->with([&](DeviceGroup&) {
+        Group* const parent = argument.parent ? groups.find(*argument.parent) : nullptr;
+        if (argument.parent && !parent) return Change{.group_found = false};
+        return Change{groups.attach(*argument.group, kDefaultWeight, parent)};
+    });
+    if (!change.group_found) return refused(EINVAL, group_text(argument.parent) + " is not attached");
+    if (change.error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
+    if (change.error != Error::none) return refused(EINVAL, "the policy in force has no parents");
+    return {0, group_text(argument.group) + (argument.parent ? ", child of " + group_text(argument.parent) : "")};
 }
 
 MessageResult detach(MessageContext& context, const Argument& argument) {
     const TimeNs now = now_ns();
     const Error error = context.filesystem.gate->with(
         [&](DeviceGroup&) { return context.filesystem.groups->detach(*argument.group, now, [] {}); });
+    if (error == Error::busy) return refused(EBUSY, group_text(argument.group) + " has children");
     if (error != Error::none) return no_such_group(argument);
+    context.owners.erase(*argument.group);
     return {0, group_text(argument.group)};
 }
 
@@ -147,6 +164,77 @@ MessageResult set_weight(MessageContext& context, const Argument& argument) {
     return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
 }
 
+MessageResult set_owner(MessageContext& context, const Argument& argument) {
+    if (!argument.group && argument.user) return refused(EINVAL, "the default group has no owner");
+    Filesystem& filesystem = context.filesystem;
+    const bool attached =
+        filesystem.gate->with([&](DeviceGroup&) { return find_group(filesystem, argument.group) != nullptr; });
+    if (!attached) return no_such_group(argument);
+    if (!argument.user) {
+        if (argument.group) context.owners.erase(*argument.group);
+        return {0, group_text(argument.group) + ": none"};
+    }
+    context.owners[*argument.group] = *argument.user;
+    return {0, group_text(argument.group) + ": uid " + std::to_string(*argument.user)};
+}
+
+/// A floor or a ceiling, which differ in what they are called here and there.
+struct Limit {
+    std::uint64_t (Group::*get)() const;
+    Error (DeviceGroup::*set)(Group& group, std::uint64_t bytes_per_second);
+};
+
+/// What stood in the way of a limit, found out under the lock.
+struct LimitChange {
+    Error error = Error::none;
+    bool group_found = true;
+    bool policy_has_limits = true;
+    std::uint64_t before = 0;
+    std::uint64_t ceiling = 0;
+    std::uint64_t other_floors = 0;  ///< of this mount's other groups, added up
+};
+
+LimitChange change_limit(MountGroups& groups, DeviceGroup& device_group, Group& group, const Limit& limit,
+                         std::uint64_t bytes_per_second) {
+    LimitChange change{.before = (group.*limit.get)(), .ceiling = group.ceiling()};
+    if (change.before == bytes_per_second) return change;
+    change.error = (device_group.*limit.set)(group, bytes_per_second);
+    if (change.error == Error::none) return change;
+    change.policy_has_limits = (device_group.*limit.set)(group, change.before) == Error::none;
+    groups.for_each([&](const Group& each) { change.other_floors += &each == &group ? 0 : each.floor(); });
+    return change;
+}
+
+std::string why_no_limit(const LimitChange& change, const Limit& limit, std::uint64_t wanted) {
+    if (!change.policy_has_limits) return "the policy in force has no min and max";
+    if (limit.get == &Group::ceiling) return "must not be less than the group's min";
+    if (change.ceiling != 0 && wanted > change.ceiling) {
+        return "must not be more than the group's max, " + std::to_string(change.ceiling);
+    }
+    return "with it the groups' mins add up to " + std::to_string(change.other_floors + wanted) +
+           " bytes per second, more than the disk gives";
+}
+
+MessageResult set_limit(MessageContext& context, const Argument& argument, const Limit& limit) {
+    Filesystem& filesystem = context.filesystem;
+    const LimitChange change = filesystem.gate->with([&](DeviceGroup& device_group) {
+        Group* const group = find_group(filesystem, argument.group);
+        if (!group) return LimitChange{.group_found = false};
+        return change_limit(*filesystem.groups, device_group, *group, limit, argument.number);
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error != Error::none) return refused(EINVAL, why_no_limit(change, limit, argument.number));
+    return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+}
+
+MessageResult set_min(MessageContext& context, const Argument& argument) {
+    return set_limit(context, argument, {&Group::floor, &DeviceGroup::set_floor});
+}
+
+MessageResult set_max(MessageContext& context, const Argument& argument) {
+    return set_limit(context, argument, {&Group::ceiling, &DeviceGroup::set_ceiling});
+}
+
 // ---- the daemon
 
 MessageResult set_debug(MessageContext& context, const Argument& argument) {
@@ -158,100 +246,52 @@ MessageResult set_debug(MessageContext& context, const Argument& argument) {
 }
 
 constexpr std::array kMessages{
-    ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.", set_policy},
+    ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.",
+                   Sender::mount_owner, set_policy},
+    ControlMessage{"cost", ArgumentForm::word, "bytes|time",
+                   "Choose what the policy fair shares out: bytes, or the disk's time.", Sender::mount_owner, set_cost},
     ControlMessage{"type", ArgumentForm::word, "NAME",
-            "Choose which property of a caller is its group id; only while no group is attached.", set_type},
+                   "Choose which property of a caller is its group id; only while no group is attached.",
+                   Sender::mount_owner, set_type},
     ControlMessage{"io_throttle", ArgumentForm::number, "N",
-            "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
-            set_io_throttle},
+                   "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
+                   Sender::mount_owner, set_io_throttle},
     ControlMessage{"io_limit", ArgumentForm::number, "N",
-            "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
-    ControlMessage{"attach", ArgumentForm::id, "ID", "Make a group of weight 100 for the callers with this id.", attach},
+                   "Set the high mark of units in flight: the device group is plugged at this many.",
+                   Sender::mount_owner, set_io_limit},
+    ControlMessage{
+        "attach", ArgumentForm::new_id, "ID [parent=ID]",
+        "Make a group of weight 100 for the callers with this id; with a parent it has part of what that gets.",
+        Sender::mount_owner, attach},
     ControlMessage{"detach", ArgumentForm::id, "ID",
-            "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
-    ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.", set_weight},
+                   "Remove the group of this id; what it has held passes, its callers join the default group.",
+                   Sender::mount_owner, detach},
+    ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.",
+                   Sender::parents_owner, set_weight},
+    ControlMessage{"owner", ArgumentForm::user, "ID:USER",
+                   "Let a user set the weights of a group's children; none: nobody but root and the mount's owner.",
+                   Sender::mount_owner, set_owner},
+    ControlMessage{"min", ArgumentForm::rate, "[ID:]BYTES",
+                   "Guarantee a group bytes per second, with K, M, G or T if wanted, under the policy fair; 0: none.",
+                   Sender::mount_owner, set_min},
+    ControlMessage{"max", ArgumentForm::rate, "[ID:]BYTES",
+                   "Hold a group to bytes per second, with K, M, G or T if wanted, under the policy fair; 0: no bound.",
+                   Sender::mount_owner, set_max},
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
-            "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.", set_token_base},
+                   "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
+                   Sender::mount_owner, set_token_base},
     ControlMessage{"reset", ArgumentForm::nothing, "", "Set the statistics of the device group and its groups to 0.",
-            reset_statistics},
+                   Sender::mount_owner, reset_statistics},
     ControlMessage{"debug", ArgumentForm::number, "N",
-            "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
+                   "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", Sender::mount_owner,
+                   set_debug},
 };
-
-// ---- the grammar
-
-std::string_view trimmed(std::string_view text) {
-    constexpr std::string_view kBlanks = " \t\r\n";
-    const std::size_t first = text.find_first_not_of(kBlanks);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
-
-/// The reason why `text` is no number; empty when it is.
-std::string parse_number(std::string_view text, std::uint64_t& ret_number) {
-    if (text.empty()) return "a number is missing";
-    std::uint64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error == std::errc::result_out_of_range) return quoted(text) + " is too large";
-    if (error != std::errc{} || end != text.data() + text.size()) return quoted(text) + " is not a number";
-    ret_number = number;
-    return {};
-}
-
-bool zero_is_an_id(GroupType type) { return type == GroupType::user || type == GroupType::gid; }
-
-/// The reason why `text` is no id of that type; empty when it is.
-std::string parse_id(GroupType type, std::string_view text, GroupId& ret_id) {
-    if (text.empty()) return "an id is missing";
-    const Result<std::uint64_t> id = parse_group_id(type, text);
-    if (!id) return quoted(text) + " is not an id of type " + std::string(name_of(type));
-    ret_id = *id;
-    return {};
-}
-
-std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument) {
-    // The last separator: a cgroup's path may contain some itself.
-    const std::size_t separator = text.find_last_of(":=");
-    if (separator == std::string_view::npos) return parse_number(text, ret_argument.number);
-    const std::string_view who = trimmed(text.substr(0, separator));
-    if (who != "default" && (who != "0" || zero_is_an_id(type))) {
-        GroupId id = 0;
-        if (std::string reason = parse_id(type, who, id); !reason.empty()) return reason;
-        ret_argument.group = id;
-    }
-    return parse_number(trimmed(text.substr(separator + 1)), ret_argument.number);
-}
-
-std::string parse_attachable(GroupType type, std::string_view text, Argument& ret_argument) {
-    GroupId id = 0;
-    if (text == "default") return "the default group is always there";
-    if (std::string reason = parse_id(type, text, id); !reason.empty()) return reason;
-    if (id == 0 && !zero_is_an_id(type)) return "0 is not an id of type " + std::string(name_of(type));
-    ret_argument.group = id;
-    return {};
-}
 
 }  // namespace
 
-ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_view text) {
-    text = trimmed(text);
-    ParsedArgument parsed;
-    switch (form) {
-        case ArgumentForm::nothing:
-            if (!text.empty()) parsed.reason = "it takes no argument";
-            break;
-        case ArgumentForm::word:
-            if (text.empty()) parsed.reason = "a name is missing";
-            parsed.argument.word = text;
-            break;
-        case ArgumentForm::number: parsed.reason = parse_number(text, parsed.argument.number); break;
-        case ArgumentForm::id: parsed.reason = parse_attachable(type, text, parsed.argument); break;
-        case ArgumentForm::value: parsed.reason = parse_value(type, text, parsed.argument); break;
-    }
-    return parsed;
+std::span<const ControlMessage> messages() {
+    return kMessages;
 }
-
-std::span<const ControlMessage> messages() { return kMessages; }
 
 const ControlMessage* find_message(std::string_view name) {
     const auto found = std::ranges::find(kMessages, name, &ControlMessage::name);
@@ -260,10 +300,10 @@ const ControlMessage* find_message(std::string_view name) {
 
 MessageResult send_message(MessageContext& context, std::string_view name, std::string_view argument) {
     const ControlMessage* const message = find_message(name);
-    if (!message) return refused(EINVAL, quoted(name) + " is not a message");
+    if (!message) return refused(EINVAL, in_quotes(name) + " is not a message");
     const ParsedArgument parsed = parse_argument(message->form, context.filesystem.type.load(), argument);
     MessageResult result = parsed.ok() ? message->apply(context, parsed.argument) : refused(EINVAL, parsed.reason);
-    if (!result.ok()) result.detail = std::string(name) + " " + quoted(trimmed(argument)) + ": " + result.detail;
+    if (!result.ok()) result.detail = std::string(name) + " " + in_quotes(trimmed(argument)) + ": " + result.detail;
     return result;
 }
 

@@ -3,47 +3,21 @@
 
 #include <cstdint>
 #include <functional>
-#include <optional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "bandfs/group.h"
-#include "caller/resolver.h"
+#include "control/message_grammar.h"
 #include "fuse/filesystem.h"
 
 namespace bandfs {
 
-/// How the argument of a message is written.
-///   nothing  ""
-///   word     NAME
-///   number   N
-///   id       ID, a number or a name that the mount's type knows
-///   value    [ID:|ID=]N; ID may be `default`; no ID is the default group, and so is 0 where the type has no id 0
-enum class ArgumentForm { nothing, word, number, id, value };
-
-/// An argument, taken apart.
-struct Argument {
-    std::string_view word;              ///< of `word`
-    std::uint64_t number = 0;           ///< of `number` and `value`
-    std::optional<GroupId> group;       ///< of `id` and `value`; nullopt is the default group
-};
-
-/// An argument, or why it is none.
-struct ParsedArgument {
-    Argument argument;
-    std::string reason;                 ///< empty when it could be parsed
-
-    bool ok() const { return reason.empty(); }
-};
-
-/// Takes `text` apart; blanks and newlines around it do not count.
-ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_view text);
-
 /// What became of a message.
 struct MessageResult {
-    int code = 0;         ///< 0, or the errno of a message that was refused and changed nothing
-    std::string detail;   ///< what changed ("100 -> 30"), or the reason of the refusal
+    int code = 0;        ///< 0, or the errno of a message that was refused and changed nothing
+    std::string detail;  ///< what changed ("100 -> 30"), or the reason of the refusal
 
     bool ok() const { return code == 0; }
 };
@@ -53,18 +27,29 @@ struct MessageHooks {
     std::function<void(unsigned level)> set_debug;  ///< 0 as configured, 1 debug, 2 trace
 };
 
+/// The users to whom groups were given: they set the weights of these groups' children.
+using GroupOwners = std::map<GroupId, uid_t>;
+
 /// Where a message is applied.
 struct MessageContext {
     Filesystem& filesystem;
     MessageHooks& hooks;
     unsigned& debug_level;
+    GroupOwners& owners;
+};
+
+/// Who may send a message, beside root and the owner of the mount.
+enum class Sender {
+    mount_owner,    ///< nobody
+    parents_owner,  ///< the owner of the parent of the group that it changes
 };
 
 struct ControlMessage {
     std::string_view name;
     ArgumentForm form;
-    std::string_view argument;   ///< as a manual writes it: "[ID:]N"
-    std::string_view help;       ///< one sentence
+    std::string_view argument;  ///< as a manual writes it: "[ID:]N"
+    std::string_view help;      ///< one sentence
+    Sender sender;
     MessageResult (*apply)(MessageContext& context, const Argument& argument);
 };
 

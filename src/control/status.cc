@@ -13,7 +13,9 @@ std::uint64_t bytes_done(const Statistics& statistics) {
 }
 
 /// null for a wait beyond the last bucket.
-Json seconds(TimeNs wait) { return wait == kNever ? Json(nullptr) : Json(static_cast<double>(wait) * 1e-9); }
+Json seconds(TimeNs wait) {
+    return wait == kNever ? Json(nullptr) : Json(static_cast<double>(wait) * 1e-9);
+}
 
 std::string seed_columns(const DirectionStatistics& counts) {
     return " " + std::to_string(counts.requests) + " " + std::to_string(counts.deferred) + " " +
@@ -32,7 +34,10 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
     const Shares shares = shares_of(group, snapshot);
     return {{"id", group.is_default ? Json(nullptr) : Json(group.id)},
             {"name", group.is_default ? "default" : describe_group_id(snapshot.type, group.id)},
+            {"parent", group.parent ? Json(*group.parent) : Json(nullptr)},
             {"weight", group.weight},
+            {"min", group.floor},
+            {"max", group.ceiling},
             {"share_wanted", shares.wanted},
             {"share_got", shares.got},
             {"tokens", group.tokens},
@@ -40,6 +45,7 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
             {"in_flight", group.issued},
             {"held", group.held},
             {"held_bytes", group.held_bytes},
+            {"dirty_bytes", group.dirty_bytes},
             {"going_down", group.going_down},
             {"wait_p50_seconds", seconds(group.waits.percentile(50))},
             {"wait_p99_seconds", seconds(group.waits.percentile(99))},
@@ -47,9 +53,16 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
             {"write", json_of(group.statistics.of(Direction::write))}};
 }
 
+Json json_of_figures(const MountSnapshot& snapshot) {
+    Json figures = Json::object();
+    for (const PolicyFigure& figure : snapshot.figures) figures[std::string(figure.name)] = figure.value;
+    return figures;
+}
+
 Json json_of_device_group(const MountInfo& info, const MountSnapshot& snapshot) {
     return {{"name", info.device_group},
             {"policy", snapshot.policy},
+            {"policy_figures", json_of_figures(snapshot)},
             {"io_throttle", snapshot.io_throttle},
             {"io_limit", snapshot.io_limit},
             {"token", snapshot.token_base},
@@ -57,6 +70,12 @@ Json json_of_device_group(const MountInfo& info, const MountSnapshot& snapshot) 
             {"in_flight", snapshot.issued},
             {"held", snapshot.blocked},
             {"plugged", snapshot.plugged},
+            {"waiting_requests", snapshot.gate.waiting},
+            {"oldest_wait_seconds", seconds(snapshot.gate.oldest_wait_ns)},
+            {"passed_over_age", snapshot.gate.passed_over_age},
+            {"cancelled", snapshot.gate.cancelled},
+            {"workers", snapshot.gate.workers},
+            {"busy_workers", snapshot.gate.busy_workers},
             {"read", json_of(snapshot.device_statistics.of(Direction::read))},
             {"write", json_of(snapshot.device_statistics.of(Direction::write))}};
 }
@@ -94,18 +113,22 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot) {
                       {"type", name_of(snapshot.type)},
                       {"device_group", json_of_device_group(info, snapshot)},
                       {"groups", groups},
-                      {"cached_hits", snapshot.cached_hits},
                       {"unattributed", snapshot.unattributed},
+                      {"cached_reads", snapshot.cached_reads},
+                      {"cached_bytes", snapshot.cached_bytes},
+                      {"waited_writes", snapshot.waited_writes},
+                      {"mapped_writes", snapshot.mapped_writes},
                       {"writeback_errors", snapshot.writeback_errors},
-                      {"passed_over_age", snapshot.passed_over_age},
-                      {"cancelled", snapshot.cancelled}};
+                      {"dirty_bytes", snapshot.dirty_bytes},
+                      {"dirty_bound", snapshot.dirty_bound}};
     // A path may hold any bytes; JSON may not.
     return all.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 std::string group_stat_text(const GroupSnapshot& group) {
     std::string text = "in_flight " + std::to_string(group.issued) + "\nheld " + std::to_string(group.held) +
-                       "\nheld_bytes " + std::to_string(group.held_bytes) + "\n";
+                       "\nheld_bytes " + std::to_string(group.held_bytes) + "\ndirty_bytes " +
+                       std::to_string(group.dirty_bytes) + "\n";
     for (const Direction direction : {Direction::read, Direction::write}) {
         const DirectionStatistics& counts = group.statistics.of(direction);
         const std::string prefix = direction == Direction::read ? "read." : "write.";
@@ -119,10 +142,7 @@ std::string group_stat_text(const GroupSnapshot& group) {
 }
 
 Shares shares_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
-    Shares shares;
-    if (snapshot.total_weight != 0) {
-        shares.wanted = static_cast<double>(group.weight) / static_cast<double>(snapshot.total_weight);
-    }
+    Shares shares{.wanted = group.share_wanted};
     const std::uint64_t total_bytes = bytes_done(snapshot.device_statistics);
     if (total_bytes != 0) {
         shares.got = static_cast<double>(bytes_done(group.statistics)) / static_cast<double>(total_bytes);

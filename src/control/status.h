@@ -8,8 +8,8 @@
 
 namespace bandfs {
 
-/// dm-band's INFO: a head line, then per group its id and, for reads and then writes, the requests that arrived, those of
-/// them that were held first, and their sectors.
+/// dm-band's INFO: a head line, then per group its id and, for reads and then writes, the requests that arrived, those
+/// of them that were held first, and their sectors.
 std::string status_text(const MountInfo& info, const MountSnapshot& snapshot);
 
 /// dm-band's TABLE: the disk and the marks, then per group its id, weight and tokens of an epoch.
@@ -21,7 +21,8 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot);
 /// One group's counts, a line each: "read.units 17".
 std::string group_stat_text(const GroupSnapshot& group);
 
-/// Of 1: what part of the disk the weights grant this group, and what part of the bytes done since the last reset it had.
+/// Of 1: what part of the disk the weights grant this group, and what part of the bytes done since the last reset it
+/// had.
 struct Shares {
     double wanted = 0;
     double got = 0;

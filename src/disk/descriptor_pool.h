@@ -1,10 +1,11 @@
 // disk/descriptor_pool.h - the O_PATH descriptors of inodes: as many as may be, the most recently used ones.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <cstddef>
 #include <mutex>
 #include <vector>
+
+#include <boost/intrusive/list.hpp>
 
 #include "disk/inode.h"
 #include "sys/unique_fd.h"

@@ -154,7 +154,10 @@ Result<std::size_t> FileData::read(std::uint64_t offset, std::span<std::byte> in
 Result<std::size_t> FileData::read_direct(std::uint64_t offset, std::span<std::byte> into) {
     const int fd = direct_descriptor(false);
     if (fd < 0) return Errno{EINVAL};
-    return read_fully(fd, offset, into);
+    // The range may have been cut at the end of the file; O_DIRECT wants the rest of the page, too.
+    const std::size_t whole = static_cast<std::size_t>(page_end(offset + into.size()) - offset);
+    const Result<std::size_t> n = read_fully(fd, offset, {into.data(), whole});
+    return n ? Result<std::size_t>(std::min(*n, into.size())) : n;
 }
 
 // Writes.

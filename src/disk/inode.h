@@ -3,13 +3,16 @@
 
 #include <sys/stat.h>
 
-#include <boost/intrusive/list.hpp>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <string>
 
+#include <boost/intrusive/list.hpp>
+
 #include "disk/inode_key.h"
+#include "sys/result.h"
 #include "sys/unique_fd.h"
 
 namespace bandfs {
@@ -54,6 +57,11 @@ public:
     void set_place(InodePtr parent, std::string name);
     Place place() const;
 
+    /// What a request that came with a path is told when the file is gone. ESTALE at first: the kernel then looks the whole
+    /// path up again, and finds what has taken its place. When it comes back with this inode all the same, the path was
+    /// changed once more meanwhile, and ENOENT is what the caller of a local file system would see.
+    Errno gone() { return Errno{told_gone_.exchange(true) ? ENOENT : ESTALE}; }
+
 private:
     friend class InodeTable;
     friend class DescriptorPool;
@@ -69,6 +77,8 @@ private:
 
     HeldFd held_;
     bool pinned_ = false;        ///< held_ is the only way to the file: no name is left, or none was known
+
+    std::atomic<bool> told_gone_{false};
 
     mutable std::mutex mutex_;
     std::unique_ptr<Place> place_;

@@ -148,7 +148,9 @@ Result<HeldFd> Tree::descriptor(Inode& inode) {
 
 Result<HeldFd> Tree::directory(Inode& inode, const char* name) {
     if (!is_component(name)) return Errno{EINVAL};
-    return descriptor(inode);
+    Result<HeldFd> held = descriptor(inode);
+    if (held.code() == ESTALE) return inode.gone();
+    return held;
 }
 
 Result<UniqueFd> Tree::reopen(Inode& inode) {
@@ -178,7 +180,7 @@ Result<UniqueFd> Tree::open_name(int directory, const char* name) {
 Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
     Result<HeldFd> held = descriptor(inode);
-    if (!held) return held.error();
+    if (!held) return held.code() == ESTALE ? inode.gone() : held.error();
     return with_descriptors([&] { return links_.reopen((*held)->get(), flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)); });
 }
 

@@ -57,12 +57,13 @@ struct AttrChange {
     std::optional<mode_t> mode;
     std::optional<uid_t> uid;
     std::optional<gid_t> gid;
+    bool owners_as_they_are = false;  ///< chown(2) to nobody else: the set-id bits of a file fall
     timespec atime{0, UTIME_OMIT};
     timespec mtime{0, UTIME_OMIT};
 };
 
 /// The tree below SOURCE. Thread-safe. Errors are those of the file system below, unchanged, and ESTALE for an inode whose
-/// file is gone.
+/// file is gone (see Inode::gone() for requests that come with a path).
 ///
 /// Nothing leads outside: a name is one component, never followed; an inode is reopened by its handle, or by its last known
 /// parent and name and then compared. Nothing is opened but regular files and directories.
@@ -86,7 +87,7 @@ public:
     void refuse_device(dev_t device) { refused_device_ = device; }
 
     /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of which
-    /// O_CREAT, O_EXCL and O_NOFOLLOW are ignored. ESTALE when the file is gone for good, ENXIO for other kinds of files.
+    /// O_CREAT, O_EXCL and O_NOFOLLOW are ignored. Inode::gone() when the file is gone for good, ENXIO for other kinds of files.
     Result<UniqueFd> open_file(Inode& inode, int flags);
 
     Result<struct stat> attributes(Inode& inode);

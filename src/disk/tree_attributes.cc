@@ -37,7 +37,7 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();
     const int fd = (*held)->get();
-    if (change.uid || change.gid) {
+    if (change.uid || change.gid || change.owners_as_they_are) {
         const ActingAs caller(who);
         constexpr auto kSame = static_cast<uid_t>(-1);
         if (::fchownat(fd, "", change.uid.value_or(kSame), change.gid.value_or(kSame), AT_EMPTY_PATH) != 0)

@@ -14,15 +14,17 @@ namespace bandfs {
 
 /// Nodes of the control directory have the top bit set, which no pointer to an inode and no inode number below has.
 inline constexpr std::uint64_t kControlBit = std::uint64_t{1} << 63;
-constexpr bool is_control(std::uint64_t node) { return (node & kControlBit) != 0; }
+constexpr bool is_control(std::uint64_t node) {
+    return (node & kControlBit) != 0;
+}
 
 /// The number that st_ino and d_ino show for a path: the same in every mount and at all times.
 std::uint64_t control_inode_number(std::string_view path);
 
 /// Which path the kernel means by which node. Thread-safe. Takes the memory of the nodes that the kernel knows.
 ///
-/// A node number is used once: what is removed and made again is another node, as the kernel requires of a directory that
-/// somebody still stands in.
+/// A node number is used once: what is removed and made again is another node, as the kernel requires of a directory
+/// that somebody still stands in.
 class ControlNodes {
 public:
     /// The node of this path, with one lookup counted.

@@ -1,5 +1,5 @@
-// fuse/control_ops.cc - decode, ask the ControlPort, reply. Nothing is cached: every time-out is 0 and files are opened for
-// direct I/O, so that what is read is what is. An open file is a copy of its text as of the open.
+// fuse/control_ops.cc - decode, ask the ControlPort, reply. Nothing is cached: every time-out is 0 and files are opened
+// for direct I/O, so that what is read is what is. An open file is a copy of its text as of the open.
 #define FUSE_USE_VERSION 314
 
 #include "fuse/control_ops.h"
@@ -9,10 +9,9 @@
 #include <sys/statvfs.h>
 #include <sys/xattr.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -56,8 +55,12 @@ private:
     const std::vector<Item> items_;
 };
 
-Filesystem& filesystem_of(fuse_req_t req) { return *static_cast<Filesystem*>(fuse_req_userdata(req)); }
-ControlPort& port_of(fuse_req_t req) { return *filesystem_of(req).control; }
+Filesystem& filesystem_of(fuse_req_t req) {
+    return *static_cast<Filesystem*>(fuse_req_userdata(req));
+}
+ControlPort& port_of(fuse_req_t req) {
+    return *filesystem_of(req).control;
+}
 
 ControlCaller caller_of(fuse_req_t req) {
     const fuse_ctx* const context = fuse_req_ctx(req);
@@ -93,7 +96,9 @@ struct stat attributes_of(const ControlNode& node) {
     return attr;
 }
 
-void reply_status(fuse_req_t req, const Status& status) { fuse_reply_err(req, status.code()); }
+void reply_status(fuse_req_t req, const Status& status) {
+    fuse_reply_err(req, status.code());
+}
 
 /// Answers with the node at this path, one lookup counted.
 void reply_entry(fuse_req_t req, const std::string& path) {
@@ -143,7 +148,8 @@ void getattr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
 
 /// Truncation is what a shell does before it writes a value; nothing else can be set.
 void setattr(fuse_req_t req, fuse_ino_t ino, struct stat*, int to_set, fuse_file_info* fi) {
-    constexpr int kTruncation = FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME;
+    constexpr int kTruncation =
+        FUSE_SET_ATTR_SIZE | FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW | FUSE_SET_ATTR_CTIME;
     const bool truncation = (to_set & FUSE_SET_ATTR_SIZE) != 0 && (to_set & ~kTruncation) == 0;
     if (!truncation) {
         fuse_reply_err(req, EPERM);
@@ -226,17 +232,19 @@ void reply_items(fuse_req_t req, std::size_t size, off_t offset, const fuse_file
 }
 
 void readdir(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* fi) {
-    reply_items(req, size, offset, fi, [req](char* to, std::size_t room, const ControlDirectory::Item& item, off_t next) {
-        return fuse_add_direntry(req, to, room, item.name.c_str(), &item.attr, next);
-    });
+    reply_items(req, size, offset, fi,
+                [req](char* to, std::size_t room, const ControlDirectory::Item& item, off_t next) {
+                    return fuse_add_direntry(req, to, room, item.name.c_str(), &item.attr, next);
+                });
 }
 
 void readdirplus(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_info* fi) {
-    reply_items(req, size, offset, fi, [req](char* to, std::size_t room, const ControlDirectory::Item& item, off_t next) {
-        fuse_entry_param entry{};
-        entry.attr = item.attr;
-        return fuse_add_direntry_plus(req, to, room, item.name.c_str(), &entry, next);
-    });
+    reply_items(req, size, offset, fi,
+                [req](char* to, std::size_t room, const ControlDirectory::Item& item, off_t next) {
+                    fuse_entry_param entry{};
+                    entry.attr = item.attr;
+                    return fuse_add_direntry_plus(req, to, room, item.name.c_str(), &entry, next);
+                });
 }
 
 void release(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
@@ -280,8 +288,7 @@ Result<std::string> text_to_open(ControlPort& port, const ControlNode& node, int
 
 void open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
     const Result<ControlNode> node = node_of(req, ino);
-    Result<std::string> text =
-        node ? text_to_open(port_of(req), *node, fi->flags) : Result<std::string>(node.error());
+    Result<std::string> text = node ? text_to_open(port_of(req), *node, fi->flags) : Result<std::string>(node.error());
     if (!text) {
         fuse_reply_err(req, text.code());
         return;
@@ -323,8 +330,11 @@ void write_buf(fuse_req_t req, fuse_ino_t ino, fuse_bufvec* from, off_t offset, 
     write(req, ino, text.data(), size > kLongestValue ? size : static_cast<std::size_t>(copied), offset, fi);
 }
 
-void flush(fuse_req_t req, fuse_ino_t, fuse_file_info*) { fuse_reply_err(req, 0); }
-void fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info*) { fuse_reply_err(req, 0); }
+/// Flushing and syncing: a value is in force when its write returns.
+template <typename... Arguments>
+void agree(fuse_req_t req, fuse_ino_t, Arguments...) {
+    fuse_reply_err(req, 0);
+}
 
 // ---- xattrs
 
@@ -348,8 +358,7 @@ void getxattr(fuse_req_t req, fuse_ino_t ino, const char* name, std::size_t room
 
 void listxattr(fuse_req_t req, fuse_ino_t ino, std::size_t room) {
     const Result<std::string> path = path_of(req, ino);
-    const auto names =
-        path ? port_of(req).list_xattrs(*path) : Result<std::vector<std::string>>(path.error());
+    const auto names = path ? port_of(req).list_xattrs(*path) : Result<std::vector<std::string>>(path.error());
     if (!names) {
         fuse_reply_err(req, names.code());
         return;
@@ -388,27 +397,10 @@ void removexattr(fuse_req_t req, fuse_ino_t ino, const char* name) {
     fuse_reply_err(req, value ? EPERM : value.code());
 }
 
-// ---- what a control directory does not do
-
-void mknod(fuse_req_t req, fuse_ino_t, const char*, mode_t, dev_t) { fuse_reply_err(req, EPERM); }
-void unlink(fuse_req_t req, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
-void symlink(fuse_req_t req, const char*, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
-void rename(fuse_req_t req, fuse_ino_t, const char*, fuse_ino_t, const char*, unsigned) { fuse_reply_err(req, EPERM); }
-void link(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) { fuse_reply_err(req, EPERM); }
-void create(fuse_req_t req, fuse_ino_t, const char*, mode_t, fuse_file_info*) { fuse_reply_err(req, EPERM); }
-void readlink(fuse_req_t req, fuse_ino_t) { fuse_reply_err(req, EINVAL); }
-void getlk(fuse_req_t req, fuse_ino_t, fuse_file_info*, struct flock*) { fuse_reply_err(req, EOPNOTSUPP); }
-void setlk(fuse_req_t req, fuse_ino_t, fuse_file_info*, struct flock*, int) { fuse_reply_err(req, EOPNOTSUPP); }
-void flock_(fuse_req_t req, fuse_ino_t, fuse_file_info*, int) { fuse_reply_err(req, EOPNOTSUPP); }
-void ioctl(fuse_req_t req, fuse_ino_t, unsigned, void*, fuse_file_info*, unsigned, const void*, std::size_t,
-           std::size_t) {
-    fuse_reply_err(req, ENOTTY);
-}
-void fallocate(fuse_req_t req, fuse_ino_t, int, off_t, off_t, fuse_file_info*) { fuse_reply_err(req, EOPNOTSUPP); }
-void lseek(fuse_req_t req, fuse_ino_t, off_t, int, fuse_file_info*) { fuse_reply_err(req, EINVAL); }
-void copy_file_range(fuse_req_t req, fuse_ino_t, off_t, fuse_file_info*, fuse_ino_t, off_t, fuse_file_info*,
-                     std::size_t, int) {
-    fuse_reply_err(req, EOPNOTSUPP);
+/// What a control directory does not do, whatever its arguments are.
+template <int kCode, typename... Arguments>
+void refuse(fuse_req_t req, Arguments...) {
+    fuse_reply_err(req, kCode);
 }
 
 fuse_lowlevel_ops table() {
@@ -417,40 +409,40 @@ fuse_lowlevel_ops table() {
     ops.forget = forget;
     ops.getattr = getattr;
     ops.setattr = setattr;
-    ops.readlink = readlink;
-    ops.mknod = mknod;
+    ops.readlink = refuse<EINVAL>;
+    ops.mknod = refuse<EPERM>;
     ops.mkdir = mkdir;
-    ops.unlink = unlink;
+    ops.unlink = refuse<EPERM>;
     ops.rmdir = rmdir;
-    ops.symlink = symlink;
-    ops.rename = rename;
-    ops.link = link;
+    ops.symlink = refuse<EPERM>;
+    ops.rename = refuse<EPERM>;
+    ops.link = refuse<EPERM>;
     ops.open = open;
     ops.read = read;
     ops.write = write;
-    ops.flush = flush;
+    ops.flush = agree;
     ops.release = release;
-    ops.fsync = fsync;
+    ops.fsync = agree;
     ops.opendir = opendir;
     ops.readdir = readdir;
     ops.releasedir = release;
-    ops.fsyncdir = fsync;
+    ops.fsyncdir = agree;
     ops.statfs = statfs;
     ops.setxattr = setxattr;
     ops.getxattr = getxattr;
     ops.listxattr = listxattr;
     ops.removexattr = removexattr;
     ops.access = access;
-    ops.create = create;
-    ops.getlk = getlk;
-    ops.setlk = setlk;
-    ops.ioctl = ioctl;
+    ops.create = refuse<EPERM>;
+    ops.getlk = refuse<EOPNOTSUPP>;
+    ops.setlk = refuse<EOPNOTSUPP>;
+    ops.ioctl = refuse<ENOTTY>;
     ops.write_buf = write_buf;
-    ops.flock = flock_;
-    ops.fallocate = fallocate;
+    ops.flock = refuse<EOPNOTSUPP>;
+    ops.fallocate = refuse<EOPNOTSUPP>;
     ops.readdirplus = readdirplus;
-    ops.copy_file_range = copy_file_range;
-    ops.lseek = lseek;
+    ops.copy_file_range = refuse<EOPNOTSUPP>;
+    ops.lseek = refuse<EINVAL>;
     return ops;
 }
 

@@ -24,9 +24,9 @@ struct ControlCaller {
 
 /// What stands at a path of the control directory.
 struct ControlNode {
-    std::string path;     ///< the one path of this node: a group has several names ("alice", "1000") and one path
+    std::string path;  ///< the one path of this node: a group has several names ("alice", "1000") and one path
     bool is_directory = false;
-    mode_t mode = 0;      ///< permission bits and S_ISVTX
+    mode_t mode = 0;  ///< permission bits and S_ISVTX
     uid_t owner = 0;
     gid_t group = 0;
 };

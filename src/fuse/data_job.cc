@@ -5,14 +5,15 @@
 #include <cstring>
 #include <new>
 
+#include "fuse/data_job_caller.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
 
 namespace bandfs {
 namespace {
 
-/// Payloads up to this size are copied when they are held. A buffer of the pool costs two mappings and touches a page more
-/// than it holds: 8 KiB for 4 KiB.
+/// Payloads up to this size are copied when they are held. A buffer of the pool costs two mappings and touches a page
+/// more than it holds: 8 KiB for 4 KiB.
 constexpr std::size_t kCopyBytes = 32u << 10;
 
 std::size_t whole_pages(std::size_t bytes) {
@@ -36,6 +37,7 @@ void DeferredReply::defer() {
 
 void DeferredReply::defer_until_killed(Job& job) {
     defer();
+    if (job.caller_tid() != 0) remember_caller(request_);
     killable_ = &job;
     fuse_req_interrupt_func(request_, interrupted, this);
 }
@@ -49,8 +51,8 @@ Replying DeferredReply::begin_reply() {
     return Replying(slot_);
 }
 
-/// FUSE_INTERRUPT comes for every signal. One that the caller handles must not end its read or write, which on a disk goes on
-/// as well; the gate asks again later whether the caller was killed.
+/// FUSE_INTERRUPT comes for every signal. One that the caller handles must not end its read or write, which on a disk
+/// goes on as well; the gate asks again later whether the caller was killed.
 void DeferredReply::interrupted(fuse_req_t, void* self) {
     auto& reply = *static_cast<DeferredReply*>(self);
     Job& job = *reply.killable_;
@@ -60,7 +62,9 @@ void DeferredReply::interrupted(fuse_req_t, void* self) {
 FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t bytes)
     : DeferredReply(request), ReadRequest(std::move(file), offset, bytes, fuse_req_ctx(request)->pid) {}
 
-void FuseRead::keep() { defer_until_killed(*this); }
+void FuseRead::keep() {
+    defer_until_killed(*this);
+}
 
 void FuseRead::answer(Result<std::span<const std::byte>> data) {
     const Replying replying = begin_reply();
@@ -76,7 +80,9 @@ FuseWrite::FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::ui
       WriteRequest(std::move(file), offset, payload, writepage, writepage ? 0 : fuse_req_ctx(request)->pid),
       payload_(payload) {}
 
-void FuseWrite::Free::operator()(std::byte* memory) const { std::free(memory); }
+void FuseWrite::Free::operator()(std::byte* memory) const {
+    std::free(memory);
+}
 
 std::span<const std::byte> FuseWrite::keep() {
     if (payload_.size() <= kCopyBytes) {
@@ -85,7 +91,7 @@ std::span<const std::byte> FuseWrite::keep() {
         std::memcpy(copy_.get(), payload_.data(), payload_.size());
         payload_ = {copy_.get(), payload_.size()};
     } else {
-        Message& message = current_message();
+        IncomingMessage& message = current_message();
         assert(message.memory != nullptr && *message.memory);
         message_ = std::move(*message.memory);
         message.header = nullptr;
@@ -105,7 +111,9 @@ void FuseWrite::answer(Result<std::size_t> written) {
 FuseSync::FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only)
     : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {}
 
-void FuseSync::keep() { defer_until_killed(*this); }
+void FuseSync::keep() {
+    defer_until_killed(*this);
+}
 
 void FuseSync::answer(Status status) {
     const Replying replying = begin_reply();

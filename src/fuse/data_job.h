@@ -26,8 +26,8 @@ private:
     std::shared_ptr<OpenFile> file_;
 };
 
-/// What every request needs that may be answered later, from another thread. A first base of each kind below, so that it
-/// is destroyed after everything else of the request: the session ends when the last one is gone.
+/// What every request needs that may be answered later, from another thread. A first base of each kind below, so that
+/// it is destroyed after everything else of the request: the session ends when the last one is gone.
 class DeferredReply {
 public:
     DeferredReply(const DeferredReply&) = delete;
@@ -55,7 +55,7 @@ private:
     Filesystem& filesystem_;
     const ReplySlot slot_;
     bool deferred_ = false;
-    Job* killable_ = nullptr;   ///< registered with libfuse to be told of interrupts
+    Job* killable_ = nullptr;  ///< registered with libfuse to be told of interrupts
 };
 
 class FuseRead final : private DeferredReply, public ReadRequest {
@@ -69,8 +69,8 @@ private:
 
 class FuseWrite final : private DeferredReply, public WriteRequest {
 public:
-    FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
-              bool writepage);
+    FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset,
+              std::span<const std::byte> payload, bool writepage);
 
 private:
     struct Free {
@@ -80,9 +80,9 @@ private:
     std::span<const std::byte> keep() override;
     void answer(Result<std::size_t> written) override;
 
-    std::span<const std::byte> payload_;            ///< in the message until keep()
-    PooledBuffer message_;                          ///< of a large payload
-    std::unique_ptr<std::byte[], Free> copy_;       ///< of a small one: a buffer of 1 MiB would be too much for it
+    std::span<const std::byte> payload_;       ///< in the message until keep()
+    PooledBuffer message_;                     ///< of a large payload
+    std::unique_ptr<std::byte[], Free> copy_;  ///< of a small one: a buffer of 1 MiB would be too much for it
 };
 
 class FuseSync final : private DeferredReply, public SyncRequest {
@@ -97,7 +97,8 @@ private:
 /// fallocate(2): an errand, since it may write as much as it likes.
 class FuseAllocate final : private DeferredReply, public Job {
 public:
-    FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset, std::uint64_t bytes);
+    FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
+                 std::uint64_t bytes);
 
 private:
     bool perform(std::uint64_t begin, std::uint64_t end) override;

@@ -23,7 +23,7 @@ public:
     std::vector<GroupId> to_vector() const { return {ids().begin(), ids().end()}; }
 
 private:
-    GroupId one_ = 0;             ///< the usual case, without an allocation
+    GroupId one_ = 0;  ///< the usual case, without an allocation
     bool has_one_ = false;
     std::vector<GroupId> several_;
 };
@@ -31,5 +31,9 @@ private:
 /// The lineage of who sent this request, as the mount's type sees it: empty for type `none`. A caller that cannot be
 /// attributed (it is gone, or has no number here) is counted, and `otherwise` stands in: who opened the file.
 CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise = {});
+
+/// Has the resolver take notice of who sent this request, if lineage_of() did not: of a caller it has never met it
+/// could not say later that it is gone.
+void remember_caller(fuse_req* request);
 
 }  // namespace bandfs

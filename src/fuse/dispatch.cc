@@ -46,9 +46,8 @@ constexpr auto kSymlink = [](const Filesystem& fs, const char*, fuse_ino_t paren
     return kEntry(fs, parent, name);
 };
 constexpr auto kRename = [](const Filesystem& fs, fuse_ino_t parent, const char* name, fuse_ino_t new_parent,
-                            const char* new_name, unsigned) {
-    return kEntry(fs, parent, name) || kEntry(fs, new_parent, new_name);
-};
+                            const char* new_name,
+                            unsigned) { return kEntry(fs, parent, name) || kEntry(fs, new_parent, new_name); };
 constexpr auto kLink = [](const Filesystem& fs, fuse_ino_t node, fuse_ino_t new_parent, const char* new_name) {
     return is_control(node) || kEntry(fs, new_parent, new_name);
 };

@@ -1,12 +1,13 @@
 // fuse/handles.h - what callers have open: files, directories, control files. fuse_file_info::fh points to one of them.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
+
+#include <boost/intrusive/list.hpp>
 
 namespace bandfs {
 
@@ -21,8 +22,8 @@ public:
 
 /// Every handle of one mount. Thread-safe.
 ///
-/// The kernel sends no RELEASE for what is open when a connection is aborted or the last receiver has left; whoever ends
-/// the mount calls close_all(), else the backing file system would stay busy.
+/// The kernel sends no RELEASE for what is open when a connection is aborted or the last receiver has left; whoever
+/// ends the mount calls close_all(), else the backing file system would stay busy.
 class Handles {
 public:
     Handles() = default;

@@ -1,6 +1,8 @@
-// fuse/operations.h - the operations on file data, for libfuse's table. One file per family: ops_open.cc, ops_read.cc ...
+// fuse/operations.h - the operations on file data, for libfuse's table. One file per family: ops_open.cc, ops_read.cc
+// ...
 //
-// Every handler answers its request exactly once, now or later from a worker, and may throw std::bad_alloc before it has.
+// Every handler answers its request exactly once, now or later from a worker, and may throw std::bad_alloc before it
+// has.
 #pragma once
 
 #ifndef FUSE_USE_VERSION

@@ -16,7 +16,11 @@ void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
     reply_attributes(request, on_inode(request, node, [](Tree& tree, Inode& inode) { return tree.attributes(inode); }));
 }
 
-/// What is to be set, but for the size.
+constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |
+                              FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME;
+
+/// What is to be set, but for the size. Nothing at all is how the kernel says chown(-1, -1), and how it asks for the set-id
+/// bits to fall ahead of a write.
 AttrChange decode(const struct stat& wanted, int which) {
     AttrChange change;
     if (which & FUSE_SET_ATTR_MODE) change.mode = wanted.st_mode;
@@ -24,6 +28,7 @@ AttrChange decode(const struct stat& wanted, int which) {
     if (which & FUSE_SET_ATTR_GID) change.gid = wanted.st_gid;
     if (which & FUSE_SET_ATTR_ATIME) change.atime = wanted.st_atim;
     if (which & FUSE_SET_ATTR_MTIME) change.mtime = wanted.st_mtim;
+    change.owners_as_they_are = (which & kSetSomething) == 0;
     if (which & FUSE_SET_ATTR_ATIME_NOW) change.atime.tv_nsec = UTIME_NOW;
     if (which & FUSE_SET_ATTR_MTIME_NOW) change.mtime.tv_nsec = UTIME_NOW;
     return change;
@@ -33,8 +38,12 @@ AttrChange decode(const struct stat& wanted, int which) {
 /// The data plane learns what is no longer dirty.
 Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
-    std::optional<WithoutFsetid> ordinary;
-    if (kill_suidgid_requested()) ordinary.emplace();
+    std::optional<ActingAs> ordinary;
+    if (kill_suidgid_requested()) {
+        const Result<struct stat> attributes = filesystem.tree->attributes(inode);
+        if (!attributes) return attributes.error();
+        ordinary.emplace(clearing_setid(request, attributes->st_mode));
+    }
     if (info != nullptr) return filesystem.data->resize(*Handles::get<OpenFileHandle>(info->fh).file(), size);
     if (Status status = filesystem.tree->truncate(inode, size); !status) return status;
     filesystem.data->resized({inode.key().device, inode.key().number}, size);

@@ -1,7 +1,8 @@
 // fuse/ops_open.cc - OPEN, CREATE and RELEASE of regular files.
 //
-// There is no FLUSH: the errors of write-back belong to fsync, as on every local file system, so a close has nothing to say
-// to us. FOPEN_NOFLUSH tells the kernel, and where it does not know that flag the first FLUSH is answered with ENOSYS.
+// There is no FLUSH: the errors of write-back belong to fsync, as on every local file system, so a close has nothing to
+// say to us. FOPEN_NOFLUSH tells the kernel, and where it does not know that flag the first FLUSH is answered with
+// ENOSYS.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -29,10 +30,11 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
     return filesystem.stamps.unchanged(node, now, static_cast<TimeNs>(realtime.tv_sec) * kSecond + realtime.tv_nsec);
 }
 
-/// Enters the file among those that are open, and fills in what the kernel is told of it. Returns FOPEN_ flags that libfuse
-/// does not know.
+/// Enters the file among those that are open, and fills in what the kernel is told of it. Returns FOPEN_ flags that
+/// libfuse does not know.
 std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
-    // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all others.
+    // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
+    // others.
     const bool parallel = file->direct() && filesystem.kernel.parallel_direct_writes;
     info.noflush = 1;
     info.direct_io = parallel;

@@ -10,7 +10,9 @@ constexpr TimeNs kGrain = 20'000'000;
 /// The same where times come in whole seconds, or in two as on FAT.
 constexpr TimeNs kCoarseGrain = 2'000'000'000;
 
-TimeNs nanoseconds(const timespec& time) { return static_cast<TimeNs>(time.tv_sec) * 1'000'000'000 + time.tv_nsec; }
+TimeNs nanoseconds(const timespec& time) {
+    return static_cast<TimeNs>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
 
 }  // namespace
 

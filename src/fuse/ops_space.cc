@@ -1,7 +1,7 @@
 // fuse/ops_space.cc - FALLOCATE and LSEEK.
 //
-// There is no COPY_FILE_RANGE: the kernel then reads and writes in the caller's name, so that a copy is scheduled and charged
-// like every other read and write, page cache included.
+// There is no COPY_FILE_RANGE: the kernel then reads and writes in the caller's name, so that a copy is scheduled and
+// charged like every other read and write, page cache included.
 #include "fuse/data_job.h"
 #include "fuse/operations.h"
 #include "fuse/request.h"

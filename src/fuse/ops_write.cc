@@ -12,7 +12,8 @@
 namespace bandfs {
 namespace {
 
-/// Where a write goes. The kernel appends at the end that it last heard of, but the file may have grown below the mount.
+/// Where a write goes. The kernel appends at the end that it last heard of, but the file may have grown below the
+/// mount.
 std::uint64_t position(const OpenFile& file, off_t offset) {
     const auto asked = static_cast<std::uint64_t>(offset);
     if (!(file.flags & O_APPEND)) return asked;
@@ -34,13 +35,14 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
             fuse_reply_err(request, cleared.code());
             return;
         }
-        // The kernel has asked us to do it, but would let the file be executed with its old mode for the time-out's length.
+        // The kernel has asked us to do it, but would let the file be executed with its old mode for the time-out's
+        // length.
         if (*cleared) filesystem.forget_attributes(node);
     }
     const CallerLineage lineage = writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener);
     filesystem.data->write(
-        std::make_unique<FuseWrite>(request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, offset),
-                                    bytes, writepage),
+        std::make_unique<FuseWrite>(
+            request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, offset), bytes, writepage),
         lineage.ids(), current_message().others_wait);
 }
 

@@ -2,16 +2,18 @@
 
 #include "fuse/reply.h"
 
-#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
 #include <unistd.h>
 
 #include <cassert>
 
+#include <fuse_lowlevel.h>
+
 #include "fuse/filesystem.h"
 #include "fuse/session_init.h"
 #include "fuse/session_message.h"
 #include "fuse/transport.h"
+#include "sys/leave_errno.h"
 
 namespace bandfs {
 namespace {
@@ -39,18 +41,21 @@ ssize_t send_reply(int, iovec* pieces, int count, void* userdata) {
     if (header->error == 0 && header->unique != 0 && count == 2) {
         if (extra_fopen_flags != 0) add_fopen_flags(pieces[1]);
         const fuse_in_header* message = current_message().header;
-        if (message != nullptr && message->opcode == FUSE_INIT) complete_init(pieces[1], *static_cast<Filesystem*>(userdata));
+        if (message != nullptr && message->opcode == FUSE_INIT)
+            complete_init(pieces[1], *static_cast<Filesystem*>(userdata));
     }
     const ReplySlot slot = Replying::current();
     assert(slot.transport != nullptr);
     const Status sent = slot.transport->send(slot, {pieces, static_cast<std::size_t>(count)});
     if (sent) return static_cast<ssize_t>(header->len);
-    errno = sent.error().code;
+    leave_errno(sent.error());
     return -1;
 }
 
 /// libfuse insists on one; messages are received by the session itself.
-ssize_t receive_unused(int fd, void* memory, size_t bytes, void*) { return ::read(fd, memory, bytes); }
+ssize_t receive_unused(int fd, void* memory, size_t bytes, void*) {
+    return ::read(fd, memory, bytes);
+}
 
 }  // namespace
 
@@ -64,7 +69,8 @@ int reply_open(fuse_req* request, const fuse_file_info& info, std::uint32_t fope
     return sent;
 }
 
-int reply_create(fuse_req* request, const fuse_entry_param& entry, const fuse_file_info& info, std::uint32_t fopen_flags) {
+int reply_create(fuse_req* request, const fuse_entry_param& entry, const fuse_file_info& info,
+                 std::uint32_t fopen_flags) {
     extra_fopen_flags = fopen_flags;
     const int sent = fuse_reply_create(request, &entry, &info);
     extra_fopen_flags = 0;

@@ -14,6 +14,16 @@ Identity identity_of(fuse_req_t request, bool decides_setid) {
     return identity;
 }
 
+Identity clearing_setid(fuse_req_t request, mode_t mode) {
+    const fuse_ctx& context = *fuse_req_ctx(request);
+    Identity identity{context.uid, context.gid, context.umask};
+    identity.decides_setid = true;
+    identity.keeps_setid = false;
+    if ((mode & (S_ISGID | S_IXGRP)) == S_ISGID)
+        identity.groups = filesystem_of(request).callers->supplementary_groups(context.pid);
+    return identity;
+}
+
 fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry) {
     fuse_entry_param param{};
     param.ino = entry.inode->id();

@@ -28,6 +28,11 @@ inline Tree& tree_of(fuse_req_t request) { return *filesystem_of(request).tree; 
 /// caller's groups and CAP_FSETID matter; they cost a look into /proc.
 Identity identity_of(fuse_req_t request, bool decides_setid = false);
 
+/// The caller as one whose writes, truncations and allocations take set-id bits off a file of this mode: one without
+/// CAP_FSETID, as kill_suidgid_requested() says. Whether it is in the file's group is looked up when that matters: S_ISGID of
+/// a file that the group may not execute stays for members.
+Identity clearing_setid(fuse_req_t request, mode_t mode);
+
 /// Calls call(Tree&, Inode&) and gives its Result, or ESTALE when the node means nothing any more.
 template <typename Call>
 auto on_inode(fuse_req_t request, fuse_ino_t node, Call&& call) -> std::invoke_result_t<Call, Tree&, Inode&> {

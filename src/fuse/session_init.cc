@@ -2,8 +2,9 @@
 
 #include "fuse/session_init.h"
 
-#include <fuse_lowlevel.h>
 #include <linux/fuse.h>
+
+#include <fuse_lowlevel.h>
 
 #include "fuse/filesystem.h"
 
@@ -17,10 +18,10 @@ constexpr std::uint32_t kDirectIoAllowMmap2 = 1u << (36 - 32);
 /// groups share this number, so it must be out of reach of one whose requests are held. The field has 16 bits.
 constexpr unsigned kMaxBackground = 65535;
 
-constexpr unsigned kWanted =
-    FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_IOCTL_DIR |
-    FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
-    FUSE_CAP_EXPORT_SUPPORT;
+constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP_ATOMIC_O_TRUNC |
+                             FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_IOCTL_DIR | FUSE_CAP_AUTO_INVAL_DATA |
+                             FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
+                             FUSE_CAP_EXPORT_SUPPORT;
 
 constexpr unsigned kUnwanted =
     // A spliced payload sits in a pipe that the next message reuses, so it cannot be held; and it is slower at 1 MiB.
@@ -43,7 +44,8 @@ void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
 }
 
 void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer) {
-    if (offer.flags & FUSE_HANDLE_KILLPRIV_V2) answer.flags |= FUSE_HANDLE_KILLPRIV_V2;
+    constexpr std::uint32_t kAdded = FUSE_PARALLEL_DIROPS | FUSE_HAS_IOCTL_DIR | FUSE_HANDLE_KILLPRIV_V2;
+    answer.flags |= offer.flags & kAdded;
     if ((offer.flags & FUSE_INIT_EXT) && (offer.flags2 & kDirectIoAllowMmap2)) {
         answer.flags |= FUSE_INIT_EXT;
         answer.flags2 |= kDirectIoAllowMmap2;

@@ -14,7 +14,9 @@ struct Filesystem;
 /// Says what bandfs wants of what libfuse offers: the `init` handler.
 void choose_capabilities(void* filesystem, fuse_conn_info* connection);
 
-/// Adds to libfuse's answer what libfuse 3.14 cannot ask for, as far as the kernel offers it:
+/// Adds to libfuse's answer what libfuse 3.14 cannot ask for, or forgets, as far as the kernel offers it:
+///   PARALLEL_DIROPS      lookups in one directory do not wait for each other;
+///   HAS_IOCTL_DIR        ioctl(2) on directories;
 ///   HANDLE_KILLPRIV_V2   set-user-id bits are cleared by us when asked to, so that no write needs a GETXATTR first;
 ///   DIRECT_IO_ALLOW_MMAP files opened with O_DIRECT can do parallel writes and still be mapped (Linux 6.6).
 void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer);

@@ -4,8 +4,8 @@
 
 namespace bandfs {
 
-Message& current_message() {
-    static thread_local Message message;
+IncomingMessage& current_message() {
+    static thread_local IncomingMessage message;
     return message;
 }
 
@@ -14,11 +14,16 @@ bool kill_suidgid_requested() {
     if (header == nullptr) return false;
     const void* arguments = header + 1;
     switch (header->opcode) {
-    case FUSE_WRITE: return static_cast<const fuse_write_in*>(arguments)->write_flags & FUSE_WRITE_KILL_SUIDGID;
-    case FUSE_SETATTR: return static_cast<const fuse_setattr_in*>(arguments)->valid & FATTR_KILL_SUIDGID;
-    case FUSE_OPEN: return static_cast<const fuse_open_in*>(arguments)->open_flags & FUSE_OPEN_KILL_SUIDGID;
-    case FUSE_CREATE: return static_cast<const fuse_create_in*>(arguments)->open_flags & FUSE_OPEN_KILL_SUIDGID;
-    default: return false;
+        case FUSE_WRITE:
+            return static_cast<const fuse_write_in*>(arguments)->write_flags & FUSE_WRITE_KILL_SUIDGID;
+        case FUSE_SETATTR:
+            return static_cast<const fuse_setattr_in*>(arguments)->valid & FATTR_KILL_SUIDGID;
+        case FUSE_OPEN:
+            return static_cast<const fuse_open_in*>(arguments)->open_flags & FUSE_OPEN_KILL_SUIDGID;
+        case FUSE_CREATE:
+            return static_cast<const fuse_create_in*>(arguments)->open_flags & FUSE_OPEN_KILL_SUIDGID;
+        default:
+            return false;
     }
 }
 

@@ -13,20 +13,20 @@ struct fuse_in_header;
 
 namespace bandfs {
 
-/// Where a message is received to in a PooledBuffer: so that the payload of a WRITE, behind fuse_in_header and fuse_write_in
-/// (40 bytes each), begins a page. O_DIRECT below needs that.
+/// Where a message is received to in a PooledBuffer: so that the payload of a WRITE, behind fuse_in_header and
+/// fuse_write_in (40 bytes each), begins a page. O_DIRECT below needs that.
 inline constexpr std::size_t kMessageOffset = PooledBuffer::kPage - 80;
 inline constexpr std::size_t kMessageBytes = PooledBuffer::kLargestPayload + 80;
 
 /// The message a receiver has given to libfuse and whose handler has not returned.
-struct Message {
+struct IncomingMessage {
     const fuse_in_header* header = nullptr;  ///< followed by its arguments
     PooledBuffer* memory = nullptr;          ///< where it stands; a handler that must keep the payload moves it away
     bool others_wait = false;                ///< another receiver was waiting when this message was taken
 };
 
 /// The message of this thread; without a header on a thread that handles none.
-Message& current_message();
+IncomingMessage& current_message();
 
 /// Whether the kernel leaves clearing set-user-id and set-group-id to the handler of the current WRITE, SETATTR (of a
 /// size), OPEN or CREATE (with O_TRUNC). It asks so for callers without CAP_FSETID once HANDLE_KILLPRIV_V2 was agreed.

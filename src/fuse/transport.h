@@ -1,7 +1,7 @@
 // fuse/transport.h - the way to the kernel: where a request came from, and how its answer gets back there.
 //
-// A request may be answered long after its receiver went on, from any thread, but the kernel accepts the answer only on the
-// descriptor that the request was read from. So where it came from is a value that travels with it (ReplySlot), and
+// A request may be answered long after its receiver went on, from any thread, but the kernel accepts the answer only on
+// the descriptor that the request was read from. So where it came from is a value that travels with it (ReplySlot), and
 // libfuse's output is led through the slot of the thread that answers.
 #pragma once
 
@@ -24,7 +24,7 @@ class Transport;
 /// Where a request came from. Valid as long as its transport.
 struct ReplySlot {
     Transport* transport = nullptr;
-    int channel = -1;   ///< the transport's own number: of /dev/fuse, a descriptor
+    int channel = -1;  ///< the transport's own number: of /dev/fuse, a descriptor
 };
 
 /// A connection to the kernel's half of one mount. Thread-safe.
@@ -34,8 +34,8 @@ public:
 
     /// Another place to receive from, for one receiver. May be shared with others when the kernel gives no more.
     virtual ReplySlot open_channel() = 0;
-    /// Waits for a message; its length. EINTR: a signal came, or the message was taken back. Any other error is the end:
-    /// ENODEV: the mount is gone; EIO: what came is no message.
+    /// Waits for a message; its length. EINTR: a signal came, or the message was taken back. Any other error is the
+    /// end: ENODEV: the mount is gone; EIO: what came is no message.
     virtual Result<std::size_t> receive(ReplySlot slot, void* memory, std::size_t bytes) = 0;
     /// Sends an answer, or a notification (whose `unique` is 0). ENOENT: the kernel no longer waits for it.
     virtual Status send(ReplySlot slot, std::span<const iovec> pieces) = 0;

@@ -11,8 +11,8 @@
 namespace bandfs {
 
 Status set_readahead(dev_t device, std::uint32_t kib) {
-    const std::string path = "/sys/class/bdi/" + std::to_string(::major(device)) + ":" + std::to_string(::minor(device)) +
-                             "/read_ahead_kb";
+    const std::string path =
+        "/sys/class/bdi/" + std::to_string(::major(device)) + ":" + std::to_string(::minor(device)) + "/read_ahead_kb";
     const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (!file) return last_errno();
     const std::string text = std::to_string(kib);

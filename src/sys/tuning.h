@@ -13,8 +13,8 @@ namespace bandfs {
 /// EACCES or EPERM without the privilege, ENOENT where /sys is not there.
 Status set_readahead(dev_t device, std::uint32_t kib);
 
-/// Tells the kernel that this thread, and those it creates, write back data: memory that they ask for never waits for the
-/// file systems they serve. EPERM without CAP_SYS_RESOURCE.
+/// Tells the kernel that this thread, and those it creates, write back data: memory that they ask for never waits for
+/// the file systems they serve. EPERM without CAP_SYS_RESOURCE.
 Status become_io_flusher();
 
 }  // namespace bandfs

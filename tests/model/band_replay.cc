@@ -1,4 +1,5 @@
-// band-replay FILE... - replays event sequences through the policy `weight` and compares its answers with the recorded ones.
+// band-replay FILE... - replays event sequences through the policy `weight` and compares its answers with the recorded
+// ones.
 //
 // A line is `EVENT => ANSWER | STATE`; lines that are empty or begin with # are passed over. Events:
 //     map UNIT GROUP r|w SECTORS      immediate | held
@@ -7,8 +8,10 @@
 //                                     ok | EINVAL | EEXIST
 //     detach ID                       released ... | EINVAL
 //     suspend                         released ...
-//     status                          per group: ID, then requests, deferred, sectors for reads and for writes; ` ; ` between
-// GROUP is an id or `default`; an id that is not attached means the default group, and so do 0 and `default` in messages.
+//     status                          per group: ID, then requests, deferred, sectors for reads and for writes; ` ; `
+//     between
+// GROUP is an id or `default`; an id that is not attached means the default group, and so do 0 and `default` in
+// messages.
 //
 // Prints the same lines with its own answers. Exit code 0: all equal. 1: the first difference, told on standard error.
 // 2: a file cannot be read, or a line is malformed.
@@ -56,10 +59,14 @@ std::vector<std::string> words_of(std::string_view text) {
 
 std::string_view name_of(Error error) {
     switch (error) {
-        case Error::none: return "ok";
-        case Error::invalid: return "EINVAL";
-        case Error::exists: return "EEXIST";
-        case Error::busy: return "EBUSY";
+        case Error::none:
+            return "ok";
+        case Error::invalid:
+            return "EINVAL";
+        case Error::exists:
+            return "EEXIST";
+        case Error::busy:
+            return "EBUSY";
     }
     return "?";
 }
@@ -174,9 +181,7 @@ private:
         return any ? list : list + " -";
     }
 
-    static std::string id_of(const Group& group) {
-        return group.is_default() ? "default" : std::to_string(group.id());
-    }
+    static std::string id_of(const Group& group) { return group.is_default() ? "default" : std::to_string(group.id()); }
 
     std::string status() const {
         std::string text;
@@ -193,10 +198,12 @@ private:
     }
 
     std::string state() const {
-        std::string text = "epoch=" + std::to_string(device_->epoch()) + " issued=" + std::to_string(device_->issued()) +
-                           " blocked=" + std::to_string(device_->blocked()) + " plugged=" + (device_->plugged() ? '1' : '0');
+        std::string text =
+            "epoch=" + std::to_string(device_->epoch()) + " issued=" + std::to_string(device_->issued()) +
+            " blocked=" + std::to_string(device_->blocked()) + " plugged=" + (device_->plugged() ? '1' : '0');
         mount_.for_each([&](const Group& group) {
-            text += ' ' + id_of(group) + ':' + std::to_string(group.tokens()) + '/' + std::to_string(group.token_init());
+            text +=
+                ' ' + id_of(group) + ':' + std::to_string(group.tokens()) + '/' + std::to_string(group.token_init());
         });
         return text;
     }
@@ -245,7 +252,8 @@ int replay_file(const std::string& name) {
             const std::string got = replay.answer(event);
             std::cout << event << kArrow << got << '\n';
             if (got != wanted) {
-                std::cerr << name << ':' << number << ": " << event << "\n  wanted: " << wanted << "\n  got:    " << got << '\n';
+                std::cerr << name << ':' << number << ": " << event << "\n  wanted: " << wanted << "\n  got:    " << got
+                          << '\n';
                 return kDiffers;
             }
         } catch (const Malformed& malformed) {

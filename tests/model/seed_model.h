@@ -1,4 +1,5 @@
-// model/seed_model.h - dm-band's algorithm as dm-band.md tells it, with plain lists and scans: what the library is held against.
+// model/seed_model.h - dm-band's algorithm as dm-band.md tells it, with plain lists and scans: what the library is held
+// against.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +11,8 @@
 namespace bandfs {
 
 /// One device group with one mount. Every operation is O(groups) or worse, and written down as directly as it can be.
-/// Two things are bandfs's, not dm-band's: a detached group stays until its last unit has ended, and the conductor does not
-/// begin epochs for ever when the plug is in and fewer than io_throttle units are in flight.
+/// Two things are bandfs's, not dm-band's: a detached group stays until its last unit has ended, and the conductor does
+/// not begin epochs for ever when the plug is in and fewer than io_throttle units are in flight.
 class SeedModel {
 public:
     struct Group {
@@ -30,8 +31,8 @@ public:
 
     Group* find(std::uint64_t id);  ///< nullptr when it is not attached
 
-    bool map(int unit, Group& group);      ///< true: immediate
-    std::vector<int> end(int unit);        ///< the units that are released
+    bool map(int unit, Group& group);  ///< true: immediate
+    std::vector<int> end(int unit);    ///< the units that are released
     void attach(std::uint64_t id);
     std::vector<int> detach(Group& group);
     void set_weight(Group& group, std::int64_t weight);

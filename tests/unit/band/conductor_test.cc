@@ -1,4 +1,5 @@
-// Holding and releasing: order, the plug, the byte bound, units that are expedited or taken back, going down, statistics.
+// Holding and releasing: order, the plug, the byte bound, units that are expedited or taken back, going down,
+// statistics.
 #include "scheduler_fixture.h"
 
 namespace bandfs {

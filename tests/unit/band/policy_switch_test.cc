@@ -81,7 +81,9 @@ TEST_F(PolicySwitchTest, NoUnitIsLostWhateverComesBetween) {
         EXPECT_EQ(each.state, UnitState::idle);
         bytes += each.bytes;
     }
-    EXPECT_EQ(device->statistics().of(Direction::read).bytes_done + device->statistics().of(Direction::write).bytes_done, bytes);
+    EXPECT_EQ(
+        device->statistics().of(Direction::read).bytes_done + device->statistics().of(Direction::write).bytes_done,
+        bytes);
     mount->for_each([](Group& group) {
         EXPECT_EQ(group.issued(), 0u);
         EXPECT_EQ(group.held(), 0u);

@@ -25,7 +25,8 @@ TEST(Create, RaisesTheLimitToTheThrottle) {
 }
 
 TEST(Create, TakesEveryNameItLists) {
-    for (const std::string_view name : DeviceGroup::policy_names()) EXPECT_NE(DeviceGroup::create({}, name), nullptr) << name;
+    for (const std::string_view name : DeviceGroup::policy_names())
+        EXPECT_NE(DeviceGroup::create({}, name), nullptr) << name;
 }
 
 TEST_F(SettingsTest, ThrottleAndLimit) {
@@ -61,7 +62,8 @@ TEST_F(SettingsTest, LargestWeightsAndTokensDoNotOverflow) {
     ASSERT_EQ(device->set_weight(mount->default_group(), kMaxWeight), Error::none);
     EXPECT_EQ(mount->for_id(5).token_init(), static_cast<std::int64_t>(kMaxTokenBase / 2001 + 1));
     for (GroupId id = 1; id <= 2000; ++id) ASSERT_EQ(device->set_weight(mount->for_id(id), 1), Error::none);
-    EXPECT_EQ(mount->default_group().token_init(), static_cast<std::int64_t>(kMaxTokenBase * kMaxWeight / (kMaxWeight + 2000) + 1));
+    EXPECT_EQ(mount->default_group().token_init(),
+              static_cast<std::int64_t>(kMaxTokenBase * kMaxWeight / (kMaxWeight + 2000) + 1));
     EXPECT_EQ(mount->for_id(5).token_init(), 1);
 }
 

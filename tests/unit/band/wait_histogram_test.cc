@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "bandfs/wait_histogram.h"
+
+#include <gtest/gtest.h>
 
 namespace bandfs {
 namespace {

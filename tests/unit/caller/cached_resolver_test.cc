@@ -85,6 +85,35 @@ TEST_P(CachedResolverTest, ASuccessorUnderTheNumberIsSomeoneElse) {
     view.add(kThread, in_cgroup(700, "/b"));  // no time has passed
     EXPECT_EQ(resolve(GroupType::pid), 700U);
     EXPECT_EQ(resolve(GroupType::cgroup), 11U);
+    view.add(kThread, in_cgroup(700, "/a"));  // even one of the same process, or a process of that number
+    EXPECT_EQ(resolve(GroupType::cgroup), 10U);
+    EXPECT_EQ(resolve(GroupType::cpuset), 10U);
+    view.add(kThread, in_cgroup(700, "/b"));
+    EXPECT_EQ(resolve(GroupType::cpuset), 11U);
+}
+
+/// Callers in v1, of which many are looked at again at the same time.
+TEST_P(CachedResolverTest, ManyCallersOfACgroupAreLookedUpInItsList) {
+    const GroupType memory = *group_type_named("cgroup:memory");
+    std::string list;
+    for (pid_t tid = 1000; tid < 1100; ++tid) {
+        view.add(tid, in_cgroup(tid, "/a"));
+        list += std::to_string(tid) + "\n";
+        EXPECT_EQ(resolve(memory, tid), 12U);
+    }
+    view.files["/cg1/memory/m/tasks"] = list;
+    view.task(1099).text[TaskFile::cgroup] = "4:memory:/\n0::/a\n";
+    view.files["/cg1/memory/m/tasks"].erase(list.find("1099"));
+    view.time += 99 * kMillisecond;
+    view.reads = 0;
+    for (pid_t tid = 1000; tid < 1099; ++tid) EXPECT_EQ(resolve(memory, tid), 12U);
+    EXPECT_EQ(view.reads, 8) << "the first few alone";
+    EXPECT_EQ(resolve(memory, 1099), 1U) << "not on the list: it has moved";
+
+    view.task(1050).text[TaskFile::cgroup] = "4:memory:/\n0::/a\n";
+    view.files["/cg1/memory/m/tasks"].erase(list.find("1050"), 5);
+    view.time += 99 * kMillisecond;
+    EXPECT_EQ(resolve(memory, 1050), 1U) << "the list is not older than what it stands for";
 }
 
 TEST_P(CachedResolverTest, AMoveShowsWithin100Ms) {
@@ -92,6 +121,8 @@ TEST_P(CachedResolverTest, AMoveShowsWithin100Ms) {
     move(kThread, "/b");
     view.time += 99 * kMillisecond;
     EXPECT_EQ(resolve(GroupType::cgroup), 11U);
+    move(kThread, "/a");
+    EXPECT_EQ(resolve(GroupType::cgroup), GetParam() ? 10U : 11U) << "at once, where the kernel tells";
     view.task(kThread).group = 7;
     EXPECT_EQ(resolve(GroupType::pgrp), 7U) << "at once";
 }
@@ -158,6 +189,13 @@ TEST_P(CachedResolverTest, ACgroupOutOfSightHasAnIdWhereTheKernelTellsIt) {
     view.task(kThread).text[TaskFile::cgroup] = "0::/../elsewhere\n";
     EXPECT_EQ(resolve(GroupType::cgroup), GetParam() ? std::optional<std::uint64_t>(99) : std::nullopt);
     EXPECT_EQ(resolver.lineage(GroupType::cgroup, 99), (std::vector<std::uint64_t>{99}));
+    view.reads = 0;
+    for (int request = 0; request < 10; ++request) resolve(GroupType::cgroup);
+    EXPECT_EQ(view.reads, 0) << "and is not looked for each time";
+    view.directories["/cg/late"] = 99;
+    view.time += kSecond;
+    EXPECT_EQ(resolver.lineage(GroupType::cgroup, 99), (std::vector<std::uint64_t>{99, 1}))
+        << "but again after a while";
 }
 
 TEST_P(CachedResolverTest, NodesOfALargerMachine) {

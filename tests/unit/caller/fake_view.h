@@ -63,6 +63,10 @@ public:
         const auto found = tasks_.find(handle.tid);
         return found == tasks_.end() || found->second.serial != handle.serial;
     }
+    bool is_thread_of(pid_t process, pid_t tid) override {
+        ++liveness_checks;
+        return tasks_.contains(tid) && task(tid).process == process;
+    }
     Result<TaskInfo> info(const UniqueFd& fd) override {
         if (!tells_info) return Errno{ENOTTY};
         if (is_gone(fd)) return Errno{ESRCH};

@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <thread>
 
@@ -19,7 +20,7 @@ bool wait_until(const std::function<bool()>& condition) {
     const auto deadline = std::chrono::steady_clock::now() + kTestDeadline;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // waits for the condition
     }
     return true;
 }
@@ -29,8 +30,14 @@ void StoppableDisk::stop() {
     stopped_ = true;
 }
 
+void StoppableDisk::stop_all() {
+    all_stopped_ = true;
+    stop();
+}
+
 void StoppableDisk::go() {
     std::lock_guard lock(mutex_);
+    all_stopped_ = false;
     stopped_ = false;
     going_.notify_all();
 }
@@ -55,7 +62,7 @@ Result<std::size_t> StoppableDisk::read_cached(int fd, std::span<std::byte> into
 
 Result<std::size_t> StoppableDisk::write(int fd, std::span<const std::byte> from, std::uint64_t offset,
                                          Durability durability) {
-    pass();
+    if (all_stopped_ || (::fcntl(fd, F_GETFL) & O_DIRECT)) pass();
     return DiskIo::system().write(fd, from, offset, durability);
 }
 
@@ -64,10 +71,17 @@ Status StoppableDisk::write_back(int fd, std::uint64_t offset, std::uint64_t byt
     return DiskIo::system().write_back(fd, offset, bytes);
 }
 
-Status StoppableDisk::sync(int fd, bool data_only) { return DiskIo::system().sync(fd, data_only); }
+Status StoppableDisk::sync(int fd, bool data_only) {
+    return DiskIo::system().sync(fd, data_only);
+}
 
 std::optional<std::uint64_t> StoppableDisk::resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) {
     return DiskIo::system().resident_pages(fd, offset, bytes);
+}
+
+Volume StoppableDisk::volume(int fd) {
+    if (without_memory_.exchange(false)) throw std::bad_alloc();
+    return DiskIo::system().volume(fd);
 }
 
 void MountedTest::SetUp() {
@@ -86,7 +100,7 @@ void MountedTest::SetUp() {
 
 void MountedTest::TearDown() {
     disk_.go();
-    if (mounted_) unmount(MNT_DETACH);
+    if (mounted_) unmount(0);
     if (session_) {
         EXPECT_TRUE(wait_until([this] { return ended_ == 1; })) << "the session did not end";
         session_.reset();
@@ -94,31 +108,56 @@ void MountedTest::TearDown() {
     if (filesystem_.data) EXPECT_TRUE(filesystem_.data->drain(now_ns() + 10 * kSecond));
     filesystem_.data.reset();
     if (filesystem_.gate) filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups.reset(); });
+    if (watchdog_.joinable()) {
+        {
+            const std::lock_guard lock(watch_mutex_);
+            watching_ = false;
+        }
+        watch_ends_.notify_all();
+        watchdog_.join();
+    }
+    filesystem_.tree.reset();
+    if (mounted_below_) {
+        EXPECT_EQ(::umount2(source_.c_str(), 0), 0) << std::strerror(errno);
+    }
     if (!directory_.empty()) fs::remove_all(directory_);
 }
 
-void MountedTest::mount(const DeviceGroupSettings& settings) {
+void MountedTest::use_file_system(const char* type) {
+    ASSERT_EQ(::mount("none", source_.c_str(), type, MS_NODEV, nullptr), 0) << std::strerror(errno);
+    mounted_below_ = true;
+}
+
+void MountedTest::watch() {
+    std::unique_lock lock(watch_mutex_);
+    if (watch_ends_.wait_for(lock, kMountDeadline, [this] { return !watching_; })) return;
+    ADD_FAILURE() << "the mount hangs; aborting it";
+    ::umount2(mountpoint_.c_str(), MNT_FORCE);  // whoever waits in it gets an error, whether or not it is unmounted
+}
+
+void MountedTest::mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options) {
     filesystem_.options.control_name.clear();
     auto tree = Tree::open({.source = source_.string()});
     ASSERT_TRUE(tree) << tree.code();
     filesystem_.tree = *std::move(tree);
     filesystem_.gate = std::make_shared<Gate>(DeviceGroup::create(settings, "weight"));
-    filesystem_.gate->with([this](DeviceGroup& device_group) {
-        filesystem_.groups = std::make_unique<MountGroups>(device_group, 100);
-    });
-    filesystem_.data =
-        std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, disk_, DataPlaneSettings{});
+    filesystem_.gate->with(
+        [this](DeviceGroup& device_group) { filesystem_.groups = std::make_unique<MountGroups>(device_group, 100); });
+    filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, disk_, DataPlaneSettings{});
     resolver_ = Resolver::create();
     filesystem_.callers = resolver_.get();
     filesystem_.gate->set_dying([this](pid_t tid) { return resolver_->dying(tid); });
+    before_start();
 
     UniqueFd device(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     ASSERT_TRUE(device);
-    const std::string options = "fd=" + std::to_string(device.get()) +
-                                ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
-    ASSERT_EQ(::mount("bandfs", mountpoint_.c_str(), "fuse.bandfs", MS_NODEV, options.c_str()), 0);
+    const std::string mount_data =
+        "fd=" + std::to_string(device.get()) + ",rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions";
+    ASSERT_EQ(::mount("bandfs", mountpoint_.c_str(), "fuse.bandfs", MS_NODEV, mount_data.c_str()), 0);
     mounted_ = true;
-    auto session = Session::create(filesystem_, std::move(device), {});
+    watching_ = true;
+    watchdog_ = std::thread([this] { watch(); });
+    auto session = Session::create(filesystem_, std::move(device), {.libfuse_options = options, .receivers = 0});
     ASSERT_TRUE(session) << session.code();
     session_ = *std::move(session);
     ASSERT_TRUE(session_->start([this] { ++readied_; }, [this] { ++ended_; }));

@@ -11,6 +11,8 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -22,25 +24,34 @@ namespace bandfs {
 
 /// Nothing here takes longer, unless it hangs.
 inline constexpr std::chrono::seconds kTestDeadline{20};
+/// A test that takes longer loses its mount.
+inline constexpr std::chrono::seconds kMountDeadline{90};
 
 /// Waits until `condition` holds. False when the deadline passed first.
 bool wait_until(const std::function<bool()>& condition);
 
-/// The real disk, whose reads and writes can be made to wait. Counts.
+/// The real disk, whose reads, direct writes and write-back can be made to wait; writes into the page cache are none of
+/// its business. Counts.
 class StoppableDisk final : public DiskIo {
 public:
     void stop();
+    /// As stop(), and writes into the page cache wait as well: in a receiver.
+    void stop_all();
     void go();
-    int waiting() const { return waiting_; }        ///< calls that wait for go()
-    int reads() const { return reads_; }            ///< that went to the disk
+    /// The next call of volume() throws std::bad_alloc, once.
+    void run_out_of_memory() { without_memory_ = true; }
+    int waiting() const { return waiting_; }  ///< calls that wait for go()
+    int reads() const { return reads_; }      ///< that went to the disk
     int cached_reads() const { return cached_reads_; }
 
     Result<std::size_t> read(int fd, std::span<std::byte> into, std::uint64_t offset) override;
     Result<std::size_t> read_cached(int fd, std::span<std::byte> into, std::uint64_t offset) override;
-    Result<std::size_t> write(int fd, std::span<const std::byte> from, std::uint64_t offset, Durability durability) override;
+    Result<std::size_t> write(int fd, std::span<const std::byte> from, std::uint64_t offset,
+                              Durability durability) override;
     Status write_back(int fd, std::uint64_t offset, std::uint64_t bytes) override;
     Status sync(int fd, bool data_only) override;
     std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) override;
+    Volume volume(int fd) override;
 
 private:
     void pass();
@@ -48,6 +59,8 @@ private:
     std::mutex mutex_;
     std::condition_variable going_;
     bool stopped_ = false;
+    std::atomic<bool> all_stopped_{false};
+    std::atomic<bool> without_memory_{false};
     std::atomic<int> waiting_{0};
     std::atomic<int> reads_{0};
     std::atomic<int> cached_reads_{0};
@@ -59,9 +72,13 @@ protected:
     void SetUp() override;
     void TearDown() override;
 
-    /// One mount; `settings` of its device group.
-    void mount(const DeviceGroupSettings& settings);
+    /// One mount; `settings` of its device group, `options` of libfuse.
+    void mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options = {});
     void unmount(int flags);
+    /// Before mount(): the directory below is a new file system of that type, without a disk.
+    void use_file_system(const char* type);
+    /// The file system is complete and nobody uses it yet; `options.control_name` is empty.
+    virtual void before_start() {}
 
     std::filesystem::path in_mount(const std::string& name) const { return mountpoint_ / name; }
     std::filesystem::path below(const std::string& name) const { return source_ / name; }
@@ -77,10 +94,18 @@ protected:
     std::atomic<int> ended_{0};
 
 private:
+    void watch();
+
     std::filesystem::path directory_;
     std::filesystem::path source_;
     std::filesystem::path mountpoint_;
     bool mounted_ = false;
+    bool mounted_below_ = false;
+
+    std::thread watchdog_;  ///< ends a mount that hangs, and with it what waits in it for ever
+    std::mutex watch_mutex_;
+    std::condition_variable watch_ends_;
+    bool watching_ = false;  ///< guarded by watch_mutex_
 };
 
 /// Runs `body` in a child process, as that user; its result is the exit status. The child execs nothing.

@@ -1,8 +1,9 @@
-// A session spoken to in the kernel's place, over a socket pair: what it answers, byte for byte, and how often. Needs neither
-// root nor /dev/fuse.
+// A session spoken to in the kernel's place, over a socket pair: what it answers, byte for byte, and how often. Needs
+// neither root nor /dev/fuse.
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -56,7 +57,8 @@ protected:
         filesystem_.gate->with([this](DeviceGroup& device_group) {
             filesystem_.groups = std::make_unique<MountGroups>(device_group, 100);
         });
-        filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, disk_, DataPlaneSettings{});
+        filesystem_.data =
+            std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, disk_, DataPlaneSettings{});
         resolver_ = Resolver::create();
         filesystem_.callers = resolver_.get();
 
@@ -104,7 +106,8 @@ protected:
         Answer answer;
         std::memcpy(&answer.header, message.data(), sizeof(answer.header));
         EXPECT_EQ(answer.header.len, static_cast<std::uint32_t>(length));
-        answer.payload = message.substr(sizeof(fuse_out_header), static_cast<std::size_t>(length) - sizeof(fuse_out_header));
+        answer.payload =
+            message.substr(sizeof(fuse_out_header), static_cast<std::size_t>(length) - sizeof(fuse_out_header));
         return answer;
     }
 
@@ -192,7 +195,8 @@ TEST_F(ProtocolTest, AnOpenSaysWhatTheKernelMayDoWithIt) {
     initialise();
     const std::uint64_t node = look_up("file");
     EXPECT_EQ(open(node, O_RDONLY).open_flags & ~FOPEN_KEEP_CACHE, kFopenNoflush);
-    EXPECT_EQ(open(node, O_RDWR | O_DIRECT).open_flags & ~FOPEN_KEEP_CACHE, FOPEN_DIRECT_IO | kFopenNoflush | kFopenParallel);
+    EXPECT_EQ(open(node, O_RDWR | O_DIRECT).open_flags & ~FOPEN_KEEP_CACHE,
+              FOPEN_DIRECT_IO | kFopenNoflush | kFopenParallel);
     EXPECT_EQ(open(node, O_RDONLY).open_flags & ~FOPEN_KEEP_CACHE, kFopenNoflush) << "of the open before";
 
     fuse_create_in create{};
@@ -200,7 +204,8 @@ TEST_F(ProtocolTest, AnOpenSaysWhatTheKernelMayDoWithIt) {
     create.mode = S_IFREG | 0640;
     create.umask = 022;
     const Answer created = call(FUSE_CREATE, FUSE_ROOT_ID, bytes_of(create) + "new" + '\0');
-    EXPECT_EQ(created.as<fuse_open_out>(sizeof(fuse_entry_out)).open_flags, FOPEN_DIRECT_IO | kFopenNoflush | kFopenParallel);
+    EXPECT_EQ(created.as<fuse_open_out>(sizeof(fuse_entry_out)).open_flags,
+              FOPEN_DIRECT_IO | kFopenNoflush | kFopenParallel);
     EXPECT_EQ(fs::status(source_ / "new").permissions(), fs::perms(0640));
 }
 
@@ -265,18 +270,21 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     const std::uint64_t first = send(FUSE_READ, node, read_arguments(fh, 0, 4096));
     ASSERT_TRUE(wait_until([&] { return disk_.waiting() == 1; }));
 
-    const pid_t dead = in_child(::geteuid(), [] { return 0; });
-    ASSERT_EQ(exit_status(dead), 0);
+    const pid_t caller = in_child(::geteuid(), [] { return ::pause(); });
     const std::uint64_t living = send(FUSE_READ, node, read_arguments(fh, 4096, 4096));
-    const std::uint64_t gone = send(FUSE_READ, node, read_arguments(fh, 8192, 1000), dead);
-    ASSERT_TRUE(wait_until([&] {
-        return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) == 2;
-    }));
+    const std::uint64_t gone = send(FUSE_READ, node, read_arguments(fh, 8192, 1000), caller);
+    ASSERT_TRUE(
+        wait_until([&] { return filesystem_.gate->with([](DeviceGroup& group) { return group.blocked(); }) == 2; }));
     const auto interrupt = [&](std::uint64_t unique) {
         fuse_interrupt_in arguments{};
         arguments.unique = unique;
         send(FUSE_INTERRUPT, 0, bytes_of(arguments));
     };
+    interrupt(living);
+    interrupt(gone);
+    EXPECT_FALSE(receive(std::chrono::milliseconds(20))) << "both callers live";
+    ASSERT_EQ(::kill(caller, SIGKILL), 0);
+    ASSERT_EQ(exit_status(caller), -1);
     interrupt(living);
     interrupt(gone);
     const std::optional<Answer> interrupted = receive();
@@ -292,6 +300,49 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
         EXPECT_EQ(answer->header.error, 0);
         EXPECT_EQ(answer->payload, std::string(4096, 'x'));
     }
+}
+
+TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDONLY).fh;
+    evict();
+    disk_.stop();
+    std::vector<std::uint64_t> reads;
+    for (int i = 0; i < 3; ++i) {
+        reads.push_back(send(FUSE_READ, node, read_arguments(fh, i * 4096ull, 4096)));
+        ASSERT_TRUE(wait_until([&] { return filesystem_.pending.count() == reads.size(); }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer) << "both receivers sleep in the disk";
+    EXPECT_EQ(answer->header.unique, unique);
+}
+
+TEST_F(ProtocolTest, TheReserveComesInWhenEveryReceiverSleepsInTheDisk) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDWR).fh;
+    disk_.stop_all();
+    for (int i = 0; i < 2; ++i) {
+        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
+        ASSERT_TRUE(wait_until([&] { return disk_.waiting() == i + 1; }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->header.unique, unique);
+}
+
+TEST_F(ProtocolTest, AHandlerWithoutMemoryAnswersSo) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    fuse_open_in arguments{};
+    arguments.flags = O_RDONLY;
+    disk_.run_out_of_memory();
+    EXPECT_EQ(call(FUSE_OPEN, node, bytes_of(arguments)).header.error, -ENOMEM);
+    EXPECT_EQ(call(FUSE_OPEN, node, bytes_of(arguments)).header.error, 0);
+    EXPECT_EQ(filesystem_.handles.count(), 1u);
 }
 
 TEST_F(ProtocolTest, TheEndOfTheConnectionClosesWhatIsOpenAndLetsHeldRequestsPass) {

@@ -16,13 +16,15 @@ constexpr std::uint32_t kDirectIoAllowMmap2 = 1u << 4;
 
 TEST(InitAnswer, AsksForWhatTheKernelOffers) {
     fuse_init_in offer{};
-    offer.flags = FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2 | FUSE_ASYNC_READ;
+    offer.flags =
+        FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2 | FUSE_PARALLEL_DIROPS | FUSE_ASYNC_READ | FUSE_WRITEBACK_CACHE;
     offer.flags2 = 0xffffffff;
     fuse_init_out answer{};
     answer.flags = FUSE_ASYNC_READ;
     answer.max_write = 1u << 20;
     patch_init_answer(offer, answer);
-    EXPECT_EQ(answer.flags, static_cast<std::uint32_t>(FUSE_ASYNC_READ | FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2));
+    EXPECT_EQ(answer.flags, static_cast<std::uint32_t>(FUSE_ASYNC_READ | FUSE_INIT_EXT | FUSE_HANDLE_KILLPRIV_V2 |
+                                                       FUSE_PARALLEL_DIROPS));
     EXPECT_EQ(answer.flags2, kDirectIoAllowMmap2);
     EXPECT_EQ(answer.max_write, 1u << 20);
     EXPECT_TRUE(agreed_parallel_direct_writes(answer));
@@ -64,7 +66,9 @@ TEST(KillSuidgid, IsReadFromEachKindOfMessage) {
     EXPECT_FALSE(kill_requested_by(FUSE_READ, fuse_read_in{.read_flags = 0xff}));
 }
 
-TEST(KillSuidgid, IsFalseWhereNoMessageIsHandled) { EXPECT_FALSE(kill_suidgid_requested()); }
+TEST(KillSuidgid, IsFalseWhereNoMessageIsHandled) {
+    EXPECT_FALSE(kill_suidgid_requested());
+}
 
 }  // namespace
 }  // namespace bandfs

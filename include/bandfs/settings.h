@@ -1,0 +1,17 @@
+// bandfs/settings.h - what a device group is made with.
+#pragma once
+
+#include <cstdint>
+
+namespace bandfs {
+
+inline constexpr std::uint64_t kMaxTokenBase = 1'000'000;
+
+struct DeviceGroupSettings {
+    std::uint32_t io_throttle = 4;               ///< units in flight, low mark
+    std::uint32_t io_limit = 128;                ///< units in flight, high mark
+    std::uint64_t token_base = 2048;             ///< tokens of one epoch, 1 to kMaxTokenBase
+    std::uint64_t held_bytes_limit = 64u << 20;  ///< of one group; what is beyond it waits in turn
+};
+
+}  // namespace bandfs

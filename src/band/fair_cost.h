@@ -1,0 +1,60 @@
+// band/fair_cost.h - policy `fair`, the cost: what a unit is charged, and how long the disk is busy with it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "bandfs/unit.h"
+
+namespace bandfs {
+
+/// time(bytes) = fixed + per_byte * bytes, fitted by weighted least squares to what was seen, the old weighing less and
+/// less.
+class LinearTime {
+public:
+    void add(std::uint32_t bytes, double took, double weight) noexcept;
+    bool known() const noexcept { return count_ > 0; }
+    double fixed_ns() const noexcept { return fixed_; }
+    double ns_per_byte() const noexcept { return per_byte_; }
+    double of(std::uint32_t bytes) const noexcept { return fixed_ + per_byte_ * bytes; }
+
+private:
+    void fit() noexcept;
+
+    double count_ = 0, bytes_ = 0, time_ = 0, bytes_squared_ = 0, bytes_time_ = 0;  ///< decayed sums
+    double fixed_ = 0, per_byte_ = 0;
+};
+
+/// Prices units. Arithmetic only: no clock, no groups.
+///
+/// `bytes`: a unit costs its bytes. `time`: it costs the nanoseconds that the disk is busy with it when it is alone
+/// there, by a model of each direction that is learnt while running.
+///
+/// No unit is done sooner than it would be alone, and many are later for reasons that are not the disk's: a busy
+/// processor, a throttle. So of units that were alone, quick ones count in full and slow ones less; and of the others
+/// those that were clearly quicker than the model says one can be.
+class FairCost {
+public:
+    enum class Kind : std::uint8_t { bytes, time };
+    static std::optional<Kind> kind_of(std::string_view name);
+
+    Kind kind() const noexcept { return kind_; }
+    void set_kind(Kind kind) noexcept { kind_ = kind; }
+
+    double of(const Unit& unit) const noexcept {
+        return kind_ == Kind::bytes ? unit.bytes : disk_time(unit.direction, unit.bytes);
+    }
+    /// Nanoseconds, more than 0. A direction that was never seen is taken to be as the other one.
+    double disk_time(Direction direction, std::uint32_t bytes) const noexcept;
+    /// A unit was on the disk, alone or not, and took so long.
+    void learn(Direction direction, std::uint32_t bytes, TimeNs took, bool alone) noexcept;
+    const LinearTime& model(Direction direction) const noexcept { return models_[static_cast<std::size_t>(direction)]; }
+
+private:
+    Kind kind_ = Kind::bytes;
+    std::array<LinearTime, kDirections> models_;
+};
+
+}  // namespace bandfs

@@ -1,0 +1,156 @@
+// band/fair_depth.cc - the depth of the policy `fair`.
+#include "band/fair_depth.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace bandfs {
+namespace {
+
+constexpr std::size_t kBest = 1;                    ///< the second of the last spans, the best first: one may be noise
+constexpr double kPressed = 0.5;                    ///< a span counts when units were held for this part of it
+constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 1, 12 for 8
+constexpr double kHungry = 0.5;                  ///< a disk that works on this part of what it is handed may want more
+constexpr double kSpare = 1.3, kRounding = 0.3;  ///< 1 for a parallelism below 1.3: noise must not look like a lane
+constexpr double kStretch = 2, kShrink = 0.7;
+constexpr double kBetter = 1.07;   ///< a stretch must bring that much
+constexpr double kNoWorse = 0.98;  ///< a shrink must leave that much
+constexpr double kPaceGain = 0.25, kRateGain = 0.125;
+constexpr double kMost = 1e6;
+
+}  // namespace
+
+void FairDepth::Trial::failed(TimeNs now) noexcept {
+    every = std::min(every * 4, kTrialLast);
+    since = now;
+}
+
+void FairDepth::Trial::worked(TimeNs now) noexcept {
+    every = kTrialFirst;
+    since = now - every;  // the next at once
+}
+
+void FairDepth::passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
+    if (in_flight > 0) {
+        const TimeNs length = now - last_;
+        busy_ += length;
+        in_flight_time_ += static_cast<double>(length) * in_flight;
+        if (some_held) pressed_ += length;
+    }
+    last_ = now;
+}
+
+void FairDepth::completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
+    worked_ += disk_time;
+    bytes_ += bytes;
+    ++units_;
+    if (probing() && alone && --probes_left_ == 0) {
+        next_probe_ = now + kProbeEvery;
+        open_span(now);
+    } else if (!probing() && span_is_full(now)) {
+        close_span(now);
+        open_span(now);
+    }
+}
+
+bool FairDepth::span_is_full(TimeNs now) const noexcept {
+    const TimeNs length = now - began_;
+    return (length >= kSpanAtLeast && units_ >= kSpanUnits) || length >= kSpanAtMost;
+}
+
+void FairDepth::close_span(TimeNs now) noexcept {
+    if (busy_ > 0) any_pace_ += kPaceGain * (worked_ / static_cast<double>(busy_) - any_pace_);
+    // With room for all nobody may have to wait: that is what a stretch is to show.
+    const bool pressed = static_cast<double>(pressed_) >= kPressed * static_cast<double>(now - began_);
+    const bool counts = units_ >= kSpanUnits / 2 && busy_ > 0 && (pressed || span_ == Span::stretch);
+    if (!counts) return;
+    const double pace = worked_ / static_cast<double>(busy_);
+    rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / static_cast<double>(now - began_) - rate_);
+    found_[next_found_] = pace;
+    next_found_ = (next_found_ + 1) % kSpans;
+    std::array<double, kSpans> sorted = found_;
+    std::nth_element(sorted.begin(), sorted.begin() + kBest, sorted.end(), std::greater<>());
+    parallelism_ = std::max(1.0, sorted[kBest]);
+    judge(pace, in_flight_time_ / static_cast<double>(busy_), now);
+}
+
+/// Draws the conclusion from a span in which on average `depth` units were in flight.
+void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
+    switch (span_) {
+        case Span::probe:
+            break;
+        case Span::usual:
+            usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_);
+            break;
+        case Span::stretch:
+            if (pace > kBetter * usual_pace_) {
+                stretched_ = std::max(stretched_, depth);
+                usual_pace_ = pace;
+                stretch_.worked(now);
+                shrink_.failed(now);
+            } else {
+                stretch_.failed(now);
+            }
+            break;
+        case Span::shrink:
+            if (pace >= kNoWorse * usual_pace_) {
+                stretched_ *= kShrink;
+                shrink_.worked(now);
+            } else {
+                shrink_.failed(now);
+            }
+            break;
+    }
+}
+
+void FairDepth::open_span(TimeNs now) noexcept {
+    began_ = now;
+    busy_ = pressed_ = 0;
+    worked_ = in_flight_time_ = bytes_ = 0;
+    units_ = 0;
+    const Span before = span_;
+    span_ = Span::usual;
+    if (now >= next_probe_) {
+        probes_left_ = kProbes;
+        span_ = Span::probe;
+    } else if (before == Span::usual && usual_pace_ > 0) {
+        const bool hungry = usual_pace_ >= kHungry * std::max(usual_limit(), stretched_);
+        const int slowly = now < shallow_until_ && !hungry ? kShallowFactor : 1;
+        if (now - stretch_.since >= stretch_.every * slowly) {
+            span_ = Span::stretch;
+        } else if (stretched_ > usual_limit() && now - shrink_.since >= shrink_.every) {
+            span_ = Span::shrink;
+        }
+    }
+}
+
+double FairDepth::slowdown() const noexcept {
+    return 1 / std::clamp(any_pace_, 1e-4, 1.0);
+}
+
+double FairDepth::usual_limit() const noexcept {
+    return std::min(parallelism_ * kHeadroom + kOneMore, kMost);
+}
+
+unsigned FairDepth::limit() const noexcept {
+    const double limit = std::max(usual_limit(), stretched_);
+    switch (span_) {
+        case Span::usual:
+            break;
+        case Span::probe:
+            return 1;
+        case Span::stretch:
+            return static_cast<unsigned>(std::min(limit * kStretch, kMost));
+        case Span::shrink:
+            return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
+    }
+    return static_cast<unsigned>(limit);
+}
+
+unsigned FairDepth::spare() const noexcept {
+    if (span_ == Span::probe) return 1;
+    const double spare = std::min(parallelism_ * kSpare + kRounding, kMost);
+    return static_cast<unsigned>(span_ == Span::stretch ? spare * kStretch : spare);
+}
+
+}  // namespace bandfs

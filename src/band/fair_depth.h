@@ -1,0 +1,94 @@
+// band/fair_depth.h - policy `fair`, the depth: how many units the disk needs in flight for its speed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "bandfs/unit.h"
+
+namespace bandfs {
+
+/// Finds how many units the disk works on at the same time (its parallelism) and from that how many to keep in flight.
+///
+/// In a span of time in which units were waiting, the disk did work that would have taken it A seconds one by one, in B
+/// seconds: so it worked on A / B units at a time, its pace. The second best pace of the last kSpans spans is the
+/// parallelism. One disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is
+/// handed so many. limit() is a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger
+/// than thought shows itself, and the next unit is there when one is done.
+///
+/// What a unit takes alone has to be known (fair_cost.h) and kept up to date: now and then probing() asks for units one
+/// at a time, kProbes of them every kProbeEvery.
+///
+/// Two things are not seen that way: a disk that becomes faster when it may choose among many units (an arm that
+/// sorts), and a second lane when nobody may use it. So there are trials: for one span twice as many units are allowed
+/// (a stretch), or fewer (a shrink); if the pace is clearly better, or no worse, that stays. A trial that came to
+/// nothing is repeated after four times the time, from kTrialFirst to kTrialLast; the time runs kShallowFactor times
+/// slower while somebody is there who asks now and then and for whom each unit in flight is a longer wait, unless the
+/// disk works on most of what it is handed.
+///
+/// No clock. Not thread-safe. Every call O(1).
+class FairDepth {
+public:
+    static constexpr unsigned kSpans = 8;
+    static constexpr TimeNs kSpanAtLeast = 20'000'000, kSpanAtMost = 1'000'000'000;
+    static constexpr unsigned kSpanUnits = 32;
+    static constexpr unsigned kProbes = 4, kFirstProbes = 16;
+    static constexpr TimeNs kProbeEvery = 4'000'000'000;
+    static constexpr TimeNs kTrialFirst = 500'000'000, kTrialLast = 64'000'000'000;
+    static constexpr int kShallowFactor = 16;
+    static constexpr TimeNs kShallowFor = 500'000'000;
+
+    /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
+    void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept;
+    /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
+    void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept;
+
+    /// Somebody came who is not there all the time, while others waited.
+    void keep_shallow(TimeNs now) noexcept { shallow_until_ = now + kShallowFor; }
+
+    /// How much slower the disk is than its units' times alone say: 1, or more when it is throttled or shared.
+    double slowdown() const noexcept;
+    /// What the disk did in spans in which units waited, smoothed; 0: not known yet.
+    double bytes_per_second() const noexcept { return rate_; }
+    double parallelism() const noexcept { return parallelism_; }
+    /// Units in flight at most.
+    unsigned limit() const noexcept;
+    /// So many units in flight hardly slow each other.
+    unsigned spare() const noexcept;
+    bool probing() const noexcept { return probes_left_ > 0; }
+
+private:
+    /// What the open span is for.
+    enum class Span : std::uint8_t { usual, probe, stretch, shrink };
+    struct Trial {
+        TimeNs since = 0, every = kTrialFirst;
+        void failed(TimeNs now) noexcept;
+        void worked(TimeNs now) noexcept;
+    };
+
+    bool span_is_full(TimeNs now) const noexcept;
+    void close_span(TimeNs now) noexcept;
+    void judge(double pace, double depth, TimeNs now) noexcept;
+    void open_span(TimeNs now) noexcept;
+    double usual_limit() const noexcept;
+
+    double parallelism_ = 1;
+    double usual_pace_ = 0;  ///< of the usual spans in which units waited, smoothed; 0: none yet
+    double any_pace_ = 1;    ///< of all spans, smoothed
+    double rate_ = 0;        ///< bytes per second
+    double stretched_ = 1;   ///< limit that a trial found to be worth it
+    std::array<double, kSpans> found_{};
+    unsigned next_found_ = 0;
+    unsigned probes_left_ = kFirstProbes;
+    TimeNs next_probe_ = 0;
+    Trial stretch_, shrink_;
+    TimeNs shallow_until_ = 0;
+
+    // The span that is open.
+    Span span_ = Span::probe;
+    TimeNs last_ = 0, began_ = 0, busy_ = 0, pressed_ = 0;
+    double worked_ = 0, in_flight_time_ = 0, bytes_ = 0;
+    unsigned units_ = 0;
+};
+
+}  // namespace bandfs

@@ -1,0 +1,90 @@
+// band/fair_limits.h - policy `fair`, floors and ceilings: bytes per second that a group is guaranteed, or gets at
+// most.
+#pragma once
+
+#include <cstdint>
+
+#include <boost/intrusive/set.hpp>
+
+#include "bandfs/unit.h"
+
+namespace bandfs {
+
+/// Where a group with a limit stands.
+///   none      it has nothing to do with its limits now
+///   capped    it has units but is at its ceiling, until ceiling_free
+///   ready     it has a floor and a unit to be issued
+///   expected  it has a floor and a unit in flight or soon back
+enum class FairLimitPlace : std::uint8_t { none, capped, ready, expected };
+
+/// The limits of a group. Lives where its owner puts it, and is in place `none` when it dies.
+struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
+    double floor = 0;  ///< bytes per second, 0: none
+    double ceiling = 0;
+    TimeNs floor_due = 0;     ///< its next unit is to be issued by then, or it gets less than its floor
+    TimeNs ceiling_free = 0;  ///< its next unit may be issued from then on
+    FairLimitPlace place = FairLimitPlace::none;
+};
+
+/// Keeps the groups that have a floor or a ceiling, in order of what is due (mClock: Gulati, Merchant and Varman,
+/// 2010).
+///
+/// A ceiling is a rate with a tolerance: a group that came late by at most kCeilingSlack catches up, so short waits for
+/// others do not cost it its rate; over 10 s it gets at most 0.2 % and one unit too much. A floor is met when units are
+/// issued as they fall due; a group that did not ask has no claim to more than kFloorSlack of its floor.
+///
+/// Floors that come to more than the disk does are scaled down together, so that each gets the same part.
+///
+/// No clock. Not thread-safe. O(log n) per call, n being the groups that have limits.
+class FairLimits {
+public:
+    static constexpr TimeNs kCeilingSlack = 20'000'000;
+    static constexpr TimeNs kFloorSlack = 100'000'000;
+    static constexpr double kOfCapacity = 0.97;  ///< floors are scaled to that part of what the disk does
+
+    void set(FairLimit& limit, double floor, double ceiling, TimeNs now) noexcept;
+    void move(FairLimit& limit, FairLimitPlace place) noexcept;
+    void charge(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
+
+    static bool is_capped(const FairLimit& limit, TimeNs now) noexcept {
+        return limit.ceiling > 0 && limit.ceiling_free > now;
+    }
+    /// A capped group that no longer has to wait; it stays in its place. nullptr: none.
+    FairLimit* first_free(TimeNs now) const noexcept { return first(capped_, &FairLimit::ceiling_free, now); }
+    /// A group whose floor is due, and that has a unit, or is expected. nullptr: none.
+    FairLimit* first_due(TimeNs now) const noexcept { return first(ready_, &FairLimit::floor_due, now); }
+    FairLimit* first_due_expected(TimeNs now) const noexcept { return first(expected_, &FairLimit::floor_due, now); }
+    /// When a capped group will be free, or a floor of a group with units due; kNever: none.
+    TimeNs wakes_at() const noexcept;
+
+    double floors() const noexcept { return floors_; }
+    /// What the disk does, in bytes per second, when it has enough to do; 0: not known.
+    void set_capacity(double bytes_per_second) noexcept { capacity_ = bytes_per_second; }
+    double capacity() const noexcept { return capacity_; }
+    /// Part of the floors that can be given.
+    double scale() const noexcept {
+        return capacity_ > 0 && floors_ > capacity_ * kOfCapacity ? capacity_ * kOfCapacity / floors_ : 1;
+    }
+
+private:
+    template <TimeNs FairLimit::*Key>
+    struct By {
+        bool operator()(const FairLimit& a, const FairLimit& b) const noexcept { return a.*Key < b.*Key; }
+    };
+    template <TimeNs FairLimit::*Key>
+    using Tree = boost::intrusive::multiset<FairLimit, boost::intrusive::compare<By<Key>>,
+                                            boost::intrusive::constant_time_size<false>>;
+
+    template <typename T>
+    static FairLimit* first(const T& tree, TimeNs FairLimit::*key, TimeNs now) noexcept {
+        if (tree.empty() || (*tree.begin()).*key > now) return nullptr;
+        return const_cast<FairLimit*>(&*tree.begin());  // the tree is const, what stands in it is the owner's
+    }
+
+    Tree<&FairLimit::ceiling_free> capped_;
+    Tree<&FairLimit::floor_due> ready_, expected_;
+    double floors_ = 0;
+    double capacity_ = 0;
+};
+
+}  // namespace bandfs

@@ -1,0 +1,137 @@
+// band/fair_order.h - policy `fair`, the order: who is next, in virtual time.
+#pragma once
+
+#include <cstdint>
+
+#include <boost/intrusive/set.hpp>
+
+namespace bandfs {
+
+/// Virtual time: cost per weight, in 2^-20 of a byte (or nanosecond) per weight. 64 bits would wrap within days.
+__extension__ typedef __int128 VirtualTime;
+
+struct FairHookTag;
+using FairHook =
+    boost::intrusive::set_base_hook<boost::intrusive::tag<FairHookTag>, boost::intrusive::optimize_size<true>,
+                                    boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+
+/// Where a group stands in the order.
+///   idle           it has nothing to do and is not counted
+///   lingering      the same, but it has had more than its share: it counts until the virtual time has caught up
+///   ready          it has a unit to be issued, and its turn has begun (start <= now)
+///   woken          the same, and it was idle before: it may go first, within the credit
+///   ready_ahead    it has a unit, but its turn has not begun
+///   expected       nothing to issue, but a unit in flight or soon back; its turn has begun
+///   expected_ahead the same, its turn has not begun
+enum class FairPlace : std::uint8_t { idle, lingering, ready, woken, ready_ahead, expected, expected_ahead };
+
+constexpr bool is_ready(FairPlace place) noexcept {
+    return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::ready_ahead;
+}
+constexpr bool has_nothing_to_do(FairPlace place) noexcept {
+    return place == FairPlace::idle || place == FairPlace::lingering;
+}
+
+/// A group's place in the order. Lives where its owner puts it, and is idle when it dies.
+struct FairNode : FairHook {
+    VirtualTime start = 0;   ///< when its next unit's turn begins
+    VirtualTime finish = 0;  ///< when the ideal disk would be done with that unit
+    double weight = 1;
+    double cost = 1;  ///< of its next unit, or what that will probably cost
+    FairPlace place = FairPlace::idle;
+    bool credited = false;  ///< its last unit went first although it was not its turn, and that is not made good yet
+};
+
+/// The order of the policy `fair`: worst-case fair weighted queueing over groups. fair_policy.h says why and what
+/// follows.
+///
+/// Virtual time is the mean of the counted groups' starts, weighted, but never runs backwards. So it moves by cost /
+/// total weight with each unit; and when a group leaves that has had less than its share, what the others are ahead of
+/// it is no debt any more: virtual time moves up to them.
+///
+/// No clock. Not thread-safe. O(log n) per call, amortised: a group moves
+/// from ahead to its turn once for each unit it was served.
+///
+/// Invariants
+/// 1. now() never runs backwards, and is not less than the mean.
+/// 2. Groups that are not idle are counted in active_weight(), idle ones not.
+/// 3. A group stands in the tree of its place: `ready`, `woken` and `expected` have start <= now(), the ahead ones and
+///    `lingering` start > now().
+/// 4. At most kCredits groups are credited.
+class FairOrder {
+public:
+    /// Units in all that may go before their turn because their group was asleep. Part of the starvation bound.
+    static constexpr unsigned kCredits = 16;
+    /// A group that had nothing to issue but was not idle keeps a claim to what it did not take meanwhile: at most its
+    /// share of so many of the largest units. Part of the starvation bound.
+    static constexpr double kLagUnits = 8;
+
+    /// The group has a unit of that cost to be issued next; also when its first unit has become another.
+    void set_ready(FairNode& node, double cost) noexcept;
+    /// The group has nothing to issue but will have: its units are in flight or it is known to come back.
+    void set_expected(FairNode& node, double cost) noexcept;
+    /// The group has nothing to do.
+    void set_idle(FairNode& node) noexcept;
+    void set_weight(FairNode& node, double weight) noexcept;
+    /// Out of the order at once, whatever it owes.
+    void forget(FairNode& node) noexcept;
+
+    /// Who of the groups whose turn has begun is next: one that is late (finish <= now) before all, then one that just
+    /// woke while there is credit, then the earliest finish. nullptr: none of them has a unit.
+    FairNode* first_ready() const noexcept;
+    /// Of the groups that have a unit and are ahead of their turn, the one whose turn comes first.
+    FairNode* first_ahead() const noexcept;
+    /// Of the groups whose turn has begun and that have nothing to issue now, the one with the earliest finish.
+    FairNode* first_expected() const noexcept;
+
+    /// Whether `node`, expected, would go before `other`, ready, if it had a unit.
+    static bool goes_before(const FairNode& node, const FairNode& other) noexcept {
+        return other.place != FairPlace::woken && node.finish < other.finish;
+    }
+
+    /// Charges the unit that was chosen to its group, which is `expected` afterwards, and moves virtual time on.
+    ///
+    /// When the group is ahead, virtual time jumps to its start: what all that are ready are ahead is forgotten.
+    void serve(FairNode& node, double cost) noexcept;
+    /// The same for a unit that nobody has chosen: it passes whatever the order says, and is owed.
+    void serve_aside(FairNode& node, double cost) noexcept;
+    /// The same for a unit that the group has a right to beside its weight: what it is ahead is forgotten.
+    void serve_by_right(FairNode& node, double cost) noexcept;
+
+    VirtualTime now() const noexcept { return now_; }
+    double active_weight() const noexcept { return active_weight_; }
+    unsigned credits_used() const noexcept { return credits_used_; }
+
+private:
+    struct ByStart {
+        bool operator()(const FairNode& a, const FairNode& b) const noexcept { return a.start < b.start; }
+    };
+    struct ByFinish {
+        bool operator()(const FairNode& a, const FairNode& b) const noexcept { return a.finish < b.finish; }
+    };
+    template <typename Compare>
+    using Tree =
+        boost::intrusive::multiset<FairNode, boost::intrusive::base_hook<FairHook>, boost::intrusive::compare<Compare>,
+                                   boost::intrusive::constant_time_size<false>>;
+
+    void enter(FairNode& node, FairPlace place) noexcept;
+    void leave_tree(FairNode& node) noexcept;
+    void leave_count(FairNode& node) noexcept;
+    void join_count(FairNode& node) noexcept;
+    void settle(FairNode& node) noexcept;
+    void charge(FairNode& node, double cost) noexcept;
+    void advance(VirtualTime to) noexcept;
+    void follow_mean() noexcept;
+
+    Tree<ByFinish> ready_, woken_, expected_;
+    Tree<ByStart> ready_ahead_;
+    Tree<ByStart> expected_ahead_;  ///< lingering ones too
+    VirtualTime now_ = 0;
+    double ahead_ = 0;  ///< sum over the counted groups of weight * (start - now)
+    double active_weight_ = 0;
+    double largest_ = 0;  ///< cost of a unit, lately
+    std::uint32_t active_ = 0;
+    unsigned credits_used_ = 0;
+};
+
+}  // namespace bandfs

@@ -14,7 +14,7 @@ struct Gate::Worker {
     std::thread thread;
     std::condition_variable wakes;
     bool woken = false;
-    Worker* next = nullptr;   ///< in the chain of idle workers
+    Worker* next = nullptr;  ///< in the chain of idle workers
 };
 
 /// How often the timer looks after those who wait.

@@ -6,6 +6,7 @@ namespace bandfs {
 
 void Inode::set_place(InodePtr parent, std::string name) {
     if (mount_->handles || id_ == kRootNode) return;
+    told_gone_ = false;
     auto place = std::make_unique<Place>(Place{std::move(parent), std::move(name)});
     std::lock_guard lock(mutex_);
     std::swap(place_, place);

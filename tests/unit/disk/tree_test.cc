@@ -86,7 +86,8 @@ TEST_P(TreeTest, NamesLeadNowhereElse) {
     EXPECT_EQ(*tree->read_link(*link.inode), "/etc/passwd");
     EXPECT_EQ(tree->open_file(*link.inode, O_RDONLY).code(), ENXIO);
     EXPECT_EQ(tree->open_file(*find("fifo").inode, O_RDONLY).code(), ENXIO);
-    for (const char* name : {"../x", "link/x", "/etc", ""}) EXPECT_EQ(tree->lookup(tree->root(), name).code(), EINVAL) << name;
+    for (const char* name : {"../x", "link/x", "/etc", ""})
+        EXPECT_EQ(tree->lookup(tree->root(), name).code(), EINVAL) << name;
     EXPECT_EQ(tree->unlink(tree->root(), "../x").code(), EINVAL);
     EXPECT_EQ(tree->make_directory(tree->root(), "a/b", 0700, kRoot).code(), EINVAL);
     EXPECT_EQ(tree->lookup(*find("file").inode, "x").code(), ENOTDIR);
@@ -174,7 +175,8 @@ TEST_P(TreeTest, MovedInodesAreFoundAgain) {
     std::filesystem::create_directories(source / "from/deep");
     std::filesystem::create_directory(source / "to");
     source.write("from/deep/file", "text");
-    const Entry from = find("from"), to = find("to"), deep = find(*from.inode, "deep"), file = find(*deep.inode, "file");
+    const Entry from = find("from"), to = find("to"), deep = find(*from.inode, "deep"),
+                file = find(*deep.inode, "file");
     ASSERT_TRUE(tree->rename(*from.inode, "deep", *to.inode, "deeper", 0));
     source.write("other", "other");
     const Entry other = find("other");
@@ -206,7 +208,20 @@ TEST_P(TreeTest, AFileDeletedBehindTheMountIsStale) {
     source.write("file", "another");
     EXPECT_EQ(tree->attributes(*file.inode).code(), ESTALE);
     EXPECT_EQ(tree->open_file(*file.inode, O_RDONLY).code(), ESTALE);
+    EXPECT_EQ(tree->open_file(*file.inode, O_RDONLY).code(), ENOENT) << "the kernel has looked the path up again";
+    EXPECT_EQ(tree->attributes(*file.inode).code(), ESTALE);
     EXPECT_NE(find("file").inode, file.inode);
+}
+
+TEST_P(TreeTest, ADirectoryRemovedBehindTheMountIsStaleOnceAndThenEmpty) {
+    std::filesystem::create_directory(source / "dir");
+    const Entry dir = find("dir");
+    press_out_descriptors();
+    ASSERT_EQ(::rmdir((source / "dir").c_str()), 0);
+    EXPECT_EQ(tree->lookup(*dir.inode, "x").code(), ESTALE);
+    EXPECT_EQ(tree->lookup(*dir.inode, "x").code(), ENOENT);
+    EXPECT_EQ(tree->make_directory(*dir.inode, "x", 0700, kRoot).code(), ENOENT);
+    EXPECT_EQ(tree->lookup(*dir.inode, ".").code(), ESTALE);
 }
 
 TEST_P(TreeTest, CreateMakesAnOpenFileOrTellsTheKernelToLookAgain) {
@@ -262,7 +277,8 @@ TEST_P(TreeTest, TimesAreSetOneByOne) {
 TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     source.write("file");
     const Entry file = find("file");
-    if (tree->set_xattr(*file.inode, "user.colour", "green", 0, kRoot).code() == EOPNOTSUPP) GTEST_SKIP() << "no xattrs here";
+    if (tree->set_xattr(*file.inode, "user.colour", "green", 0, kRoot).code() == EOPNOTSUPP)
+        GTEST_SKIP() << "no xattrs here";
     EXPECT_EQ(tree->set_xattr(*file.inode, "user.colour", "red", XATTR_CREATE, kRoot).code(), EEXIST);
     EXPECT_EQ(*tree->get_xattr(*file.inode, "user.colour", {}), 5u);
     std::array<char, 16> value{};
@@ -275,7 +291,8 @@ TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     if (::geteuid() != 0) return;
     ASSERT_EQ(::symlink("file", (source / "link").c_str()), 0);
     ASSERT_EQ(::mkfifo((source / "fifo").c_str(), 0600), 0);
-    for (const char* name : {"link", "fifo"}) EXPECT_TRUE(tree->set_xattr(*find(name).inode, "trusted.x", "y", 0, kRoot));
+    for (const char* name : {"link", "fifo"})
+        EXPECT_TRUE(tree->set_xattr(*find(name).inode, "trusted.x", "y", 0, kRoot));
     EXPECT_EQ(tree->get_xattr(*file.inode, "trusted.x", {}).code(), ENODATA);
 }
 

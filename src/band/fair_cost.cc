@@ -6,25 +6,30 @@
 namespace bandfs {
 namespace {
 
-constexpr double kMemory = 256;           ///< units that the model remembers
+constexpr double kMemory = 128;           ///< units that the model remembers
 constexpr double kDistinctSpread = 0.05;  ///< sizes that differ by less than this part are one size
-constexpr double kOutlier = 3;
+constexpr double kOutlier = 3;            ///< times what was expected: no more is believed
+constexpr double kSlowWeight = 1.0 / 4;   ///< of a unit that took longer than expected
+constexpr double kTooSoon = 0.7;          ///< part of what was expected: then it was too much, beyond all noise
 constexpr double kUnknownNsPerByte = 1;   ///< before anything was seen: 1 GB/s
 
 }  // namespace
 
-void LinearTime::add(std::uint32_t bytes, TimeNs took) noexcept {
-    const double x = bytes, y = static_cast<double>(std::max<TimeNs>(took, 1));
-    constexpr double kKeep = 1 - 1 / kMemory;
-    count_ = count_ * kKeep + 1;
-    bytes_ = bytes_ * kKeep + x;
-    time_ = time_ * kKeep + y;
-    bytes_squared_ = bytes_squared_ * kKeep + x * x;
-    bytes_time_ = bytes_time_ * kKeep + x * y;
+void LinearTime::add(std::uint32_t bytes, double took, double weight) noexcept {
+    const double x = bytes, y = std::max(took, 1.0), keep = 1 - weight / kMemory;
+    count_ = count_ * keep + weight;
+    bytes_ = bytes_ * keep + weight * x;
+    time_ = time_ * keep + weight * y;
+    bytes_squared_ = bytes_squared_ * keep + weight * x * x;
+    bytes_time_ = bytes_time_ * keep + weight * x * y;
     fit();
 }
 
 void LinearTime::fit() noexcept {
+    if (bytes_ <= 0) {
+        fixed_ = time_ / count_;
+        return;
+    }
     const double mean = bytes_ / count_;
     const double spread = bytes_squared_ / count_ - mean * mean;
     if (spread <= kDistinctSpread * kDistinctSpread * mean * mean) {
@@ -58,11 +63,15 @@ double FairCost::disk_time(Direction direction, std::uint32_t bytes) const noexc
     return std::max(kUnknownNsPerByte * bytes, 1.0);
 }
 
-void FairCost::learn(Direction direction, std::uint32_t bytes, TimeNs took) noexcept {
+void FairCost::learn(Direction direction, std::uint32_t bytes, TimeNs took, bool alone) noexcept {
     LinearTime& model = models_[static_cast<std::size_t>(direction)];
-    // A unit that was held up says nothing about the others: a throttled disk stands still for every thirtieth unit.
-    const double most = model.known() ? kOutlier * std::max(model.of(bytes), 1.0) : 1e18;
-    model.add(bytes, static_cast<TimeNs>(std::min(static_cast<double>(took), most)));
+    const double ns = static_cast<double>(took);
+    const double expected = model.known() ? std::max(model.of(bytes), 1.0) : ns;
+    if (alone) {
+        model.add(bytes, std::min(ns, kOutlier * expected), ns <= expected ? 1 : kSlowWeight);
+    } else if (ns < kTooSoon * expected) {
+        model.add(bytes, ns, 1);
+    }
 }
 
 }  // namespace bandfs

@@ -10,10 +10,11 @@
 
 namespace bandfs {
 
-/// time(bytes) = fixed + per_byte * bytes, fitted by least squares to what was seen, the old weighing less and less.
+/// time(bytes) = fixed + per_byte * bytes, fitted by weighted least squares to what was seen, the old weighing less and
+/// less.
 class LinearTime {
 public:
-    void add(std::uint32_t bytes, TimeNs took) noexcept;
+    void add(std::uint32_t bytes, double took, double weight) noexcept;
     bool known() const noexcept { return count_ > 0; }
     double fixed_ns() const noexcept { return fixed_; }
     double ns_per_byte() const noexcept { return per_byte_; }
@@ -28,8 +29,12 @@ private:
 
 /// Prices units. Arithmetic only: no clock, no groups.
 ///
-/// `bytes`: a unit costs its bytes. `time`: it costs the nanoseconds that the disk is busy with it when it is alone there,
-/// by a model of each direction that is learnt from units that were.
+/// `bytes`: a unit costs its bytes. `time`: it costs the nanoseconds that the disk is busy with it when it is alone
+/// there, by a model of each direction that is learnt while running.
+///
+/// No unit is done sooner than it would be alone, and many are later for reasons that are not the disk's: a busy
+/// processor, a throttle. So of units that were alone, quick ones count in full and slow ones less; and of the others
+/// those that were clearly quicker than the model says one can be.
 class FairCost {
 public:
     enum class Kind : std::uint8_t { bytes, time };
@@ -43,8 +48,8 @@ public:
     }
     /// Nanoseconds, more than 0. A direction that was never seen is taken to be as the other one.
     double disk_time(Direction direction, std::uint32_t bytes) const noexcept;
-    /// A unit was on the disk alone and took so long.
-    void learn(Direction direction, std::uint32_t bytes, TimeNs took) noexcept;
+    /// A unit was on the disk, alone or not, and took so long.
+    void learn(Direction direction, std::uint32_t bytes, TimeNs took, bool alone) noexcept;
     const LinearTime& model(Direction direction) const noexcept { return models_[static_cast<std::size_t>(direction)]; }
 
 private:

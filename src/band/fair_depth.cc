@@ -2,14 +2,15 @@
 #include "band/fair_depth.h"
 
 #include <algorithm>
-#include <cmath>
+#include <functional>
 
 namespace bandfs {
 namespace {
 
-constexpr double kPressed = 0.5;  ///< a span counts when units were held for this part of it
+constexpr std::size_t kBest = 1;                    ///< the second of the last spans, the best first: one may be noise
+constexpr double kPressed = 0.5;                    ///< a span counts when units were held for this part of it
 constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 1, 12 for 8
-constexpr double kHungry = 0.5;    ///< a disk that works on this part of what it is handed may want more
+constexpr double kHungry = 0.5;                  ///< a disk that works on this part of what it is handed may want more
 constexpr double kSpare = 1.3, kRounding = 0.3;  ///< 1 for a parallelism below 1.3: noise must not look like a lane
 constexpr double kStretch = 2, kShrink = 0.7;
 constexpr double kBetter = 1.07;   ///< a stretch must bring that much
@@ -67,15 +68,20 @@ void FairDepth::close_span(TimeNs now) noexcept {
     rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / static_cast<double>(now - began_) - rate_);
     found_[next_found_] = pace;
     next_found_ = (next_found_ + 1) % kSpans;
-    parallelism_ = std::max(1.0, *std::max_element(found_.begin(), found_.end()));
+    std::array<double, kSpans> sorted = found_;
+    std::nth_element(sorted.begin(), sorted.begin() + kBest, sorted.end(), std::greater<>());
+    parallelism_ = std::max(1.0, sorted[kBest]);
     judge(pace, in_flight_time_ / static_cast<double>(busy_), now);
 }
 
 /// Draws the conclusion from a span in which on average `depth` units were in flight.
 void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
     switch (span_) {
-        case Span::probe: break;
-        case Span::usual: usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_); break;
+        case Span::probe:
+            break;
+        case Span::usual:
+            usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_);
+            break;
         case Span::stretch:
             if (pace > kBetter * usual_pace_) {
                 stretched_ = std::max(stretched_, depth);
@@ -118,17 +124,25 @@ void FairDepth::open_span(TimeNs now) noexcept {
     }
 }
 
-double FairDepth::slowdown() const noexcept { return 1 / std::clamp(any_pace_, 1e-4, 1.0); }
+double FairDepth::slowdown() const noexcept {
+    return 1 / std::clamp(any_pace_, 1e-4, 1.0);
+}
 
-double FairDepth::usual_limit() const noexcept { return std::min(parallelism_ * kHeadroom + kOneMore, kMost); }
+double FairDepth::usual_limit() const noexcept {
+    return std::min(parallelism_ * kHeadroom + kOneMore, kMost);
+}
 
 unsigned FairDepth::limit() const noexcept {
     const double limit = std::max(usual_limit(), stretched_);
     switch (span_) {
-        case Span::usual: break;
-        case Span::probe: return 1;
-        case Span::stretch: return static_cast<unsigned>(std::min(limit * kStretch, kMost));
-        case Span::shrink: return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
+        case Span::usual:
+            break;
+        case Span::probe:
+            return 1;
+        case Span::stretch:
+            return static_cast<unsigned>(std::min(limit * kStretch, kMost));
+        case Span::shrink:
+            return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
     }
     return static_cast<unsigned>(limit);
 }

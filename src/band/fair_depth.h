@@ -11,20 +11,20 @@ namespace bandfs {
 /// Finds how many units the disk works on at the same time (its parallelism) and from that how many to keep in flight.
 ///
 /// In a span of time in which units were waiting, the disk did work that would have taken it A seconds one by one, in B
-/// seconds: so it worked on A / B units at a time, its pace. The best pace of the last kSpans spans is the parallelism. One
-/// disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is handed so many. limit() is
-/// a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger than thought shows itself, and
-/// the next unit is there when one is done.
+/// seconds: so it worked on A / B units at a time, its pace. The second best pace of the last kSpans spans is the
+/// parallelism. One disk arm: 1, however many units it is handed; a flash disk with 8 channels: up to 8, if it is
+/// handed so many. limit() is a half and one unit more (2 for one lane, 12 for eight), so a parallelism that is larger
+/// than thought shows itself, and the next unit is there when one is done.
 ///
-/// What a unit takes alone has to be known (fair_cost.h) and kept up to date: now and then probing() asks for units one at a
-/// time, kProbes of them every kProbeEvery.
+/// What a unit takes alone has to be known (fair_cost.h) and kept up to date: now and then probing() asks for units one
+/// at a time, kProbes of them every kProbeEvery.
 ///
-/// Two things are not seen that way: a disk that becomes faster when it may choose among many units (an arm that sorts), and
-/// a second lane when nobody may use it. So there are trials: for one span twice as many units are allowed (a stretch), or
-/// fewer (a shrink); if the pace is clearly better, or no worse, that stays. A trial that came to nothing is repeated
-/// after four times the time, from kTrialFirst to kTrialLast; the time runs kShallowFactor times slower while somebody is
-/// there who asks now and then and for whom each unit in flight is a longer wait, unless the disk works on most of what it
-/// is handed.
+/// Two things are not seen that way: a disk that becomes faster when it may choose among many units (an arm that
+/// sorts), and a second lane when nobody may use it. So there are trials: for one span twice as many units are allowed
+/// (a stretch), or fewer (a shrink); if the pace is clearly better, or no worse, that stays. A trial that came to
+/// nothing is repeated after four times the time, from kTrialFirst to kTrialLast; the time runs kShallowFactor times
+/// slower while somebody is there who asks now and then and for whom each unit in flight is a longer wait, unless the
+/// disk works on most of what it is handed.
 ///
 /// No clock. Not thread-safe. Every call O(1).
 class FairDepth {
@@ -73,10 +73,10 @@ private:
     double usual_limit() const noexcept;
 
     double parallelism_ = 1;
-    double usual_pace_ = 0;    ///< of the usual spans in which units waited, smoothed; 0: none yet
-    double any_pace_ = 1;      ///< of all spans, smoothed
-    double rate_ = 0;          ///< bytes per second
-    double stretched_ = 1;     ///< limit that a trial found to be worth it
+    double usual_pace_ = 0;  ///< of the usual spans in which units waited, smoothed; 0: none yet
+    double any_pace_ = 1;    ///< of all spans, smoothed
+    double rate_ = 0;        ///< bytes per second
+    double stretched_ = 1;   ///< limit that a trial found to be worth it
     std::array<double, kSpans> found_{};
     unsigned next_found_ = 0;
     unsigned probes_left_ = kFirstProbes;

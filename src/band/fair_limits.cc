@@ -25,18 +25,32 @@ void FairLimits::set(FairLimit& limit, double floor, double ceiling, TimeNs now)
 
 void FairLimits::move(FairLimit& limit, FairLimitPlace place) noexcept {
     switch (limit.place) {
-        case FairLimitPlace::none: break;
-        case FairLimitPlace::capped: capped_.erase(capped_.iterator_to(limit)); break;
-        case FairLimitPlace::ready: ready_.erase(ready_.iterator_to(limit)); break;
-        case FairLimitPlace::expected: expected_.erase(expected_.iterator_to(limit)); break;
+        case FairLimitPlace::none:
+            break;
+        case FairLimitPlace::capped:
+            capped_.erase(capped_.iterator_to(limit));
+            break;
+        case FairLimitPlace::ready:
+            ready_.erase(ready_.iterator_to(limit));
+            break;
+        case FairLimitPlace::expected:
+            expected_.erase(expected_.iterator_to(limit));
+            break;
     }
     if (place != FairLimitPlace::capped && limit.floor == 0) place = FairLimitPlace::none;
     limit.place = place;
     switch (place) {
-        case FairLimitPlace::none: break;
-        case FairLimitPlace::capped: capped_.insert(limit); break;
-        case FairLimitPlace::ready: ready_.insert(limit); break;
-        case FairLimitPlace::expected: expected_.insert(limit); break;
+        case FairLimitPlace::none:
+            break;
+        case FairLimitPlace::capped:
+            capped_.insert(limit);
+            break;
+        case FairLimitPlace::ready:
+            ready_.insert(limit);
+            break;
+        case FairLimitPlace::expected:
+            expected_.insert(limit);
+            break;
     }
 }
 

@@ -1,8 +1,10 @@
-// band/fair_limits.h - policy `fair`, floors and ceilings: bytes per second that a group is guaranteed, or gets at most.
+// band/fair_limits.h - policy `fair`, floors and ceilings: bytes per second that a group is guaranteed, or gets at
+// most.
 #pragma once
 
-#include <boost/intrusive/set.hpp>
 #include <cstdint>
+
+#include <boost/intrusive/set.hpp>
 
 #include "bandfs/unit.h"
 
@@ -17,14 +19,15 @@ enum class FairLimitPlace : std::uint8_t { none, capped, ready, expected };
 
 /// The limits of a group. Lives where its owner puts it, and is in place `none` when it dies.
 struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
-    double floor = 0;          ///< bytes per second, 0: none
+    double floor = 0;  ///< bytes per second, 0: none
     double ceiling = 0;
-    TimeNs floor_due = 0;      ///< its next unit is to be issued by then, or it gets less than its floor
-    TimeNs ceiling_free = 0;   ///< its next unit may be issued from then on
+    TimeNs floor_due = 0;     ///< its next unit is to be issued by then, or it gets less than its floor
+    TimeNs ceiling_free = 0;  ///< its next unit may be issued from then on
     FairLimitPlace place = FairLimitPlace::none;
 };
 
-/// Keeps the groups that have a floor or a ceiling, in order of what is due (mClock: Gulati, Merchant and Varman, 2010).
+/// Keeps the groups that have a floor or a ceiling, in order of what is due (mClock: Gulati, Merchant and Varman,
+/// 2010).
 ///
 /// A ceiling is a rate with a tolerance: a group that came late by at most kCeilingSlack catches up, so short waits for
 /// others do not cost it its rate; over 10 s it gets at most 0.2 % and one unit too much. A floor is met when units are
@@ -43,7 +46,9 @@ public:
     void move(FairLimit& limit, FairLimitPlace place) noexcept;
     void charge(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
 
-    static bool is_capped(const FairLimit& limit, TimeNs now) noexcept { return limit.ceiling > 0 && limit.ceiling_free > now; }
+    static bool is_capped(const FairLimit& limit, TimeNs now) noexcept {
+        return limit.ceiling > 0 && limit.ceiling_free > now;
+    }
     /// A capped group that no longer has to wait; it stays in its place. nullptr: none.
     FairLimit* first_free(TimeNs now) const noexcept { return first(capped_, &FairLimit::ceiling_free, now); }
     /// A group whose floor is due, and that has a unit, or is expected. nullptr: none.
@@ -67,7 +72,8 @@ private:
         bool operator()(const FairLimit& a, const FairLimit& b) const noexcept { return a.*Key < b.*Key; }
     };
     template <TimeNs FairLimit::*Key>
-    using Tree = boost::intrusive::multiset<FairLimit, boost::intrusive::compare<By<Key>>, boost::intrusive::constant_time_size<false>>;
+    using Tree = boost::intrusive::multiset<FairLimit, boost::intrusive::compare<By<Key>>,
+                                            boost::intrusive::constant_time_size<false>>;
 
     template <typename T>
     static FairLimit* first(const T& tree, TimeNs FairLimit::*key, TimeNs now) noexcept {

@@ -8,7 +8,7 @@
 namespace bandfs {
 namespace {
 
-constexpr double kTicks = 1 << 20;           ///< virtual time units per unit of cost and weight
+constexpr double kTicks = 1 << 20;          ///< virtual time units per unit of cost and weight
 constexpr double kForget = 1 - 1.0 / 1024;  ///< of the largest cost, per unit
 
 VirtualTime span_of(double cost, double weight) noexcept {
@@ -17,10 +17,6 @@ VirtualTime span_of(double cost, double weight) noexcept {
 
 bool in_turn(FairPlace place) noexcept {
     return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::expected;
-}
-
-bool is_ready(FairPlace place) noexcept {
-    return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::ready_ahead;
 }
 
 }  // namespace
@@ -44,25 +40,47 @@ void FairOrder::enter(FairNode& node, FairPlace place) noexcept {
     }
     node.finish = node.start + span_of(node.cost, node.weight);
     switch (node.place) {
-        case FairPlace::idle: break;
-        case FairPlace::ready: ready_.insert(node); break;
-        case FairPlace::woken: woken_.insert(node); break;
-        case FairPlace::expected: expected_.insert(node); break;
-        case FairPlace::ready_ahead: ready_ahead_.insert(node); break;
+        case FairPlace::idle:
+            break;
+        case FairPlace::ready:
+            ready_.insert(node);
+            break;
+        case FairPlace::woken:
+            woken_.insert(node);
+            break;
+        case FairPlace::expected:
+            expected_.insert(node);
+            break;
+        case FairPlace::ready_ahead:
+            ready_ahead_.insert(node);
+            break;
         case FairPlace::expected_ahead:
-        case FairPlace::lingering: expected_ahead_.insert(node); break;
+        case FairPlace::lingering:
+            expected_ahead_.insert(node);
+            break;
     }
 }
 
 void FairOrder::leave_tree(FairNode& node) noexcept {
     switch (node.place) {
-        case FairPlace::idle: break;
-        case FairPlace::ready: ready_.erase(ready_.iterator_to(node)); break;
-        case FairPlace::woken: woken_.erase(woken_.iterator_to(node)); break;
-        case FairPlace::expected: expected_.erase(expected_.iterator_to(node)); break;
-        case FairPlace::ready_ahead: ready_ahead_.erase(ready_ahead_.iterator_to(node)); break;
+        case FairPlace::idle:
+            break;
+        case FairPlace::ready:
+            ready_.erase(ready_.iterator_to(node));
+            break;
+        case FairPlace::woken:
+            woken_.erase(woken_.iterator_to(node));
+            break;
+        case FairPlace::expected:
+            expected_.erase(expected_.iterator_to(node));
+            break;
+        case FairPlace::ready_ahead:
+            ready_ahead_.erase(ready_ahead_.iterator_to(node));
+            break;
         case FairPlace::expected_ahead:
-        case FairPlace::lingering: expected_ahead_.erase(expected_ahead_.iterator_to(node)); break;
+        case FairPlace::lingering:
+            expected_ahead_.erase(expected_ahead_.iterator_to(node));
+            break;
     }
 }
 
@@ -118,7 +136,7 @@ void FairOrder::set_expected(FairNode& node, double cost) noexcept {
 }
 
 void FairOrder::set_idle(FairNode& node) noexcept {
-    if (node.place == FairPlace::idle || node.place == FairPlace::lingering) return;
+    if (has_nothing_to_do(node.place)) return;
     leave_tree(node);
     if (in_turn(node.place)) {
         leave_count(node);
@@ -154,7 +172,8 @@ void FairOrder::forget(FairNode& node) noexcept {
 
 FairNode* FairOrder::first_ready() const noexcept {
     const auto pointer = [](const auto& tree) {
-        return tree.empty() ? nullptr : const_cast<FairNode*>(&*tree.begin());  // the tree is const, its nodes are the owner's
+        return tree.empty() ? nullptr
+                            : const_cast<FairNode*>(&*tree.begin());  // the tree is const, its nodes are the owner's
     };
     FairNode* const ready = pointer(ready_);
     FairNode* const woken = pointer(woken_);
@@ -172,7 +191,7 @@ FairNode* FairOrder::first_expected() const noexcept {
 }
 
 void FairOrder::serve(FairNode& node, double cost) noexcept {
-    assert(node.place != FairPlace::idle && node.place != FairPlace::lingering);
+    assert(!has_nothing_to_do(node.place));
     advance(node.start);
     const VirtualTime finish = node.start + span_of(cost, node.weight);
     const bool before_turn = node.place == FairPlace::woken && !ready_.empty() && ready_.begin()->finish < finish;
@@ -184,12 +203,12 @@ void FairOrder::serve(FairNode& node, double cost) noexcept {
 }
 
 void FairOrder::serve_aside(FairNode& node, double cost) noexcept {
-    if (node.place == FairPlace::idle || node.place == FairPlace::lingering) set_ready(node, cost);
+    if (has_nothing_to_do(node.place)) set_ready(node, cost);
     charge(node, cost);
 }
 
 void FairOrder::serve_by_right(FairNode& node, double cost) noexcept {
-    if (node.place == FairPlace::idle || node.place == FairPlace::lingering) set_ready(node, cost);
+    if (has_nothing_to_do(node.place)) set_ready(node, cost);
     if (node.start > now_) {
         leave_tree(node);
         ahead_ -= node.weight * static_cast<double>(node.start - now_);

@@ -1,8 +1,9 @@
 // band/fair_order.h - policy `fair`, the order: who is next, in virtual time.
 #pragma once
 
-#include <boost/intrusive/set.hpp>
 #include <cstdint>
+
+#include <boost/intrusive/set.hpp>
 
 namespace bandfs {
 
@@ -10,8 +11,9 @@ namespace bandfs {
 __extension__ typedef __int128 VirtualTime;
 
 struct FairHookTag;
-using FairHook = boost::intrusive::set_base_hook<boost::intrusive::tag<FairHookTag>, boost::intrusive::optimize_size<true>,
-                                                 boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+using FairHook =
+    boost::intrusive::set_base_hook<boost::intrusive::tag<FairHookTag>, boost::intrusive::optimize_size<true>,
+                                    boost::intrusive::link_mode<boost::intrusive::normal_link>>;
 
 /// Where a group stands in the order.
 ///   idle           it has nothing to do and is not counted
@@ -23,21 +25,29 @@ using FairHook = boost::intrusive::set_base_hook<boost::intrusive::tag<FairHookT
 ///   expected_ahead the same, its turn has not begun
 enum class FairPlace : std::uint8_t { idle, lingering, ready, woken, ready_ahead, expected, expected_ahead };
 
+constexpr bool is_ready(FairPlace place) noexcept {
+    return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::ready_ahead;
+}
+constexpr bool has_nothing_to_do(FairPlace place) noexcept {
+    return place == FairPlace::idle || place == FairPlace::lingering;
+}
+
 /// A group's place in the order. Lives where its owner puts it, and is idle when it dies.
 struct FairNode : FairHook {
     VirtualTime start = 0;   ///< when its next unit's turn begins
     VirtualTime finish = 0;  ///< when the ideal disk would be done with that unit
     double weight = 1;
-    double cost = 1;         ///< of its next unit, or what that will probably cost
+    double cost = 1;  ///< of its next unit, or what that will probably cost
     FairPlace place = FairPlace::idle;
-    bool credited = false;   ///< its last unit went first although it was not its turn, and that is not made good yet
+    bool credited = false;  ///< its last unit went first although it was not its turn, and that is not made good yet
 };
 
-/// The order of the policy `fair`, worst-case fair weighted queueing (WF2Q+) over groups. See fair_policy.cc for why.
+/// The order of the policy `fair`: worst-case fair weighted queueing over groups. fair_policy.h says why and what
+/// follows.
 ///
-/// Virtual time is the mean of the counted groups' starts, weighted, but never runs backwards. So it moves by cost / total
-/// weight with each unit; and when a group leaves that has had less than its share, what the others are ahead of it is no
-/// debt any more: virtual time moves up to them.
+/// Virtual time is the mean of the counted groups' starts, weighted, but never runs backwards. So it moves by cost /
+/// total weight with each unit; and when a group leaves that has had less than its share, what the others are ahead of
+/// it is no debt any more: virtual time moves up to them.
 ///
 /// No clock. Not thread-safe. O(log n) per call, amortised: a group moves
 /// from ahead to its turn once for each unit it was served.
@@ -66,8 +76,8 @@ public:
     /// Out of the order at once, whatever it owes.
     void forget(FairNode& node) noexcept;
 
-    /// Who of the groups whose turn has begun is next: one that is late (finish <= now) before all, then one that just woke
-    /// while there is credit, then the earliest finish. nullptr: none of them has a unit.
+    /// Who of the groups whose turn has begun is next: one that is late (finish <= now) before all, then one that just
+    /// woke while there is credit, then the earliest finish. nullptr: none of them has a unit.
     FairNode* first_ready() const noexcept;
     /// Of the groups that have a unit and are ahead of their turn, the one whose turn comes first.
     FairNode* first_ahead() const noexcept;
@@ -100,8 +110,9 @@ private:
         bool operator()(const FairNode& a, const FairNode& b) const noexcept { return a.finish < b.finish; }
     };
     template <typename Compare>
-    using Tree = boost::intrusive::multiset<FairNode, boost::intrusive::base_hook<FairHook>, boost::intrusive::compare<Compare>,
-                                            boost::intrusive::constant_time_size<false>>;
+    using Tree =
+        boost::intrusive::multiset<FairNode, boost::intrusive::base_hook<FairHook>, boost::intrusive::compare<Compare>,
+                                   boost::intrusive::constant_time_size<false>>;
 
     void enter(FairNode& node, FairPlace place) noexcept;
     void leave_tree(FairNode& node) noexcept;

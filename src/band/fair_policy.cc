@@ -1,49 +1,34 @@
-// band/fair_policy.cc - the policy `fair`.
+// band/fair_policy.cc - joins the pieces of the policy `fair`; fair_policy.h says what it is for and why it holds.
 #include "band/fair_policy.h"
-
-#include <boost/intrusive/list.hpp>
 
 #include <algorithm>
 #include <memory>
 #include <utility>
 
+#include <boost/intrusive/list.hpp>
+
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
 #include "band/fair_limits.h"
 #include "band/fair_order.h"
-#include "band/fair_think.h"
+#include "band/fair_runs.h"
+#include "band/fair_state.h"
 
 namespace bandfs {
 namespace {
 
 constexpr TimeNs kSharedFor = 1'000'000'000;  ///< a disk that two groups used within that time is shared
 
-struct FairState;
-
-struct FairGroupLimit : FairLimit {
-    FairState* state = nullptr;
-};
-
-/// What `fair` keeps of each group.
-struct FairState : FairNode {
-    explicit FairState(Group& g) : group(&g) {}
-
-    Group* const group;
-    FairThink think;
-    boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
-    std::unique_ptr<FairGroupLimit> limit;           ///< has a floor or a ceiling
-};
-
 /// Joins order, cost, depth and anticipation.
 ///
-/// A group is in the order when it has a unit to issue (ready), one in flight or is awaited (expected). Groups that go down
-/// are in a list of their own and pass before all others.
+/// A group is in the order when it has a unit to issue (ready), one in flight or is awaited (expected). Groups that go
+/// down are in a list of their own and pass before all others.
 class FairPolicy final : public Policy {
 public:
     explicit FairPolicy(const PolicyContext& context) : context_(context) {}
 
     PolicyTraits traits() const override {
-        return {.drains_when_full = false, .picks_at_any_time = true, .has_limits = true, .has_hierarchy = false};
+        return {.drains_when_full = false, .picks_at_any_time = true, .has_limits = true, .has_hierarchy = true};
     }
     void group_added(Group& group, TimeNs now) override;
     void group_removed(Group& group, TimeNs now) override;
@@ -65,11 +50,16 @@ public:
     void figures(const std::function<void(std::string_view, double)>& visit) const override;
 
 private:
+    enum class Reason : std::uint8_t {
+        turn,   ///< the order says so
+        floor,  ///< its floor is due
+        run,    ///< its request goes on
+    };
     /// Who is next, and why; or nobody, since `awaited` is to come first.
     struct Choice {
         FairState* next = nullptr;
         FairState* awaited = nullptr;
-        bool by_floor = false;
+        Reason reason = Reason::turn;
     };
     using DownList =
         boost::intrusive::list<FairState, boost::intrusive::member_hook<FairState, boost::intrusive::list_member_hook<>,
@@ -77,33 +67,36 @@ private:
 
     static FairState& of(Group& group) { return state_of<FairState>(group); }
     static bool is_capped(const FairState& state, TimeNs now) {
-        return state.limit != nullptr && FairLimits::is_capped(*state.limit, now);
+        return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
     }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
-
-    static FairState* of(FairLimit* limit) { return static_cast<FairGroupLimit*>(limit)->state; }
+    static FairState* of(FairLimit* limit) { return static_cast<FairRarities*>(limit)->state; }
 
     Choice choose(TimeNs now) const noexcept;
     unsigned limit() const noexcept;
     void place(FairState& state, TimeNs now) noexcept;
     void give_up(TimeNs now) noexcept;
-    void note_sharing(const Group& group, TimeNs now) noexcept;
+    std::shared_ptr<FairKin> kin_of(FairState& state);
+    void set_busy(FairState& state, bool busy) noexcept;
+    void follow_kin(FairState& state) noexcept;
+    void note_sharing(Group& group, TimeNs now) noexcept;
 
     const PolicyContext context_;
     FairOrder order_;
     FairCost cost_;
     FairDepth depth_;
     FairLimits limits_;
+    FairRuns runs_;
     DownList down_;
-    const Unit* chosen_ = nullptr;       ///< the unit that the next charge() is for, when it goes by the order
-    bool by_floor_ = false;              ///< it was chosen for its group's floor
-    const Unit* alone_ = nullptr;        ///< the unit that is in flight and has had the disk for itself
-    const Group* last_served_ = nullptr;
+    const Unit* chosen_ = nullptr;  ///< the unit that the next charge() is for, when it goes by the order
+    Reason reason_ = Reason::turn;  ///< why it was chosen
+    const Unit* alone_ = nullptr;   ///< the unit that is in flight and has had the disk for itself
+    Group* last_served_ = nullptr;
     TimeNs last_served_at_ = 0;
-    TimeNs shared_until_ = 0;            ///< more than one group uses the disk
+    TimeNs shared_until_ = 0;  ///< more than one group uses the disk
     TimeNs now_ = 0;
     TimeNs wakes_at_ = kNever;
-    TimeNs waiting_since_ = kNever;      ///< the disk idles for a group that is awaited
+    TimeNs waiting_since_ = kNever;  ///< the disk idles for a group that is awaited
     TimeNs waited_ = 0;
 };
 
@@ -112,6 +105,7 @@ private:
 void FairPolicy::group_added(Group& group, TimeNs now) {
     FairState& state = place_state<FairState>(group, group);
     state.weight = group.weight();
+    if (group.parent() != nullptr) kin_of(state);
     if (group.floor() != 0 || group.ceiling() != 0) limits_changed(group, now);
     place(state, now);
 }
@@ -119,15 +113,52 @@ void FairPolicy::group_added(Group& group, TimeNs now) {
 void FairPolicy::group_removed(Group& group, TimeNs) {
     FairState& state = of(group);
     order_.forget(state);
-    if (state.limit) limits_.set(*state.limit, 0, 0, 0), limits_.move(*state.limit, FairLimitPlace::none);
+    if (state.rarities) {
+        limits_.move(*state.rarities, FairLimitPlace::none);
+        limits_.set(*state.rarities, 0, 0, 0);
+    }
     if (state.down_hook.is_linked()) down_.erase(down_.iterator_to(state));
     if (last_served_ == &group) last_served_ = nullptr;
     drop_state<FairState>(group);
 }
 
-void FairPolicy::reweighted(Group& group, std::uint32_t, TimeNs) { order_.set_weight(of(group), group.weight()); }
+void FairPolicy::reweighted(Group& group, std::uint32_t, TimeNs) {
+    FairState& state = of(group);
+    if (state.rarities && state.rarities->kin) {
+        state.rarities->kin->set_weight(group.weight());
+        follow_kin(state);
+    } else {
+        order_.set_weight(state, group.weight());
+    }
+}
 
-void FairPolicy::going_down_changed(Group& group, TimeNs now) { place(of(group), now); }
+/// Its node in the tree of groups; made, with those above it, when it is first asked for.
+std::shared_ptr<FairKin> FairPolicy::kin_of(FairState& state) {
+    if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
+    std::shared_ptr<FairKin>& kin = state.rarities->kin;
+    if (!kin) {
+        Group* const parent = state.group->parent();
+        kin = std::make_shared<FairKin>(state.group->weight(), parent != nullptr ? kin_of(of(*parent)) : nullptr);
+        set_busy(state, state.FairNode::place != FairPlace::idle);
+    }
+    return kin;
+}
+
+/// Who has something to do changes what its kin's weights are worth. The others follow when they are next served.
+void FairPolicy::set_busy(FairState& state, bool busy) noexcept {
+    if (!state.rarities || !state.rarities->kin) return;
+    state.rarities->kin->set_busy(busy);
+    if (busy) follow_kin(state);
+}
+
+void FairPolicy::follow_kin(FairState& state) noexcept {
+    const double weight = state.rarities->kin->effective();
+    if (weight != state.weight) order_.set_weight(state, weight);
+}
+
+void FairPolicy::going_down_changed(Group& group, TimeNs now) {
+    place(of(group), now);
+}
 
 Error FairPolicy::may_limit(const Group& group, std::uint64_t floor, std::uint64_t ceiling) const {
     if (ceiling != 0 && floor > ceiling) return Error::invalid;
@@ -138,11 +169,8 @@ Error FairPolicy::may_limit(const Group& group, std::uint64_t floor, std::uint64
 
 void FairPolicy::limits_changed(Group& group, TimeNs now) {
     FairState& state = of(group);
-    if (!state.limit) {
-        state.limit = std::make_unique<FairGroupLimit>();
-        state.limit->state = &state;
-    }
-    limits_.set(*state.limit, static_cast<double>(group.floor()), static_cast<double>(group.ceiling()), now);
+    if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
+    limits_.set(*state.rarities, static_cast<double>(group.floor()), static_cast<double>(group.ceiling()), now);
     place(state, now);
 }
 
@@ -175,6 +203,7 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
         order_.set_idle(state);
         limited = FairLimitPlace::capped;
     } else if (group.has_queued()) {
+        set_busy(state, true);
         order_.set_ready(state, cost_.of(*group.front()));
         limited = FairLimitPlace::ready;
     } else if (!is_capped(state, now) && (group.issued() > 0 || state.think.deadline() > now)) {
@@ -183,7 +212,8 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
     } else {
         order_.set_idle(state);
     }
-    if (state.limit) limits_.move(*state.limit, limited);
+    if (has_nothing_to_do(state.FairNode::place)) set_busy(state, false);
+    if (state.rarities) limits_.move(*state.rarities, limited);
 }
 
 // The way of a unit.
@@ -195,10 +225,11 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
     FairState& state = of(group);
     if (group.issued() == 0) state.think.came(now);
     if (group.going_down() || is_capped(state, now)) return;
+    set_busy(state, true);
     order_.set_ready(state, cost_.of(unit));
     give_up(now);
     chosen_ = &unit;
-    by_floor_ = state.limit && limits_.first_due(now) == state.limit.get();
+    reason_ = state.rarities && limits_.first_due(now) == state.rarities.get() ? Reason::floor : Reason::turn;
 }
 
 bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs now) const noexcept {
@@ -223,7 +254,7 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     if (choice.next != nullptr) {
         Unit* const unit = choice.next->group->front();
         chosen_ = unit;
-        by_floor_ = choice.by_floor;
+        reason_ = choice.reason;
         return unit;
     }
     if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
@@ -237,9 +268,14 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
 FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     const unsigned in_flight = context_.load.issued;
     if (in_flight >= limit()) return {};
-    if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .by_floor = true};
+    if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .reason = Reason::floor};
+    if (Unit* const unit = last_served_ != nullptr ? last_served_->front() : nullptr;
+        unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_).FairNode::place)) {
+        return {.next = &of(*last_served_), .reason = Reason::run};
+    }
+    const unsigned spare = runs_.one_arm() ? 1 : depth_.spare();  // however much it gains by sorting
     const auto in_the_way_of = [&](const FairState& other) {
-        return in_flight + (other.group->issued() == 0 ? 1 : 0) >= depth_.spare();
+        return in_flight + (other.group->issued() == 0 ? 1 : 0) >= spare;
     };
     if (FairLimit* const due = limits_.first_due_expected(now); due != nullptr && in_the_way_of(*of(due))) {
         return {.awaited = of(due)};
@@ -248,9 +284,10 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     FairNode* const candidate = ready != nullptr ? ready : order_.first_ahead();
     FairNode* const expected = order_.first_expected();
     if (candidate == nullptr) return {};
-    if (expected == nullptr || (ready != nullptr && !FairOrder::goes_before(*expected, *ready))) return {.next = of(candidate)};
-    // Somebody should have gone before but has nothing here. A unit would be in the way of what it sends next, unless the
-    // disk has room for both.
+    if (expected == nullptr || (ready != nullptr && !FairOrder::goes_before(*expected, *ready)))
+        return {.next = of(candidate)};
+    // Somebody should have gone before but has nothing here. A unit would be in the way of what it sends next, unless
+    // the disk has room for both.
     if (!in_the_way_of(*of(expected))) return {.next = of(candidate)};
     return {.awaited = of(expected)};
 }
@@ -263,9 +300,10 @@ unsigned FairPolicy::limit() const noexcept {
 /// Those who should come next but have let their time pass are not waited for any longer.
 void FairPolicy::give_up(TimeNs now) noexcept {
     for (FairNode* node = order_.first_expected(); node != nullptr; node = order_.first_expected()) {
-        const FairState& state = *of(node);
+        FairState& state = *of(node);
         if (state.group->issued() > 0 || state.think.deadline() > now) return;
         order_.set_idle(*node);
+        set_busy(state, false);
     }
 }
 
@@ -276,35 +314,40 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
     const double cost = cost_.of(unit);
     unit.charge = static_cast<std::uint64_t>(cost);
-    if (std::exchange(chosen_, nullptr) != &unit) {
+    if (std::exchange(chosen_, nullptr) != &unit || reason_ == Reason::run) {
         order_.serve_aside(state, cost);
-    } else if (by_floor_) {
+    } else if (reason_ == Reason::floor) {
         order_.serve_by_right(state, cost);
     } else {
         if (state.FairNode::place == FairPlace::woken && context_.load.blocked > 0) depth_.keep_shallow(now);
         order_.serve(state, cost);
     }
-    if (state.limit) limits_.charge(*state.limit, unit.bytes, now);
+    if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
     state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
+    runs_.issued(unit);
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);
     place(state, now);
 }
 
-void FairPolicy::note_sharing(const Group& group, TimeNs now) noexcept {
-    if (last_served_ != nullptr && last_served_ != &group && now - last_served_at_ < kSharedFor) shared_until_ = now + kSharedFor;
+void FairPolicy::note_sharing(Group& group, TimeNs now) noexcept {
+    if (last_served_ != nullptr && last_served_ != &group && now - last_served_at_ < kSharedFor)
+        shared_until_ = now + kSharedFor;
     last_served_ = &group;
     last_served_at_ = now;
 }
 
-void FairPolicy::withdrawn(Group& group, Unit&, TimeNs now) noexcept { place(of(group), now); }
+void FairPolicy::withdrawn(Group& group, Unit&, TimeNs now) noexcept {
+    place(of(group), now);
+}
 
 void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept {
     now_ = now;
     depth_.passed(now, context_.load.issued + 1, context_.load.blocked > 0);
     const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
+    runs_.completed(unit, disk_time, now);
     const bool alone = alone_ == &unit;
-    if (alone) cost_.learn(unit.direction, unit.bytes, now - unit.issued_at);
+    cost_.learn(unit.direction, unit.bytes, now - unit.issued_at, alone);
     depth_.completed(disk_time, unit.bytes, alone, now);
     if (group.issued() > 0 || group.has_queued()) return;
     FairState& state = of(group);
@@ -320,6 +363,7 @@ void FairPolicy::figures(const std::function<void(std::string_view, double)>& vi
         visit("floors", limits_.floors());
         visit("floor_scale", limits_.scale());
     }
+    visit("runs", runs_.pay());
     visit("waited_s", static_cast<double>(waited_) / 1e9);
     for (const Direction direction : {Direction::read, Direction::write}) {
         const LinearTime& model = cost_.model(direction);
@@ -332,6 +376,8 @@ void FairPolicy::figures(const std::function<void(std::string_view, double)>& vi
 
 }  // namespace
 
-std::unique_ptr<Policy> make_fair_policy(const PolicyContext& context) { return std::make_unique<FairPolicy>(context); }
+std::unique_ptr<Policy> make_fair_policy(const PolicyContext& context) {
+    return std::make_unique<FairPolicy>(context);
+}
 
 }  // namespace bandfs

@@ -9,6 +9,7 @@ namespace {
 
 constexpr float kGain = 0.125f;        ///< of a new observation
 constexpr TimeNs kGraceNs = 50'000;    ///< beside what its own past says: a process that has to be woken
+constexpr float kVeryReliable = 0.9f;  ///< then waiting longer costs next to nothing, and saves it on a busy machine
 constexpr float kPatiencePart = 0.5f;
 
 }  // namespace
@@ -21,7 +22,8 @@ TimeNs FairThink::went(TimeNs now) noexcept {
     went_at_ = now;
     const bool expected = in_time_ >= kReliable && mean_ns_ <= static_cast<float>(patience());
     const auto usual = static_cast<TimeNs>(mean_ns_ + 4 * deviation_ns_) + kGraceNs;
-    deadline_ = expected ? now + std::min(usual, patience()) : now;
+    const TimeNs wait = in_time_ >= kVeryReliable ? patience() : std::min(usual, patience());
+    deadline_ = expected ? now + wait : now;
     return deadline_;
 }
 

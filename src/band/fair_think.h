@@ -9,9 +9,9 @@ namespace bandfs {
 
 /// How long a group thinks between the answer to its last unit and its next one.
 ///
-/// A group is expected back when it mostly (kReliable) came back within its patience, which is half of the disk time that
-/// it had before it went to think, at most kLongest: so at most a third of the time of those served goes into waiting, and
-/// mostly much less. No clock; not thread-safe; O(1).
+/// A group is expected back when it mostly (kReliable) came back within its patience, which is half of the disk time
+/// that it had before it went to think, at most kLongest: so at most a third of the time of those served goes into
+/// waiting, and mostly much less. No clock; not thread-safe; O(1).
 class FairThink {
 public:
     static constexpr TimeNs kLongest = 2'000'000;

@@ -38,6 +38,7 @@ Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int f
     Result<std::shared_ptr<FileData>> file = file_for(fd.get());
     if (!file) return file.error();
     (*file)->adopt(std::move(fd), below);
+    if ((flags & O_TRUNC) != 0) emptied_(**file);
     auto opened = std::make_shared<OpenFile>(*file, flags, std::move(opener));
     if (opened->direct() && !(*file)->has_direct()) return Errno{EINVAL};
     return opened;

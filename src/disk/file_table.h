@@ -1,10 +1,13 @@
 // disk/file_table.h - the files of a mount that are open or dirty.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "disk/disk_io.h"
@@ -23,7 +26,8 @@ class Tree;
 /// (write-back) keeps its FileData, and an entry without one is dropped as the table grows.
 class FileTable {
 public:
-    explicit FileTable(DiskIo& io) : io_(io) {}
+    /// `emptied` is called when an open has truncated a file that was open or dirty.
+    FileTable(DiskIo& io, std::function<void(FileData&)> emptied) : io_(io), emptied_(std::move(emptied)) {}
 
     /// Opens an inode as open(2) with `flags` would, O_TRUNC included. EINVAL: O_DIRECT where the file system has none.
     Result<std::shared_ptr<OpenFile>> open(Tree& tree, Inode& inode, int flags, std::vector<std::uint64_t> opener);
@@ -42,6 +46,7 @@ private:
     void drop_the_gone();
 
     DiskIo& io_;
+    const std::function<void(FileData&)> emptied_;
     std::mutex mutex_;
     std::map<FileKey, std::weak_ptr<FileData>> files_;   // guarded, as what follows
     std::map<dev_t, Volume> volumes_;

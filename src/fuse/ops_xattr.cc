@@ -16,6 +16,7 @@ namespace {
 
 /// XATTR_SIZE_MAX and XATTR_LIST_MAX of the kernel.
 constexpr std::size_t kMostBytes = 65536;
+constexpr std::string_view kAcls = "system.posix_acl_";
 constexpr std::string_view kAccessAcl = "system.posix_acl_access";
 constexpr std::string_view kTrusted = "trusted.";
 
@@ -35,12 +36,17 @@ std::string visible_names(fuse_req_t request, std::string_view names) {
     return visible;
 }
 
+/// Where there are no ACLs, no file has one: told otherwise, the kernel would refuse every access that it has to check.
+int without_acls(int error, std::string_view name) {
+    return error == EOPNOTSUPP && name.starts_with(kAcls) ? ENODATA : error;
+}
+
 void op_getxattr(fuse_req_t request, fuse_ino_t node, const char* name, std::size_t room) {
     std::vector<char> value(std::min(room, kMostBytes));
     const Result<std::size_t> length =
         on_inode(request, node, [&](Tree& tree, Inode& inode) { return tree.get_xattr(inode, name, value); });
     if (!length) {
-        fuse_reply_err(request, length.code());
+        fuse_reply_err(request, without_acls(length.code(), name));
     } else if (room == 0) {
         fuse_reply_xattr(request, *length);
     } else {

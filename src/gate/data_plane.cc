@@ -21,7 +21,10 @@ constexpr std::uint64_t kEverything = UINT64_MAX;
 std::uint64_t DataPlane::default_dirty_bytes() { return std::min(64 * kMiB, physical_memory_bytes() / 64); }
 
 DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
-    : gate_(gate), groups_(groups), unit_size_(settings.unit_size), files_(io) {
+    : gate_(gate),
+      groups_(groups),
+      unit_size_(settings.unit_size),
+      files_(io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }) {
     WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns};
     if (write_back.bound == 0) write_back.bound = default_dirty_bytes();
     gate_.enter(groups_);

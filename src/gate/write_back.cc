@@ -263,6 +263,7 @@ void WriteBack::forget(SyncRequest& request) {
 // What need not be written.
 
 void WriteBack::discard(FileData& file, std::uint64_t begin, std::uint64_t end) {
+    if (!file.dirty(begin, end)) return;
     const std::shared_ptr<FileData> kept = file.shared_from_this();   // not closed under the lock
     const std::lock_guard lock(mutex_);
     drop(file, begin, end);

@@ -74,11 +74,13 @@ void Comparison::check_rates(const ExpectSpec& expect, std::size_t index) {
     const double rate = expect.group.empty() ? window.total_rate() : window.rate(scenario_.group_index(expect.group));
     if (expect.rate_min) at_least(expect, "rate", rate, *expect.rate_min);
     if (expect.rate_max) at_most(expect, "rate", rate, *expect.rate_max);
-    if (expect.utilisation_min) at_least(expect, "utilisation", rate / scenario_.disk.bandwidth, *expect.utilisation_min);
+    if (expect.utilisation_min)
+        at_least(expect, "utilisation", rate / scenario_.disk.bandwidth, *expect.utilisation_min);
     if (expect.idle_max) at_most(expect, "idle time with units held", window.idle(), *expect.idle_max);
     if (expect.of_uncontrolled_min) {
         const Window& free = other({.controlled = false}).windows()[index];
-        const double without = expect.group.empty() ? free.total_rate() : free.rate(scenario_.group_index(expect.group));
+        const double without =
+            expect.group.empty() ? free.total_rate() : free.rate(scenario_.group_index(expect.group));
         at_least(expect, "rate over that without control", rate / without, *expect.of_uncontrolled_min);
     }
 }
@@ -89,15 +91,20 @@ void Comparison::check_latencies(const ExpectSpec& expect, std::size_t index) {
     const auto ms = [](TimeNs t) { return static_cast<double>(t) / 1e6; };
     if (expect.p50_max) at_most(expect, "p50 in ms", ms(measure.latency.percentile(50)), ms(*expect.p50_max));
     if (expect.p99_max) at_most(expect, "p99 in ms", ms(measure.latency.percentile(99)), ms(*expect.p99_max));
-    if (expect.longest_max) at_most(expect, "longest latency in ms", ms(measure.latency.longest()), ms(*expect.longest_max));
-    if (expect.excess_max) at_most(expect, "units of others beyond the own turn", measure.excess_units, *expect.excess_max);
+    if (expect.longest_max)
+        at_most(expect, "longest latency in ms", ms(measure.latency.longest()), ms(*expect.longest_max));
+    if (expect.excess_max)
+        at_most(expect, "units of others beyond the own turn", measure.excess_units, *expect.excess_max);
     if (expect.longest_of_uncontrolled_max) {
         const TimeNs without = other({.controlled = false}).windows()[index].groups()[group].latency.longest();
         at_most(expect, "longest latency over that without control", ms(measure.latency.longest()) / ms(without),
                 *expect.longest_of_uncontrolled_max);
     }
     if (expect.p99_of_alone_max) {
-        const TimeNs alone = other({.controlled = true, .only_group = expect.group}).windows()[index].groups()[group].latency.percentile(99);
+        const TimeNs alone = other({.controlled = true, .only_group = expect.group})
+                                 .windows()[index]
+                                 .groups()[group]
+                                 .latency.percentile(99);
         at_most(expect, "p99 in ms beside others", ms(measure.latency.percentile(99)),
                 ms(alone) * *expect.p99_of_alone_max + ms(expect.plus.value_or(0)));
     }

@@ -1,5 +1,5 @@
-// band-sim SCENARIO.toml ... - runs scenarios on the virtual disk, prints what each group got, and compares it with what
-// the scenario expects. Exit code 1: an expectation was not met or an invariant broke; 2: a file cannot be used.
+// band-sim SCENARIO.toml ... - runs scenarios on the virtual disk, prints what each group got, and compares it with
+// what the scenario expects. Exit code 1: an expectation was not met or an invariant broke; 2: a file cannot be used.
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -16,8 +16,8 @@ void print_report(const Scenario& scenario, const Simulation& run, double wall_s
     const Window& window = run.whole();
     const std::vector<double> wanted = wanted_rates(scenario, window.total_rate());
     std::printf("%s: %s\n", scenario.file.c_str(), scenario.title.c_str());
-    std::printf("  %-12s %7s %8s %8s %10s %9s %9s %9s %7s\n", "group", "weight", "wanted", "got", "MB/s", "p50 ms", "p99 ms",
-                "max ms", "excess");
+    std::printf("  %-12s %7s %8s %8s %10s %9s %9s %9s %7s\n", "group", "weight", "wanted", "got", "MB/s", "p50 ms",
+                "p99 ms", "max ms", "excess");
     for (std::size_t i = 0; i < scenario.groups.size(); ++i) {
         const GroupMeasure& group = window.groups()[i];
         const auto ms = [](TimeNs t) { return static_cast<double>(t) / 1e6; };
@@ -27,8 +27,9 @@ void print_report(const Scenario& scenario, const Simulation& run, double wall_s
                     window.rate(i) / 1e6, ms(group.latency.percentile(50)), ms(group.latency.percentile(99)),
                     ms(group.latency.longest()), group.excess_units);
     }
-    std::printf("  total %.3f MB/s, %.2f%% of the disk, Jain %.5f, idle with units held %.2f%%\n", window.total_rate() / 1e6,
-                window.total_rate() / scenario.disk.bandwidth * 100, weighted_jain(scenario, window), window.idle() * 100);
+    std::printf("  total %.3f MB/s, %.2f%% of the disk, Jain %.5f, idle with units held %.2f%%\n",
+                window.total_rate() / 1e6, window.total_rate() / scenario.disk.bandwidth * 100,
+                weighted_jain(scenario, window), window.idle() * 100);
     std::printf(" ");
     run.device_group().policy_figures([](std::string_view name, double value) {
         std::printf(" %.*s=%.6g", static_cast<int>(name.size()), name.data(), value);

@@ -38,7 +38,9 @@ TimeNs LatencyRecord::percentile(double percent) const {
     return 0;
 }
 
-void Window::add_idle(TimeNs from, TimeNs to) { idle_ += std::max<TimeNs>(0, std::min(to, to_) - std::max(from, from_)); }
+void Window::add_idle(TimeNs from, TimeNs to) {
+    idle_ += std::max<TimeNs>(0, std::min(to, to_) - std::max(from, from_));
+}
 
 double Window::total_rate() const {
     double bytes = 0;

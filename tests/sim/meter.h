@@ -31,9 +31,9 @@ private:
 struct GroupMeasure {
     std::uint64_t bytes = 0;
     std::uint64_t units = 0;
-    TimeNs disk_time = 0;      ///< its units kept lanes busy so long
-    LatencyRecord latency;     ///< of requests, from arrival to the answer
-    double excess_units = 0;   ///< most units of others that a unit waited for beyond its own turn
+    TimeNs disk_time = 0;     ///< its units kept lanes busy so long
+    LatencyRecord latency;    ///< of requests, from arrival to the answer
+    double excess_units = 0;  ///< most units of others that a unit waited for beyond its own turn
 };
 
 /// A span of virtual time with what was completed in it.
@@ -61,7 +61,8 @@ private:
     TimeNs idle_ = 0;
 };
 
-/// Jain's index of what each got over what it was to get: 1 when all ratios are equal. Groups that want nothing are left out.
+/// Jain's index of what each got over what it was to get: 1 when all ratios are equal. Groups that want nothing are
+/// left out.
 double jain_index(std::span<const double> got, std::span<const double> wanted);
 
 }  // namespace bandfs::sim

@@ -35,8 +35,17 @@ std::optional<TimeNs> parse_duration(std::string_view text) {
 
 std::optional<double> parse_bytes(std::string_view text) {
     static constexpr double kKi = 1024, kMi = kKi * 1024, kGi = kMi * 1024;
-    static constexpr std::array<Suffix, 11> kSuffixes{{{"", 1}, {"B", 1}, {"K", kKi}, {"M", kMi}, {"G", kGi}, {"KiB", kKi},
-                                                       {"MiB", kMi}, {"GiB", kGi}, {"kB", 1e3}, {"MB", 1e6}, {"GB", 1e9}}};
+    static constexpr std::array<Suffix, 11> kSuffixes{{{"", 1},
+                                                       {"B", 1},
+                                                       {"K", kKi},
+                                                       {"M", kMi},
+                                                       {"G", kGi},
+                                                       {"KiB", kKi},
+                                                       {"MiB", kMi},
+                                                       {"GiB", kGi},
+                                                       {"kB", 1e3},
+                                                       {"MB", 1e6},
+                                                       {"GB", 1e9}}};
     if (text.ends_with("/s")) text.remove_suffix(2);
     return parse_scaled(text, kSuffixes);
 }

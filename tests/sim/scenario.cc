@@ -1,6 +1,7 @@
 #include "scenario.h"
 
 #include <algorithm>
+
 #include <toml++/toml.h>
 
 #include "strict_table.h"
@@ -116,9 +117,11 @@ ExpectSpec read_expectation(StrictTable table) {
     table.take("excess_max", expect.excess_max);
     table.finish();
     const bool of_group = expect.share || expect.share_min || expect.share_max || expect.time_share || expect.p50_max ||
-                          expect.p99_max || expect.longest_max || expect.longest_of_uncontrolled_max || expect.p99_of_alone_max;
+                          expect.p99_max || expect.longest_max || expect.longest_of_uncontrolled_max ||
+                          expect.p99_of_alone_max;
     if (of_group && expect.group.empty()) table.fail("of which group?");
-    if ((expect.share || expect.time_share) && !expect.within && !expect.relative) table.fail("within or relative is missing");
+    if ((expect.share || expect.time_share) && !expect.within && !expect.relative)
+        table.fail("within or relative is missing");
     return expect;
 }
 
@@ -140,15 +143,18 @@ void read_run(StrictTable table, Scenario& scenario) {
 /// Every name of a group that something refers to exists; each may name its parent only after it.
 void check_names(const StrictTable& top, const Scenario& scenario) {
     const auto known = [&](const std::string& name) {
-        return std::any_of(scenario.groups.begin(), scenario.groups.end(), [&](const GroupSpec& g) { return g.name == name; });
+        return std::any_of(scenario.groups.begin(), scenario.groups.end(),
+                           [&](const GroupSpec& g) { return g.name == name; });
     };
     const auto check = [&](const std::string& name) {
         if (!known(name)) top.fail("there is no group '" + name + "'");
     };
     for (auto group = scenario.groups.begin(); group != scenario.groups.end(); ++group) {
-        if (std::count_if(scenario.groups.begin(), scenario.groups.end(), [&](auto& g) { return g.name == group->name; }) > 1)
+        if (std::count_if(scenario.groups.begin(), scenario.groups.end(),
+                          [&](auto& g) { return g.name == group->name; }) > 1)
             top.fail("two groups '" + group->name + "'");
-        if (!group->parent.empty() && std::none_of(scenario.groups.begin(), group, [&](auto& g) { return g.name == group->parent; }))
+        if (!group->parent.empty() &&
+            std::none_of(scenario.groups.begin(), group, [&](auto& g) { return g.name == group->parent; }))
             top.fail("the parent of '" + group->name + "' does not come before it");
     }
     for (const CallerSpec& caller : scenario.callers) check(caller.group);
@@ -186,14 +192,16 @@ Scenario read_scenario(const std::string& path) {
     for (StrictTable& table : top.take_tables("group")) scenario.groups.push_back(read_group(std::move(table)));
     for (StrictTable& table : top.take_tables("caller")) scenario.callers.push_back(read_caller(std::move(table)));
     for (StrictTable& table : top.take_tables("change")) scenario.changes.push_back(read_change(std::move(table)));
-    for (StrictTable& table : top.take_tables("expect")) scenario.expectations.push_back(read_expectation(std::move(table)));
+    for (StrictTable& table : top.take_tables("expect"))
+        scenario.expectations.push_back(read_expectation(std::move(table)));
     top.finish();
     if (scenario.duration == 0) top.fail("run.duration is missing");
     check_names(top, scenario);
     for (ExpectSpec& expect : scenario.expectations) {
         if (expect.from < 0) expect.from = scenario.warmup;
         if (expect.to < 0) expect.to = scenario.duration;
-        if (expect.from >= expect.to || expect.to > scenario.duration) top.fail("an expectation's window is empty or late");
+        if (expect.from >= expect.to || expect.to > scenario.duration)
+            top.fail("an expectation's window is empty or late");
     }
     return scenario;
 }

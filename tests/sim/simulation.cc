@@ -11,9 +11,11 @@ Simulation::Simulation(const Scenario& scenario, const RunMode& mode)
     settings.io_throttle = scenario.io_throttle;
     settings.io_limit = scenario.io_limit;
     device_group_ = DeviceGroup::create(settings, scenario.policy);
-    if (!device_group_) throw ScenarioError(scenario.file + ": no policy '" + scenario.policy + "', or a setting out of range");
+    if (!device_group_)
+        throw ScenarioError(scenario.file + ": no policy '" + scenario.policy + "', or a setting out of range");
     mount_ = std::make_unique<MountGroups>(*device_group_, kDefaultWeight);
-    for (const ExpectSpec& expect : scenario.expectations) windows_.emplace_back(expect.from, expect.to, scenario.groups.size());
+    for (const ExpectSpec& expect : scenario.expectations)
+        windows_.emplace_back(expect.from, expect.to, scenario.groups.size());
     windows_.emplace_back(scenario.warmup, scenario.duration, scenario.groups.size());
     make_groups();
     make_callers(mode);
@@ -113,7 +115,8 @@ void Simulation::step() {
 
 void Simulation::arrive(unsigned caller, unsigned slot) {
     for (unsigned i = 0; i < callers_[caller].requests_at_once(); ++i) submit_request(caller, slot);
-    if (callers_[caller].is_open()) schedule(callers_[caller].next_arrival(slot, now_), Event::Kind::arrival, caller, slot);
+    if (callers_[caller].is_open())
+        schedule(callers_[caller].next_arrival(slot, now_), Event::Kind::arrival, caller, slot);
 }
 
 void Simulation::submit_request(unsigned caller, unsigned slot) {
@@ -205,7 +208,8 @@ void Simulation::note_idle() {
 
 void Simulation::broken(const std::string& what) const {
     throw InvariantError(scenario_.file + ": invariant broken at " + std::to_string(static_cast<double>(now_) / 1e9) +
-                         " s: " + what + " (held " + std::to_string(held_) + ", issued " + std::to_string(issued_) + ")");
+                         " s: " + what + " (held " + std::to_string(held_) + ", issued " + std::to_string(issued_) +
+                         ")");
 }
 
 }  // namespace bandfs::sim

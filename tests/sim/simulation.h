@@ -9,9 +9,9 @@
 #include <vector>
 
 #include "bandfs/device_group.h"
-#include "turn_clock.h"
 #include "meter.h"
 #include "scenario.h"
+#include "turn_clock.h"
 #include "virtual_caller.h"
 #include "virtual_disk.h"
 
@@ -33,7 +33,8 @@ struct RunMode {
 ///
 /// After every event it is checked that
 /// 1. no unit is lost: the device group's counts of held and issued units are the simulation's;
-/// 2. the disk does not idle while units are held, unless the device group has named a time to try again, which is at most
+/// 2. the disk does not idle while units are held, unless the device group has named a time to try again, which is at
+/// most
 ///    kLongestWait away when no group has a ceiling;
 /// 3. time goes on: the device group does not ask to be called again and again at one moment.
 class Simulation {

@@ -115,8 +115,8 @@ void StrictTable::finish() const {
     for (const auto& [key, value] : table_) {
         if (taken_.contains(key.str())) continue;
         std::ostringstream text;
-        text << file_ << ':' << key.source().begin.line << ':' << key.source().begin.column << ": unknown key '" << key.str()
-             << "'";
+        text << file_ << ':' << key.source().begin.line << ':' << key.source().begin.column << ": unknown key '"
+             << key.str() << "'";
         throw ScenarioError(text.str());
     }
 }

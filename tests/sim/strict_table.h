@@ -6,8 +6,9 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <toml++/toml.h>
 #include <vector>
+
+#include <toml++/toml.h>
 
 #include "bandfs/unit.h"
 

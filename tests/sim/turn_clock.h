@@ -8,10 +8,10 @@
 
 namespace bandfs::sim {
 
-/// Measures starvation. A group of weight w is entitled to w / W of what the disk moves, W being the weights of all groups:
-/// the turn of its unit of c bytes begins when the unit comes or the turn before it ends, whichever is later, and ends when
-/// the disk has been handed c * W / w more bytes. What the disk is handed between the end of its turn and the unit itself is
-/// the excess. (Guaranteed-rate scheduling: Goyal, Lam and Vin, 1995.)
+/// Measures starvation. A group of weight w is entitled to w / W of what the disk moves, W being the weights of all
+/// groups: the turn of its unit of c bytes begins when the unit comes or the turn before it ends, whichever is later,
+/// and ends when the disk has been handed c * W / w more bytes. What the disk is handed between the end of its turn and
+/// the unit itself is the excess. (Guaranteed-rate scheduling: Goyal, Lam and Vin, 1995.)
 ///
 /// Flat weights only: neither floors, ceilings nor hierarchy. Units of a group go in order of arrival.
 class TurnClock {
@@ -49,8 +49,8 @@ public:
 private:
     struct Each {
         double weight;
-        double last_turn = 0;         ///< when the turn of its last unit ends, in bytes handed to the disk
-        std::deque<double> turns{};   ///< the same of each unit that is held
+        double last_turn = 0;        ///< when the turn of its last unit ends, in bytes handed to the disk
+        std::deque<double> turns{};  ///< the same of each unit that is held
         double excess = 0;
     };
     std::vector<Each> groups_;

@@ -12,7 +12,8 @@ constexpr std::uint64_t kStreamStride = 977ull << 20;  ///< between the files of
 
 }  // namespace
 
-VirtualCaller::VirtualCaller(const CallerSpec& spec, const Scenario& scenario, std::uint64_t seed, std::uint64_t first_stream)
+VirtualCaller::VirtualCaller(const CallerSpec& spec, const Scenario& scenario, std::uint64_t seed,
+                             std::uint64_t first_stream)
     : spec_(spec),
       round_trip_(scenario.round_trip),
       unit_(spec.unit ? spec.unit : scenario.unit),
@@ -45,7 +46,8 @@ TimeNs VirtualCaller::next_after_answer(unsigned slot, TimeNs answered) {
 Demand VirtualCaller::ask(unsigned slot) {
     Demand demand;
     demand.bytes = spec_.sizes.size() == 1 ? spec_.sizes.front() : spec_.sizes[random_() % spec_.sizes.size()];
-    const bool read = spec_.read_fraction >= 1 || std::uniform_real_distribution<double>(0, 1)(random_) < spec_.read_fraction;
+    const bool read =
+        spec_.read_fraction >= 1 || std::uniform_real_distribution<double>(0, 1)(random_) < spec_.read_fraction;
     demand.direction = read ? Direction::read : Direction::write;
     if (spec_.sequential) {
         std::uint64_t& position = position_[slot % position_.size()];
@@ -57,7 +59,9 @@ Demand VirtualCaller::ask(unsigned slot) {
     return demand;
 }
 
-double VirtualCaller::demand() const { return spec_.rate > 0 ? spec_.rate : std::numeric_limits<double>::infinity(); }
+double VirtualCaller::demand() const {
+    return spec_.rate > 0 ? spec_.rate : std::numeric_limits<double>::infinity();
+}
 
 TimeNs VirtualCaller::jittered(TimeNs span) {
     if (spec_.jitter == 0 || span == 0) return span;

@@ -8,7 +8,9 @@ namespace {
 
 constexpr unsigned kPassedOver = 32;
 
-std::uint64_t distance(std::uint64_t a, std::uint64_t b) { return a > b ? a - b : b - a; }
+std::uint64_t distance(std::uint64_t a, std::uint64_t b) {
+    return a > b ? a - b : b - a;
+}
 
 }  // namespace
 
@@ -27,7 +29,9 @@ void VirtualDisk::submit(DiskJob& job, TimeNs now) {
     start(lanes, job, now);
 }
 
-TimeNs VirtualDisk::next_completion() const { return done_.empty() ? kNever : done_.top().at; }
+TimeNs VirtualDisk::next_completion() const {
+    return done_.empty() ? kNever : done_.top().at;
+}
 
 DiskJob& VirtualDisk::take_completion() {
     const Done done = done_.top();

@@ -61,7 +61,9 @@ private:
         bool operator>(const Done& other) const { return at != other.at ? at > other.at : sequence > other.sequence; }
     };
 
-    Lanes& lanes_of(const DiskJob& job) { return lanes_[spec_.separate_lanes ? static_cast<std::size_t>(job.direction) : 0]; }
+    Lanes& lanes_of(const DiskJob& job) {
+        return lanes_[spec_.separate_lanes ? static_cast<std::size_t>(job.direction) : 0];
+    }
     void start(Lanes& lanes, DiskJob& job, TimeNs now);
     TimeNs move_bytes(Lanes& lanes, std::uint32_t bytes, double bandwidth, TimeNs from) const;
     DiskJob& next_waiting(Lanes& lanes);

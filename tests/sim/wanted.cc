@@ -13,7 +13,9 @@ struct Claim {
 
 /// Finds the level x with sum(clamp(weight * x, least, most)) = capacity, by halving.
 std::vector<double> share_out(const std::vector<Claim>& claims, double capacity) {
-    const auto at = [](const Claim& c, double level) { return std::clamp(c.weight * level, std::min(c.least, c.most), c.most); };
+    const auto at = [](const Claim& c, double level) {
+        return std::clamp(c.weight * level, std::min(c.least, c.most), c.most);
+    };
     double low = 0, high = capacity;
     for (int i = 0; i < 200; ++i) {
         const double level = (low + high) / 2;
@@ -35,7 +37,8 @@ public:
         rates_.resize(scenario.groups.size());
     }
 
-    void share(const std::string& parent, double own_weight, double own_demand, double capacity, std::size_t own_index) {
+    void share(const std::string& parent, double own_weight, double own_demand, double capacity,
+               std::size_t own_index) {
         std::vector<std::size_t> indices;
         std::vector<Claim> claims;
         for (std::size_t i = 0; i < scenario_.groups.size(); ++i) {
@@ -52,8 +55,10 @@ public:
             if (has_children(group.name))
                 share(group.name, static_cast<double>(group.weight), own_demand_[indices[i]], rates[i], indices[i]);
         }
-        if (has_own && own_index != kNone) rates_[own_index] = rates.back();
-        else if (own_index != kNone) rates_[own_index] = 0;
+        if (has_own && own_index != kNone)
+            rates_[own_index] = rates.back();
+        else if (own_index != kNone)
+            rates_[own_index] = 0;
     }
 
     static constexpr std::size_t kNone = SIZE_MAX;

@@ -1,11 +1,11 @@
 // The order of the policy `fair`, alone: no groups, no device group, no clock.
+#include "band/fair_order.h"
+
 #include <map>
 #include <memory>
 #include <vector>
 
 #include <gtest/gtest.h>
-
-#include "band/fair_order.h"
 
 namespace bandfs {
 namespace {
@@ -41,7 +41,8 @@ TEST_F(FairOrderTest, BusyGroupsAreServedByWeightToTheUnit) {
     std::map<FairNode*, int> served;
     for (int i = 1; i <= 7000; ++i) {
         ++served[&serve_next()];
-        for (FairNode* node : {&forty, &twenty, &ten}) EXPECT_NEAR(served[node], i * node->weight / 70, 1) << "after " << i;
+        for (FairNode* node : {&forty, &twenty, &ten})
+            EXPECT_NEAR(served[node], i * node->weight / 70, 1) << "after " << i;
     }
 }
 

@@ -1,5 +1,5 @@
-// Random schedules against the policy `fair`: what must hold whatever comes. BANDFS_SCHEDULES sets how many (the seed of
-// the one that failed is printed; BANDFS_SEED runs that one alone).
+// Random schedules against the policy `fair`: what must hold whatever comes. BANDFS_SCHEDULES sets how many (the seed
+// of the one that failed is printed; BANDFS_SEED runs that one alone).
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "band/fair_order.h"
+#include "band/fair_runs.h"
 #include "bandfs/device_group.h"
 #include "turn_clock.h"
 
@@ -16,7 +17,8 @@ namespace bandfs {
 namespace {
 
 constexpr TimeNs kLongestWait = 2'000'000;
-constexpr double kStarvationBound = 1 + FairOrder::kCredits + FairOrder::kLagUnits;  // proved in fair_policy.cc
+constexpr double kStarvationBound =
+    1 + FairOrder::kCredits + FairOrder::kLagUnits + FairRuns::kUnits;  // proved in fair_policy.h
 static_assert(kStarvationBound <= 64);
 
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
@@ -47,7 +49,8 @@ public:
     }
 
     void run() {
-        while (!::testing::Test::HasFailure() && (next_unit_ < units_ || device_group_->issued() + device_group_->blocked() > 0)) {
+        while (!::testing::Test::HasFailure() &&
+               (next_unit_ < units_ || device_group_->issued() + device_group_->blocked() > 0)) {
             step();
             pump();
             check();
@@ -67,7 +70,9 @@ private:
         if (may_arrive && choice < 45) {
             arrive();
         } else if (!in_flight_.empty() && choice < 92) {
-            complete(below(lane_) < in_flight_.size() ? below(std::min<unsigned>(lane_, static_cast<unsigned>(in_flight_.size()))) : 0);
+            complete(below(lane_) < in_flight_.size()
+                         ? below(std::min<unsigned>(lane_, static_cast<unsigned>(in_flight_.size())))
+                         : 0);
         } else if (changes_ && choice < 94) {
             change();
         } else if (!may_arrive || choice < 97) {

@@ -46,7 +46,8 @@ protected:
 
     ScratchFile file_;
     FaultyDisk disk_;
-    FileTable files_{disk_};
+    unsigned emptied_ = 0;
+    FileTable files_{disk_, [this](FileData&) { ++emptied_; }};
     BufferPool pool_;
     PooledBuffer buffer_ = pool_.take();
 };
@@ -68,6 +69,13 @@ TEST_F(FileDataTest, AFileOpenedForWritingLaterCanBeWritten) {
     EXPECT_EQ(*reader->data->write(0, data), 100u);
     ASSERT_EQ(*reader->data->read(0, place(0, 100)), 100u);
     EXPECT_TRUE(read_equals(data, 0, place(0, 100)));
+}
+
+TEST_F(FileDataTest, TruncatingOpensAreTold) {
+    open(O_RDWR);
+    EXPECT_EQ(emptied_, 0u);
+    open(O_RDWR | O_TRUNC);
+    EXPECT_EQ(emptied_, 1u);
 }
 
 TEST_F(FileDataTest, TheOpenFlagsBelowAreTheDataPlanesOwn) {

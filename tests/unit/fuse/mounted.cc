@@ -9,6 +9,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <new>
 #include <sstream>
 #include <thread>
 
@@ -29,8 +30,14 @@ void StoppableDisk::stop() {
     stopped_ = true;
 }
 
+void StoppableDisk::stop_all() {
+    all_stopped_ = true;
+    stop();
+}
+
 void StoppableDisk::go() {
     std::lock_guard lock(mutex_);
+    all_stopped_ = false;
     stopped_ = false;
     going_.notify_all();
 }
@@ -55,7 +62,7 @@ Result<std::size_t> StoppableDisk::read_cached(int fd, std::span<std::byte> into
 
 Result<std::size_t> StoppableDisk::write(int fd, std::span<const std::byte> from, std::uint64_t offset,
                                          Durability durability) {
-    if (::fcntl(fd, F_GETFL) & O_DIRECT) pass();
+    if (all_stopped_ || (::fcntl(fd, F_GETFL) & O_DIRECT)) pass();
     return DiskIo::system().write(fd, from, offset, durability);
 }
 
@@ -73,6 +80,7 @@ std::optional<std::uint64_t> StoppableDisk::resident_pages(int fd, std::uint64_t
 }
 
 Volume StoppableDisk::volume(int fd) {
+    if (without_memory_.exchange(false)) throw std::bad_alloc();
     return DiskIo::system().volume(fd);
 }
 
@@ -108,7 +116,16 @@ void MountedTest::TearDown() {
         watch_ends_.notify_all();
         watchdog_.join();
     }
+    filesystem_.tree.reset();
+    if (mounted_below_) {
+        EXPECT_EQ(::umount2(source_.c_str(), 0), 0) << std::strerror(errno);
+    }
     if (!directory_.empty()) fs::remove_all(directory_);
+}
+
+void MountedTest::use_file_system(const char* type) {
+    ASSERT_EQ(::mount("none", source_.c_str(), type, MS_NODEV, nullptr), 0) << std::strerror(errno);
+    mounted_below_ = true;
 }
 
 void MountedTest::watch() {

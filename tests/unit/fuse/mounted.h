@@ -35,7 +35,11 @@ bool wait_until(const std::function<bool()>& condition);
 class StoppableDisk final : public DiskIo {
 public:
     void stop();
+    /// As stop(), and writes into the page cache wait as well: in a receiver.
+    void stop_all();
     void go();
+    /// The next call of volume() throws std::bad_alloc, once.
+    void run_out_of_memory() { without_memory_ = true; }
     int waiting() const { return waiting_; }  ///< calls that wait for go()
     int reads() const { return reads_; }      ///< that went to the disk
     int cached_reads() const { return cached_reads_; }
@@ -55,6 +59,8 @@ private:
     std::mutex mutex_;
     std::condition_variable going_;
     bool stopped_ = false;
+    std::atomic<bool> all_stopped_{false};
+    std::atomic<bool> without_memory_{false};
     std::atomic<int> waiting_{0};
     std::atomic<int> reads_{0};
     std::atomic<int> cached_reads_{0};
@@ -69,6 +75,8 @@ protected:
     /// One mount; `settings` of its device group, `options` of libfuse.
     void mount(const DeviceGroupSettings& settings, const std::vector<std::string>& options = {});
     void unmount(int flags);
+    /// Before mount(): the directory below is a new file system of that type, without a disk.
+    void use_file_system(const char* type);
     /// The file system is complete and nobody uses it yet; `options.control_name` is empty.
     virtual void before_start() {}
 
@@ -92,6 +100,7 @@ private:
     std::filesystem::path source_;
     std::filesystem::path mountpoint_;
     bool mounted_ = false;
+    bool mounted_below_ = false;
 
     std::thread watchdog_;  ///< ends a mount that hangs, and with it what waits in it for ever
     std::mutex watch_mutex_;

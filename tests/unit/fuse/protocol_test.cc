@@ -302,6 +302,49 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     }
 }
 
+TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDONLY).fh;
+    evict();
+    disk_.stop();
+    std::vector<std::uint64_t> reads;
+    for (int i = 0; i < 3; ++i) {
+        reads.push_back(send(FUSE_READ, node, read_arguments(fh, i * 4096ull, 4096)));
+        ASSERT_TRUE(wait_until([&] { return filesystem_.pending.count() == reads.size(); }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer) << "both receivers sleep in the disk";
+    EXPECT_EQ(answer->header.unique, unique);
+}
+
+TEST_F(ProtocolTest, TheReserveComesInWhenEveryReceiverSleepsInTheDisk) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDWR).fh;
+    disk_.stop_all();
+    for (int i = 0; i < 2; ++i) {
+        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
+        ASSERT_TRUE(wait_until([&] { return disk_.waiting() == i + 1; }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->header.unique, unique);
+}
+
+TEST_F(ProtocolTest, AHandlerWithoutMemoryAnswersSo) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    fuse_open_in arguments{};
+    arguments.flags = O_RDONLY;
+    disk_.run_out_of_memory();
+    EXPECT_EQ(call(FUSE_OPEN, node, bytes_of(arguments)).header.error, -ENOMEM);
+    EXPECT_EQ(call(FUSE_OPEN, node, bytes_of(arguments)).header.error, 0);
+    EXPECT_EQ(filesystem_.handles.count(), 1u);
+}
+
 TEST_F(ProtocolTest, TheEndOfTheConnectionClosesWhatIsOpenAndLetsHeldRequestsPass) {
     initialise();
     const std::uint64_t node = look_up("file");

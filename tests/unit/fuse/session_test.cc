@@ -207,6 +207,21 @@ TEST_F(SessionTest, SetIdBitsFallWhenAnOrdinaryUserWritesOrTruncates) {
     EXPECT_EQ(mode_of(below("rooted")), 06777u) << "root keeps them, as on every file system";
 }
 
+TEST_F(SessionTest, OrdinaryUsersAreLetInWhereTheFileSystemHasNoAcls) {
+    use_file_system("ramfs");
+    mount({});
+    write_contents(below("file"), "text");
+    ASSERT_EQ(::chmod(below("").c_str(), 0755), 0);
+    ASSERT_EQ(::chmod(below("file").c_str(), 0644), 0);
+    const pid_t child = in_child(kNobody, [&] {
+        std::array<char, 4> text;
+        const int file = ::open(in_mount("file").c_str(), O_RDONLY);
+        if (file < 0) return errno;
+        return ::read(file, text.data(), text.size()) == 4 ? 0 : errno;
+    });
+    EXPECT_EQ(exit_status(child), 0) << "its errno";
+}
+
 TEST_F(SessionTest, KeepsPagesOfAFileThatHasNotChanged) {
     mount({});
     write_contents(below("file"), pattern_of(100000));

@@ -471,6 +471,13 @@ TEST_F(DataPlaneTest, TruncatingWritesNothingNeedless) {
     EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
 }
 
+TEST_F(DataPlaneTest, AnOpenThatTruncatesDropsWhatWasDirty) {
+    const auto file = open();
+    write_now(file, 0, 8 * kPage);
+    const auto again = open(O_WRONLY | O_TRUNC);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+}
+
 TEST_F(DataPlaneTest, AFileThatIsGoneIsNotWritten) {
     auto file = open();
     write_now(file, 0, 8 * kPage);

@@ -1,0 +1,62 @@
+// band/fair_runs.h - policy `fair`, runs: units of one request that follow each other, where that makes the disk
+// faster.
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+
+#include "bandfs/unit.h"
+
+namespace bandfs {
+
+/// On a disk that seeks, the units of a large request are cheap one after the other and dear with others between them.
+/// So the time of units that followed one of their own request is compared with that of the others; when the others
+/// take clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One
+/// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen.
+///
+/// Units are of one request when they came at the same moment from one group in one direction.
+///
+/// No clock. Not thread-safe. O(1).
+class FairRuns {
+public:
+    static constexpr unsigned kUnits = 8;
+    static constexpr unsigned kTrialEvery = 16, kLaterEvery = 128;
+
+    /// Whether `next` is to follow the unit that was issued last before all others.
+    bool go_on(const Unit& next) const noexcept { return (pays_ || trial_) && length_ < kUnits && follows(next); }
+    void issued(const Unit& unit) noexcept;
+    /// The unit is done; it takes the disk so long when it is alone there.
+    void completed(const Unit& unit, double disk_time, TimeNs now) noexcept;
+
+    bool pay() const noexcept { return pays_; }
+    /// The disk seeks and does one unit at a time.
+    bool one_arm() const noexcept { return pays_ && took_[kFirst] > kOneByOne; }
+
+private:
+    static constexpr double kOneByOne = 0.7;  ///< part of a unit's time that passes until the next is done
+
+    enum Kind : std::size_t { kFirst, kFollower };
+
+    bool follows(const Unit& next) const noexcept {
+        return next.group == group_ && next.arrived == arrived_ && next.direction == direction_;
+    }
+
+    // The unit that was issued last.
+    const Group* group_ = nullptr;
+    TimeNs arrived_ = 0;
+    Direction direction_ = Direction::read;
+    unsigned length_ = 0;  ///< units of its request in a row, with it
+    unsigned requests_ = 0;
+    bool trial_ = false;
+
+    // What units took, over what they would alone.
+    std::bitset<256> follower_;  ///< of units by their order of issue
+    std::uint64_t last_done_ = 0;
+    TimeNs last_done_at_ = 0;
+    std::array<double, 2> took_{};
+    std::array<unsigned, 2> seen_{};
+    bool pays_ = false;
+};
+
+}  // namespace bandfs

@@ -1,0 +1,36 @@
+// band/fair_state.h - what the policy `fair` keeps of each group, inside the group.
+#pragma once
+
+#include <memory>
+
+#include <boost/intrusive/list_hook.hpp>
+
+#include "band/fair_kin.h"
+#include "band/fair_limits.h"
+#include "band/fair_order.h"
+#include "band/fair_think.h"
+#include "bandfs/group.h"
+
+namespace bandfs {
+
+struct FairState;
+
+/// What few groups have.
+struct FairRarities : FairLimit {
+    explicit FairRarities(FairState& s) : state(&s) {}
+
+    FairState* const state;
+    std::shared_ptr<FairKin> kin;  ///< it has a parent or children
+};
+
+/// What `fair` keeps of each group.
+struct FairState : FairNode {
+    explicit FairState(Group& g) : group(&g) {}
+
+    Group* const group;
+    FairThink think;
+    boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
+    std::unique_ptr<FairRarities> rarities;          ///< it has a floor, a ceiling, a parent or children
+};
+
+}  // namespace bandfs

@@ -1,0 +1,161 @@
+// The policy `fair` behind a device group: what only shows when the pieces are together.
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "bandfs/device_group.h"
+
+namespace bandfs {
+namespace {
+
+constexpr TimeNs kMs = 1'000'000;
+
+/// A disk that does one unit of 1 ms at a time, and groups that always have units.
+class FairPolicyTest : public ::testing::Test {
+protected:
+    FairPolicyTest() : device_(DeviceGroup::create({}, "fair")), mount_(std::make_unique<MountGroups>(*device_, 100)) {}
+
+    ~FairPolicyTest() override {
+        mount_->go_down();
+        busy_.clear();
+        while (device_->issued() + device_->blocked() > 0) step();
+    }
+
+    Group& attach(GroupId id, std::uint64_t weight, Group* parent = nullptr) {
+        EXPECT_EQ(mount_->attach(id, weight, parent), Error::none);
+        return *mount_->find(id);
+    }
+    /// The group has `depth` units on its way until it is kept no longer.
+    void keep_busy(Group& group, unsigned depth) {
+        busy_.insert(&group);
+        for (unsigned i = 0; i < depth; ++i) {
+            units_.push_back(std::make_unique<Unit>());
+            units_.back()->group = &group;
+            units_.back()->bytes = 131072;
+            admit(*units_.back());
+        }
+        pump();
+    }
+    void run(int units) {
+        done_.clear();
+        for (int i = 0; i < units; ++i) step();
+    }
+    void step() {
+        ASSERT_FALSE(disk_.empty());
+        Unit& unit = *disk_.front();
+        disk_.erase(disk_.begin());
+        now_ += kMs;
+        Group& group = *unit.group;
+        device_->complete(unit, now_);
+        ++done_[&group];
+        if (busy_.contains(&group)) admit(unit);
+        pump();
+    }
+    void admit(Unit& unit) {
+        if (device_->admit(unit, now_) == Admission::immediate) disk_.push_back(&unit);
+    }
+    void pump() {
+        while (Unit* unit = device_->release_next(now_)) disk_.push_back(unit);
+    }
+    double figure(const std::string& name) {
+        double found = -1;
+        device_->policy_figures([&](std::string_view each, double value) {
+            if (each == name) found = value;
+        });
+        return found;
+    }
+
+    std::unique_ptr<DeviceGroup> device_;
+    std::unique_ptr<MountGroups> mount_;
+    std::vector<std::unique_ptr<Unit>> units_;
+    std::vector<Unit*> disk_;
+    std::set<Group*> busy_;
+    std::map<Group*, int> done_;
+    TimeNs now_ = 0;
+};
+
+TEST_F(FairPolicyTest, IsWhatDefaultMeans) {
+    EXPECT_EQ(DeviceGroup::create({}, "default")->policy_name(), "fair");
+    EXPECT_EQ(DeviceGroup::create({}, "range-bw")->policy_name(), "range-bw");
+}
+
+TEST_F(FairPolicyTest, AGroupAloneIsNeverHeldBelowIoThrottle) {
+    Group& alone = attach(1, 100);
+    keep_busy(alone, 16);
+    run(200);
+    EXPECT_GE(disk_.size(), device_->io_throttle());
+}
+
+TEST_F(FairPolicyTest, TwoGroupsOnADiskThatDoesOneAtATimeHaveTwoUnitsInFlight) {
+    keep_busy(attach(1, 300), 16);
+    keep_busy(attach(2, 100), 16);
+    run(200);
+    EXPECT_EQ(disk_.size(), 2u);
+    EXPECT_NEAR(figure("parallelism"), 1, 0.1);
+}
+
+TEST_F(FairPolicyTest, AGroupThatGoesDownPassesAtOnceAndIsNotWaitedFor) {
+    Group &down = attach(1, 1), &heavy = attach(2, 1000);
+    keep_busy(heavy, 8);
+    keep_busy(down, 32);
+    busy_.erase(&down);
+    bool gone = false;
+    EXPECT_EQ(mount_->detach(1, now_, [&] { gone = true; }), Error::none);
+    pump();
+    EXPECT_EQ(device_->blocked(), heavy.held());
+    for (int i = 0; i < 100 && !gone; ++i) step();
+    EXPECT_TRUE(gone);
+}
+
+TEST_F(FairPolicyTest, RefusesWhatItCannotPromise) {
+    Group &a = attach(1, 100), &b = attach(2, 100);
+    EXPECT_EQ(device_->set_ceiling(a, 1'000'000), Error::none);
+    EXPECT_EQ(device_->set_floor(a, 2'000'000), Error::invalid) << "above its ceiling";
+    EXPECT_EQ(device_->set_floor(b, 60'000'000), Error::none) << "the disk is not known yet";
+    keep_busy(a, 4);
+    keep_busy(b, 4);
+    run(500);
+    EXPECT_NEAR(figure("bytes_per_second"), 131.072e6, 5e6);
+    EXPECT_EQ(device_->set_floor(b, 140'000'000), Error::invalid) << "more than the disk does";
+    EXPECT_EQ(b.floor(), 60'000'000u);
+    EXPECT_EQ(device_->set_floor(b, 120'000'000), Error::none);
+    EXPECT_EQ(device_->set_floor(b, 0), Error::none);
+}
+
+TEST_F(FairPolicyTest, TakesBothTypesOfCostAndNothingElse) {
+    EXPECT_EQ(device_->set_policy_parameter("cost", "time"), Error::none);
+    EXPECT_EQ(device_->set_policy_parameter("cost", "bytes"), Error::none);
+    EXPECT_EQ(device_->set_policy_parameter("cost", "money"), Error::invalid);
+    EXPECT_EQ(device_->set_policy_parameter("colour", "time"), Error::invalid);
+}
+
+TEST_F(FairPolicyTest, ChildrenComeAndGoUnderLoad) {
+    Group &a = attach(1, 100), &b = attach(2, 100);
+    Group &a0 = attach(3, 300, &a), &a1 = attach(4, 100, &a);
+    keep_busy(b, 4);
+    keep_busy(a0, 4);
+    keep_busy(a1, 4);
+    run(800);
+    EXPECT_NEAR(done_[&a0], 300, 6);
+    EXPECT_NEAR(done_[&a1], 100, 6);
+    EXPECT_EQ(device_->set_weight(a1, 300), Error::none);
+    EXPECT_EQ(device_->set_weight(a, 300), Error::none);
+    run(800);
+    EXPECT_NEAR(done_[&a0], 300, 6);
+    EXPECT_NEAR(done_[&b], 200, 6);
+    EXPECT_EQ(device_->set_policy("weight", now_), Error::busy) << "knows no hierarchy";
+    EXPECT_EQ(device_->set_policy("range-bw", now_), Error::none);
+    busy_.erase(&a0);
+    EXPECT_EQ(mount_->detach(3, now_, [] {}), Error::none);
+    pump();
+    run(50);
+    run(800);
+    EXPECT_NEAR(done_[&a1], 600, 8);
+}
+
+}  // namespace
+}  // namespace bandfs

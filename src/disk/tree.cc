@@ -130,10 +130,9 @@ Result<InodePtr> Tree::revive(NodeId id) {
     if (!fd) return fd.error();
     Result<Found> found = identify(fd->get());
     if (!found) return found.error();
-    if (codec_.encode(found->key) != id) return Errno{ESTALE};
     InodePtr inode = enter(fd->get(), *found);
     inodes_.forget(*inode, 1);  // known, but not to the kernel yet
-    if (inode->id() != id) return Errno{ESTALE};
+    if (inode->id() != id) return Errno{ESTALE};  // ext4 takes generation 0 for any
     pool_.put(*inode, std::move(*fd));
     return inode;
 }

@@ -61,15 +61,15 @@ public:
 };
 
 /// What the running kernel offers for telling one task from another.
-struct KernelFeatures {
+struct ProcFeatures {
     bool thread_pidfd = false;  ///< pidfd_open(PIDFD_THREAD), Linux 6.9
     bool pidfd_info = false;    ///< PIDFD_GET_INFO, Linux 6.13
 
     /// Found out by trying on this thread.
-    static KernelFeatures probe();
+    static ProcFeatures probe();
 };
 
 /// This machine. With features taken away it goes the way it would on an older kernel.
-std::unique_ptr<ProcView> make_system_view(KernelFeatures features = KernelFeatures::probe());
+std::unique_ptr<ProcView> make_system_view(ProcFeatures features = ProcFeatures::probe());
 
 }  // namespace bandfs

@@ -136,7 +136,7 @@ Result<Record> looked_up(Lookup lookup, const std::string& name) {
 /// on a kernel without those it is the directory /proc/TID, which never shows the next owner of the number either.
 class SystemView final : public ProcView {
 public:
-    explicit SystemView(KernelFeatures features) : features_(features) {}
+    explicit SystemView(ProcFeatures features) : features_(features) {}
 
     TimeNs now() override { return now_ns(); }
 
@@ -219,20 +219,20 @@ public:
     }
 
 private:
-    const KernelFeatures features_;
+    const ProcFeatures features_;
 };
 
 }  // namespace
 
-KernelFeatures KernelFeatures::probe() {
-    KernelFeatures features;
+ProcFeatures ProcFeatures::probe() {
+    ProcFeatures features;
     const Result<UniqueFd> self = open_pidfd(::gettid(), kPidfdThread);
     features.thread_pidfd = self.ok();
     features.pidfd_info = self.ok() && ask_pidfd(self->get()).ok();
     return features;
 }
 
-std::unique_ptr<ProcView> make_system_view(KernelFeatures features) {
+std::unique_ptr<ProcView> make_system_view(ProcFeatures features) {
     return std::make_unique<SystemView>(features);
 }
 

@@ -40,7 +40,9 @@ std::string help_text() {
     return out.str();
 }
 
-Failure wrong_use(const std::string& what) { return {ExitCode::usage, what + " (bandfs --help tells more)"}; }
+Failure wrong_use(const std::string& what) {
+    return {ExitCode::usage, what + " (bandfs --help tells more)"};
+}
 
 }  // namespace
 
@@ -54,16 +56,25 @@ Outcome<CommandLine> parse_command_line(std::span<char*> arguments) {
             case 'o':
                 for (WrittenOption& option : split_options(::optarg)) line.options.push_back(std::move(option));
                 break;
-            case 'f': line.foreground = true; break;
-            case 'd': line.options.push_back({"debug", std::nullopt}); break;
-            case 'V': return CommandLine{std::nullopt, version_text()};
-            case 'h': return CommandLine{std::nullopt, help_text()};
+            case 'f':
+                line.foreground = true;
+                break;
+            case 'd':
+                line.options.push_back({"debug", std::nullopt});
+                break;
+            case 'V':
+                return CommandLine{std::nullopt, version_text()};
+            case 'h':
+                return CommandLine{std::nullopt, help_text()};
             case 's':
             case 'n':
             case 'v':
-            case 't': break;
-            case ':': return wrong_use(std::string("-") + static_cast<char>(::optopt) + " needs an argument");
-            default: return wrong_use("unknown option " + std::string(arguments[static_cast<std::size_t>(::optind) - 1]));
+            case 't':
+                break;
+            case ':':
+                return wrong_use(std::string("-") + static_cast<char>(::optopt) + " needs an argument");
+            default:
+                return wrong_use("unknown option " + std::string(arguments[static_cast<std::size_t>(::optind) - 1]));
         }
     }
     if (count - ::optind != 2) return wrong_use("SOURCE and MOUNTPOINT are needed");

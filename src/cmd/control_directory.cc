@@ -15,7 +15,9 @@ namespace {
 
 constexpr std::size_t kMaxValue = 64 * 1024;  // the kernel's bound on an attribute
 
-std::string attribute(const std::string& name) { return "user.bandfs." + name; }
+std::string attribute(const std::string& name) {
+    return "user.bandfs." + name;
+}
 
 }  // namespace
 
@@ -39,7 +41,8 @@ Outcome<std::string> ControlDirectory::read(const std::string& file) const {
     std::string text;
     std::array<char, 64 * 1024> piece;
     ssize_t got = 0;
-    while ((got = ::read(stream.get(), piece.data(), piece.size())) > 0) text.append(piece.data(), static_cast<std::size_t>(got));
+    while ((got = ::read(stream.get(), piece.data(), piece.size())) > 0)
+        text.append(piece.data(), static_cast<std::size_t>(got));
     if (got < 0) return system_failure(ExitCode::no_mount, path, last_errno());
     return text;
 }

@@ -24,7 +24,8 @@ public:
     Status set(const std::string& name, const std::string& value) const;
 
 private:
-    ControlDirectory(std::string mountpoint, std::string path) : mountpoint_(std::move(mountpoint)), path_(std::move(path)) {}
+    ControlDirectory(std::string mountpoint, std::string path)
+        : mountpoint_(std::move(mountpoint)), path_(std::move(path)) {}
 
     std::string mountpoint_;
     std::string path_;

@@ -17,12 +17,13 @@ struct InForce {
 };
 
 Failure conflict(const std::string& group, std::string_view option, const std::string& wanted, const std::string& has) {
-    return {ExitCode::conflict, "option " + std::string(option) + "=" + wanted + ": device group " + group + " is running with " +
-                                    std::string(option) + "=" + has};
+    return {ExitCode::conflict, "option " + std::string(option) + "=" + wanted + ": device group " + group +
+                                    " is running with " + std::string(option) + "=" + has};
 }
 
 template <typename Wanted, typename Has>
-Outcome<Done> same(const std::string& group, std::string_view option, const std::optional<Wanted>& wanted, const Has& has) {
+Outcome<Done> same(const std::string& group, std::string_view option, const std::optional<Wanted>& wanted,
+                   const Has& has) {
     if (!wanted || *wanted == has) return Done{};
     if constexpr (std::is_convertible_v<Has, std::string>) {
         return conflict(group, option, *wanted, has);

@@ -31,8 +31,8 @@ private:
     const std::string name_;
     const std::unique_ptr<Resolver> callers_;
     std::mutex mutex_;
-    std::shared_ptr<Gate> gate_;   ///< guarded by mutex_
-    std::uint32_t hold_s_ = 0;     ///< guarded by mutex_
+    std::shared_ptr<Gate> gate_;  ///< guarded by mutex_
+    std::uint32_t hold_s_ = 0;    ///< guarded by mutex_
 };
 
 }  // namespace bandfs

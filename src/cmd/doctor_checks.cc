@@ -56,7 +56,8 @@ Finding fuse_device() {
     if (device) return {"/dev/fuse", Health::good, "can be opened", {}};
     const Errno why = last_errno();
     return {"/dev/fuse", Health::missing, words_of(why),
-            why == Errno{ENOENT} ? "modprobe fuse; in a container, pass the device in" : "chmod 0666 /dev/fuse, as udev does"};
+            why == Errno{ENOENT} ? "modprobe fuse; in a container, pass the device in"
+                                 : "chmod 0666 /dev/fuse, as udev does"};
 }
 
 Finding helper() {
@@ -88,7 +89,8 @@ Finding descriptors() {
     Finding finding{"open files", Health::good, "at most " + std::to_string(limit.rlim_max), {}};
     if (limit.rlim_max < kGoodDescriptorLimit && ::geteuid() != 0) {
         finding.health = Health::degraded;
-        finding.remedy = "raise the hard limit nofile (limits.conf, LimitNOFILE=): bandfs keeps one per file the kernel knows";
+        finding.remedy =
+            "raise the hard limit nofile (limits.conf, LimitNOFILE=): bandfs keeps one per file the kernel knows";
     }
     return finding;
 }
@@ -97,7 +99,8 @@ Finding runtime_directory() {
     const std::string path = runtime_directory_path(::geteuid(), std::getenv("XDG_RUNTIME_DIR"));
     const auto directory = open_runtime_directory(path, ::geteuid(), false);
     if (directory) return {"runtime directory", Health::good, path, {}};
-    if (directory.error() == Errno{ENOENT}) return {"runtime directory", Health::good, path + " (made with the first mount)", {}};
+    if (directory.error() == Errno{ENOENT})
+        return {"runtime directory", Health::good, path + " (made with the first mount)", {}};
     return {"runtime directory", Health::missing, path + ": " + words_of(directory.error()),
             "it must be a directory of this user with mode 0700"};
 }
@@ -109,7 +112,8 @@ Finding control_groups() {
         first |= entry.type == "cgroup";
         second |= entry.type == "cgroup2";
     }
-    if (!first && !second) return {"cgroups", Health::degraded, "none mounted", "types cgroup and cpuset need /sys/fs/cgroup"};
+    if (!first && !second)
+        return {"cgroups", Health::degraded, "none mounted", "types cgroup and cpuset need /sys/fs/cgroup"};
     return {"cgroups", Health::good, second ? (first ? "version 2 beside version 1" : "version 2") : "version 1", {}};
 }
 
@@ -119,7 +123,8 @@ Finding request_timeout() {
     if (timeout == 0) return {"request time-out", Health::good, "none", {}};
     if (timeout >= kShortestRequestTimeout) return {"request time-out", Health::good, text + " s", {}};
     return {"request time-out", Health::degraded, text + " s",
-            "the kernel aborts mounts whose requests are held longer: set -o hold below half of it, or raise fs.fuse.max_request_timeout"};
+            "the kernel aborts mounts whose requests are held longer: set -o hold below half of it, or raise "
+            "fs.fuse.max_request_timeout"};
 }
 
 Finding hidden_processes() {
@@ -127,8 +132,10 @@ Finding hidden_processes() {
     for (const MountEntry& entry : entries ? *entries : std::vector<MountEntry>{}) {
         if (entry.mount_point != "/proc") continue;
         const std::string_view hidden = mount_option(entry.super_options, "hidepid");
-        if (hidden.empty() || hidden == "0" || hidden == "off" || ::geteuid() == 0) return {"/proc", Health::good, "shows all processes", {}};
-        return {"/proc", Health::degraded, "hidepid=" + std::string(hidden), "types pid, cgroup and cpuset see your own processes alone"};
+        if (hidden.empty() || hidden == "0" || hidden == "off" || ::geteuid() == 0)
+            return {"/proc", Health::good, "shows all processes", {}};
+        return {"/proc", Health::degraded, "hidepid=" + std::string(hidden),
+                "types pid, cgroup and cpuset see your own processes alone"};
     }
     return {"/proc", Health::missing, "is not mounted", "mount -t proc proc /proc"};
 }
@@ -140,7 +147,8 @@ void add_dead_mounts(std::vector<Finding>& findings) {
         struct stat facts {};
         if (entry.type != "fuse.bandfs" || ::stat(entry.mount_point.c_str(), &facts) == 0) continue;
         if (last_errno() != Errno{ENOTCONN}) continue;
-        findings.push_back({"mount " + entry.mount_point, Health::degraded, "its server is gone", "umount " + entry.mount_point});
+        findings.push_back(
+            {"mount " + entry.mount_point, Health::degraded, "its server is gone", "umount " + entry.mount_point});
     }
 }
 
@@ -148,7 +156,8 @@ void add_source(std::vector<Finding>& findings, const std::string& source) {
     const UniqueFd directory(::open(source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     const auto mount = directory ? mount_of(directory.get()) : Result<MountEntry>(last_errno());
     if (!mount) {
-        findings.push_back({"source " + source, Health::missing, words_of(mount.error()), "name a directory that exists"});
+        findings.push_back(
+            {"source " + source, Health::missing, words_of(mount.error()), "name a directory that exists"});
         return;
     }
     const std::string disk = disk_name(*BlockView::of_system(), *mount);
@@ -171,8 +180,9 @@ bool release_is_at_least(const std::string& release, unsigned major, unsigned mi
 }
 
 std::vector<Finding> examine(const std::string& source) {
-    std::vector<Finding> findings{kernel(),      libfuse(),           fuse_device(),    helper(),          other_users(),
-                                  descriptors(), runtime_directory(), control_groups(), request_timeout(), hidden_processes()};
+    std::vector<Finding> findings{kernel(),          libfuse(),         fuse_device(),       helper(),
+                                  other_users(),     descriptors(),     runtime_directory(), control_groups(),
+                                  request_timeout(), hidden_processes()};
     add_dead_mounts(findings);
     if (!source.empty()) add_source(findings, source);
     return findings;

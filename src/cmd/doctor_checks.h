@@ -13,7 +13,7 @@ enum class Health {
 };
 
 struct Finding {
-    std::string what;    ///< "kernel"
+    std::string what;  ///< "kernel"
     Health health = Health::good;
     std::string found;   ///< "6.18.44"
     std::string remedy;  ///< what to do about it; empty when nothing

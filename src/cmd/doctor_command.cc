@@ -1,6 +1,7 @@
 // `bandfs doctor`: what is degraded on this machine, and how to mend it.
 
 #include <cstdio>
+
 #include <nlohmann/json.hpp>
 
 #include "cmd/doctor_checks.h"
@@ -13,9 +14,12 @@ using Json = nlohmann::ordered_json;
 
 const char* word_for(Health health) {
     switch (health) {
-        case Health::good: return "ok";
-        case Health::degraded: return "degraded";
-        case Health::missing: return "missing";
+        case Health::good:
+            return "ok";
+        case Health::degraded:
+            return "degraded";
+        case Health::missing:
+            return "missing";
     }
     return "";
 }
@@ -30,7 +34,10 @@ void print(const std::vector<Finding>& findings) {
 void print_json(const std::vector<Finding>& findings) {
     Json all = Json::array();
     for (const Finding& finding : findings) {
-        all.push_back({{"what", finding.what}, {"health", word_for(finding.health)}, {"found", finding.found}, {"remedy", finding.remedy}});
+        all.push_back({{"what", finding.what},
+                       {"health", word_for(finding.health)},
+                       {"found", finding.found},
+                       {"remedy", finding.remedy}});
     }
     std::printf("%s\n", all.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
 }

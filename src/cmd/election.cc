@@ -18,8 +18,12 @@ void pause_for(TimeNs length) {
     ::nanosleep(&time, nullptr);
 }
 
-std::string lock_name(const std::string& name) { return name + ".lock"; }
-std::string socket_name(const std::string& name) { return name + ".sock"; }
+std::string lock_name(const std::string& name) {
+    return name + ".lock";
+}
+std::string socket_name(const std::string& name) {
+    return name + ".sock";
+}
 
 }  // namespace
 
@@ -43,7 +47,8 @@ Outcome<Elected> elect(const std::string& runtime_directory, const std::string& 
         auto lock = take_lock(directory->get(), lock_name(name));
         if (lock) {
             auto listener = listen_at(directory->get(), socket_name(name));
-            if (!listener) return system_failure(ExitCode::system, runtime_directory + "/" + socket_name(name), listener.error());
+            if (!listener)
+                return system_failure(ExitCode::system, runtime_directory + "/" + socket_name(name), listener.error());
             return Elected{ServerPost{std::move(*directory), name, std::move(*lock), std::move(*listener)}, {}};
         }
         if (lock.error() != Errno{EWOULDBLOCK}) {
@@ -52,7 +57,8 @@ Outcome<Elected> elect(const std::string& runtime_directory, const std::string& 
         auto connection = connect_to(directory->get(), socket_name(name), deadline);
         if (connection) return Elected{std::nullopt, std::move(*connection)};
         if (now_ns() >= deadline) {
-            return Failure{ExitCode::server, "the server of device group " + name + " does not answer: " + words_of(connection.error())};
+            return Failure{ExitCode::server,
+                           "the server of device group " + name + " does not answer: " + words_of(connection.error())};
         }
         pause_for(kRetryEvery);
     }

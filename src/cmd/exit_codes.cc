@@ -8,7 +8,8 @@ namespace {
 constexpr std::array kMeanings = {
     ExitCodeMeaning{ExitCode::ok, "The mount answers, or the subcommand did what it was asked."},
     ExitCodeMeaning{ExitCode::usage, "The command line or an option is wrong."},
-    ExitCodeMeaning{ExitCode::system, "The system refused something that any command needs (memory, processes, sockets)."},
+    ExitCodeMeaning{ExitCode::system,
+                    "The system refused something that any command needs (memory, processes, sockets)."},
     ExitCodeMeaning{ExitCode::source, "SOURCE cannot be used."},
     ExitCodeMeaning{ExitCode::mountpoint, "MOUNTPOINT cannot be used."},
     ExitCodeMeaning{ExitCode::conflict, "An option differs from what the running device group has in force."},
@@ -23,7 +24,9 @@ constexpr std::array kMeanings = {
 
 }  // namespace
 
-std::span<const ExitCodeMeaning> exit_code_meanings() { return kMeanings; }
+std::span<const ExitCodeMeaning> exit_code_meanings() {
+    return kMeanings;
+}
 
 ExitCode exit_code_of(int number) {
     for (const ExitCodeMeaning& known : kMeanings) {

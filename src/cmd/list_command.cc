@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+
 #include <nlohmann/json.hpp>
 
 #include "cmd/subcommands.h"
@@ -43,15 +44,18 @@ Json all_device_groups() {
     Json all = Json::array();
     const std::string path = runtime_directory_path(::geteuid(), std::getenv("XDG_RUNTIME_DIR"));
     const auto directory = open_runtime_directory(path, ::geteuid(), false);
-    const auto names = directory ? names_ending_in(directory->get(), ".sock") : Result<std::vector<std::string>>(Errno{ENOENT});
+    const auto names =
+        directory ? names_ending_in(directory->get(), ".sock") : Result<std::vector<std::string>>(Errno{ENOENT});
     if (!names) return all;
     for (const std::string& name : *names) {
         Json mounts = ask_server(directory->get(), name);
         if (mounts.empty()) continue;
         Json group{{"name", name}};
-        for (const char* key : {"pid", "policy", "io_throttle", "io_limit", "token"}) group[key] = mounts[0].value(key, Json());
+        for (const char* key : {"pid", "policy", "io_throttle", "io_limit", "token"})
+            group[key] = mounts[0].value(key, Json());
         for (Json& mount : mounts) {
-            for (const char* key : {"device_group", "pid", "policy", "io_throttle", "io_limit", "token"}) mount.erase(key);
+            for (const char* key : {"device_group", "pid", "policy", "io_throttle", "io_limit", "token"})
+                mount.erase(key);
         }
         group["mounts"] = std::move(mounts);
         all.push_back(std::move(group));
@@ -59,13 +63,15 @@ Json all_device_groups() {
     return all;
 }
 
-std::string plain(const Json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); }
+std::string plain(const Json& value) {
+    return value.is_string() ? value.get<std::string>() : value.dump();
+}
 
 void print(const Json& device_groups) {
     for (const Json& group : device_groups) {
         std::printf("%s  policy=%s io_throttle=%s io_limit=%s token=%s pid=%s\n", plain(group["name"]).c_str(),
-                    plain(group["policy"]).c_str(), plain(group["io_throttle"]).c_str(), plain(group["io_limit"]).c_str(),
-                    plain(group["token"]).c_str(), plain(group["pid"]).c_str());
+                    plain(group["policy"]).c_str(), plain(group["io_throttle"]).c_str(),
+                    plain(group["io_limit"]).c_str(), plain(group["token"]).c_str(), plain(group["pid"]).c_str());
         for (const Json& mount : group["mounts"]) {
             std::printf("  %s  source=%s type=%s\n", plain(mount["mountpoint"]).c_str(), plain(mount["source"]).c_str(),
                         plain(mount["type"]).c_str());

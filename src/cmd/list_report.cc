@@ -13,7 +13,9 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kGroupsPerLine = 128;  // of at most about 400 bytes each
 
-std::string line_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string line_of(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
 Json of_group(GroupType type, const GroupSnapshot& group) {
     return {{"id", group.is_default ? Json(nullptr) : Json(group.id)},
@@ -48,6 +50,8 @@ void append_report(std::vector<std::string>& lines, ServedMount& mount) {
     }
 }
 
-std::string encode_end() { return line_of({{"end", true}}); }
+std::string encode_end() {
+    return line_of({{"end", true}});
+}
 
 }  // namespace bandfs

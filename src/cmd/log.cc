@@ -1,13 +1,14 @@
 #include "cmd/log.h"
 
-#include <spdlog/sinks/dup_filter_sink.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/sinks/syslog_sink.h>
-#include <spdlog/spdlog.h>
 #include <syslog.h>
 
 #include <chrono>
 #include <memory>
+
+#include <spdlog/sinks/dup_filter_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/sinks/syslog_sink.h>
+#include <spdlog/spdlog.h>
 
 namespace bandfs {
 namespace {

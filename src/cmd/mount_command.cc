@@ -25,7 +25,7 @@ namespace {
 
 constexpr TimeNs kElectionFor = 10 * kSecond;  // a server that is starting or leaving takes much less
 constexpr TimeNs kSendFor = 5 * kSecond;
-constexpr TimeNs kAnswerFor = 30 * kSecond;    // opening SOURCE, and INIT
+constexpr TimeNs kAnswerFor = 30 * kSecond;  // opening SOURCE, and INIT
 
 /// Everything the command knows of the mount it is to make.
 struct Plan {
@@ -42,7 +42,9 @@ ExitCode complain(const Failure& failure) {
 }
 
 /// The server that left before it took the offer: another has to be found.
-bool is_gone(const Failure& failure) { return failure.code == ExitCode::server && failure.message.empty(); }
+bool is_gone(const Failure& failure) {
+    return failure.code == ExitCode::server && failure.message.empty();
+}
 const Failure kServerGone{ExitCode::server, ""};
 
 Outcome<Plan> make_plan(const MountLine& line) {
@@ -50,7 +52,8 @@ Outcome<Plan> make_plan(const MountLine& line) {
     if (!request) return request.failure();
     const bool root = ::geteuid() == 0;
     if (!root && (request->suid || request->dev)) {
-        return Failure{ExitCode::permission, std::string("option ") + (request->suid ? "suid" : "dev") + ": only root may give it"};
+        return Failure{ExitCode::permission,
+                       std::string("option ") + (request->suid ? "suid" : "dev") + ": only root may give it"};
     }
     auto places = look_at_places(line.source, line.mountpoint);
     if (!places) return places.failure();
@@ -60,7 +63,9 @@ Outcome<Plan> make_plan(const MountLine& line) {
         plan.device_group = *plan.request.devgroup;
     } else {
         const auto mount = mount_of(plan.places.source_directory.get());
-        if (!mount) return system_failure(ExitCode::source, line.source + ": which disk it is on cannot be seen", mount.error());
+        if (!mount)
+            return system_failure(ExitCode::source, line.source + ": which disk it is on cannot be seen",
+                                  mount.error());
         plan.device_group = disk_name(*BlockView::of_system(), *mount);
     }
     plan.offer = {plan.device_group, plan.places.source, plan.places.mountpoint, {}};
@@ -170,7 +175,8 @@ Outcome<UniqueFd> start_server(ServerPost post, Plan& plan) {
     std::exit(serve_in_foreground(std::move(post), std::move(ends->second), child));
 }
 
-/// With -f, beside a server that runs already: stays until the mount is gone, and takes it down when it is asked to end.
+/// With -f, beside a server that runs already: stays until the mount is gone, and takes it down when it is asked to
+/// end.
 void stay_with(const UniqueFd& connection, const std::string& mountpoint) {
     const UniqueFd signals = signal_descriptor({SIGTERM, SIGINT});
     while (!wait_for_hangup_or(connection.get(), signals.get())) {
@@ -203,7 +209,8 @@ ExitCode run_mount(const MountLine& line) {
             return ExitCode::ok;
         }
         if (!is_gone(done.failure())) return complain(done.failure());
-        if (now_ns() >= deadline) return complain({ExitCode::server, "the server of device group " + plan->device_group + " left"});
+        if (now_ns() >= deadline)
+            return complain({ExitCode::server, "the server of device group " + plan->device_group + " left"});
     }
 }
 

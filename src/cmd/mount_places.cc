@@ -10,7 +10,8 @@ namespace bandfs {
 namespace {
 
 Failure failure_at(const std::string& path, ExitCode code, Errno why) {
-    if (why == Errno{ENOTCONN}) return {code, path + ": is a mount whose server is gone; unmount it first (umount " + path + ")"};
+    if (why == Errno{ENOTCONN})
+        return {code, path + ": is a mount whose server is gone; unmount it first (umount " + path + ")"};
     return system_failure(code, path, why);
 }
 
@@ -41,7 +42,8 @@ Outcome<MountPlaces> look_at_places(const std::string& source, const std::string
     }
     if (!S_ISDIR(facts.st_mode)) return system_failure(ExitCode::mountpoint, mountpoint, Errno{ENOTDIR});
     if (lies_below(*real_mountpoint, *real_source)) {
-        return Failure{ExitCode::mountpoint, mountpoint + ": lies below SOURCE (" + *real_source + "); the mount would contain itself"};
+        return Failure{ExitCode::mountpoint,
+                       mountpoint + ": lies below SOURCE (" + *real_source + "); the mount would contain itself"};
     }
     return MountPlaces{std::move(*real_source), std::move(*real_mountpoint), std::move(directory)};
 }

@@ -12,7 +12,8 @@ namespace bandfs {
 namespace {
 
 Failure wrong(const WrittenOption& option, const std::string& reason) {
-    return {ExitCode::usage, "option " + (option.value ? option.name + "=" + *option.value : option.name) + ": " + reason};
+    return {ExitCode::usage,
+            "option " + (option.value ? option.name + "=" + *option.value : option.name) + ": " + reason};
 }
 
 template <typename Number>
@@ -33,7 +34,8 @@ std::string read_value(const Option& option, std::string_view text, OptionValue&
     } else if (option.form == OptionForm::seconds) {
         const bool number = read_number(text, ret.seconds);
         // Written so that not-a-number fails.
-        if (!number || !(ret.seconds >= static_cast<double>(option.min) && ret.seconds <= static_cast<double>(option.max))) {
+        if (!number ||
+            !(ret.seconds >= static_cast<double>(option.min) && ret.seconds <= static_cast<double>(option.max))) {
             return "must be a number of seconds" + range;
         }
     }
@@ -90,7 +92,8 @@ Outcome<Done> check_whole(const MountRequest& request) {
         if (!id) {
             return wrong(as_written, "'" + group.id + "' is no id of the type " + std::string(name_of(request.type)));
         }
-        if (std::find(ids.begin(), ids.end(), *id) != ids.end()) return wrong(as_written, "the same group is given twice");
+        if (std::find(ids.begin(), ids.end(), *id) != ids.end())
+            return wrong(as_written, "the same group is given twice");
         ids.push_back(*id);
     }
     return Done{};

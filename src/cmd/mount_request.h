@@ -33,17 +33,17 @@ struct MountRequest {
     DeviceRequest device;
 
     GroupType type = GroupType::none;
-    std::uint32_t weight = 100;           ///< of the default group
+    std::uint32_t weight = 100;  ///< of the default group
     std::vector<GroupRequest> groups;
     MountOptions mount;
     std::optional<std::uint32_t> dirty_mib;
 
-    unsigned long kernel_flags = 0;               ///< of mount(2)
-    std::vector<std::string> flag_options;        ///< the same as options that fusermount3 knows
+    unsigned long kernel_flags = 0;         ///< of mount(2)
+    std::vector<std::string> flag_options;  ///< the same as options that fusermount3 knows
     bool allow_other = false;
     bool allow_root = false;
     bool auto_unmount = false;
-    bool suid = false;                            ///< "suid" and "dev" were asked for
+    bool suid = false;  ///< "suid" and "dev" were asked for
     bool dev = false;
     bool debug = false;
     std::optional<std::uint32_t> max_read;

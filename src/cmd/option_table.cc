@@ -53,7 +53,8 @@ std::string take_group(MountRequest& request, const OptionValue& value) {
     const std::size_t colon = value.text.rfind(':');
     if (colon == std::string_view::npos || colon == 0) return "must be ID:WEIGHT";
     const std::string weight(value.text.substr(colon + 1));
-    const bool digits = !weight.empty() && weight.size() <= 7 && weight.find_first_not_of("0123456789") == std::string::npos;
+    const bool digits =
+        !weight.empty() && weight.size() <= 7 && weight.find_first_not_of("0123456789") == std::string::npos;
     const std::uint64_t number = digits ? std::stoull(weight) : 0;
     if (number < 1 || number > kMaxWeight) return "must be ID:WEIGHT with a weight from 1 to 1000000";
     request.groups.push_back({std::string(value.text.substr(0, colon)), number});
@@ -97,24 +98,26 @@ std::string take_fsname(MountRequest& request, const OptionValue& value) {
 
 template <auto... Path>
 std::string take_whole(MountRequest& request, const OptionValue& value) {
-    (request .* ... .* Path) = static_cast<std::uint32_t>(value.whole);
+    (request.*....*Path) = static_cast<std::uint32_t>(value.whole);
     return {};
 }
 
 template <auto... Path>
 std::string take_seconds(MountRequest& request, const OptionValue& value) {
-    (request .* ... .* Path) = value.seconds;
+    (request.*....*Path) = value.seconds;
     return {};
 }
 
 template <auto... Path>
 std::string take_flag(MountRequest& request, const OptionValue&) {
-    (request .* ... .* Path) = true;
+    (request.*....*Path) = true;
     return {};
 }
 
 /// The kernel checks permissions in every mount of bandfs.
-std::string take_nothing(MountRequest&, const OptionValue&) { return {}; }
+std::string take_nothing(MountRequest&, const OptionValue&) {
+    return {};
+}
 
 using R = MountRequest;
 using D = DeviceRequest;
@@ -126,7 +129,8 @@ constexpr Option kOptions[] = {
     {"devgroup", text, scheduling, "NAME", "the disk below SOURCE", 0, 0,
      "The device group: mounts of one name share one scheduler.", take_devgroup},
     {"io_throttle", whole, scheduling, "N", "4", 1, kMaxUnits,
-     "Units in flight, low mark: below it groups without tokens get new ones.", take_whole<&R::device, &D::io_throttle>},
+     "Units in flight, low mark: below it groups without tokens get new ones.",
+     take_whole<&R::device, &D::io_throttle>},
     {"io_limit", whole, scheduling, "N", "128", 1, kMaxUnits,
      "Units in flight, high mark: nothing is issued beyond it.", take_whole<&R::device, &D::io_limit>},
     {"policy", text, scheduling, "NAME", "default", 0, 0, "How the next unit is chosen.", take_policy},
@@ -147,14 +151,14 @@ constexpr Option kOptions[] = {
      take_seconds<&R::mount, &M::attr_timeout_s>},
     {"entry_timeout", seconds, mount, "SECONDS", "1", 0, 86400, "How long the kernel keeps names.",
      take_seconds<&R::mount, &M::entry_timeout_s>},
-    {"control", text, mount, "NAME", ".bandfs", 0, 0, "Name of the control directory; none: there is none.", take_control},
+    {"control", text, mount, "NAME", ".bandfs", 0, 0, "Name of the control directory; none: there is none.",
+     take_control},
     {"allow_other", flag, mount, "", "", 0, 0, "Everybody may use the mount, not its owner alone.",
      take_flag<&R::allow_other>},
     {"allow_root", flag, mount, "", "", 0, 0, "The owner and root may use the mount.", take_flag<&R::allow_root>},
     {"auto_unmount", flag, mount, "", "", 0, 0, "The mount is taken down even when the server is killed.",
      take_flag<&R::auto_unmount>},
-    {"default_permissions", flag, mount, "", "always on", 0, 0, "The kernel checks permissions.",
-     take_nothing},
+    {"default_permissions", flag, mount, "", "always on", 0, 0, "The kernel checks permissions.", take_nothing},
     {"max_read", whole, mount, "BYTES", "", 4096, 1 << 20, "The largest read that the kernel sends.",
      take_whole<&R::max_read>},
     {"fsname", text, mount, "NAME", "SOURCE", 0, 0, "What the mount table shows as the source.", take_fsname},
@@ -164,28 +168,33 @@ constexpr Option kOptions[] = {
 
 // fusermount3 3.14 refuses the last three; an ordinary user's mount goes without them.
 constexpr KernelFlag kKernelFlags[] = {
-    {"rw", MS_RDONLY, false, true},           {"ro", MS_RDONLY, true, true},
-    {"suid", MS_NOSUID, false, true},         {"nosuid", MS_NOSUID, true, true},
-    {"dev", MS_NODEV, false, true},           {"nodev", MS_NODEV, true, true},
-    {"exec", MS_NOEXEC, false, true},         {"noexec", MS_NOEXEC, true, true},
-    {"async", MS_SYNCHRONOUS, false, true},   {"sync", MS_SYNCHRONOUS, true, true},
-    {"atime", MS_NOATIME, false, true},       {"noatime", MS_NOATIME, true, true},
-    {"dirsync", MS_DIRSYNC, true, true},      {"nodiratime", MS_NODIRATIME, true, false},
-    {"relatime", MS_RELATIME, true, false},   {"lazytime", MS_LAZYTIME, true, false},
+    {"rw", MS_RDONLY, false, true},         {"ro", MS_RDONLY, true, true},
+    {"suid", MS_NOSUID, false, true},       {"nosuid", MS_NOSUID, true, true},
+    {"dev", MS_NODEV, false, true},         {"nodev", MS_NODEV, true, true},
+    {"exec", MS_NOEXEC, false, true},       {"noexec", MS_NOEXEC, true, true},
+    {"async", MS_SYNCHRONOUS, false, true}, {"sync", MS_SYNCHRONOUS, true, true},
+    {"atime", MS_NOATIME, false, true},     {"noatime", MS_NOATIME, true, true},
+    {"dirsync", MS_DIRSYNC, true, true},    {"nodiratime", MS_NODIRATIME, true, false},
+    {"relatime", MS_RELATIME, true, false}, {"lazytime", MS_LAZYTIME, true, false},
 };
 
-constexpr std::string_view kIgnored[] = {"_netdev", "nofail", "noauto", "auto", "user",  "users",   "nouser",
-                                         "owner",   "comment", "defaults"};
+constexpr std::string_view kIgnored[] = {"_netdev", "nofail", "noauto", "auto",    "user",
+                                         "users",   "nouser", "owner",  "comment", "defaults"};
 
 void line(std::ostringstream& out, const std::string& head, std::string_view sentence, const std::string& note) {
     constexpr std::size_t kColumn = 26;
-    out << "  " << head << std::string(head.size() < kColumn ? kColumn - head.size() : 1, ' ') << sentence << note << '\n';
+    out << "  " << head << std::string(head.size() < kColumn ? kColumn - head.size() : 1, ' ') << sentence << note
+        << '\n';
 }
 
 }  // namespace
 
-std::span<const Option> mount_options() { return kOptions; }
-std::span<const KernelFlag> kernel_flags() { return kKernelFlags; }
+std::span<const Option> mount_options() {
+    return kOptions;
+}
+std::span<const KernelFlag> kernel_flags() {
+    return kKernelFlags;
+}
 
 bool is_ignored_option(std::string_view name) {
     if (name.starts_with("x-") || name.starts_with("X-")) return true;
@@ -198,9 +207,11 @@ std::string options_help() {
         out << title << ":\n";
         for (const Option& option : kOptions) {
             if (option.topic != topic) continue;
-            const std::string head = option.metavar.empty() ? std::string(option.name)
-                                                            : std::string(option.name) + "=" + std::string(option.metavar);
-            line(out, head, option.sentence, option.default_value.empty() ? "" : " [" + std::string(option.default_value) + "]");
+            const std::string head = option.metavar.empty()
+                                         ? std::string(option.name)
+                                         : std::string(option.name) + "=" + std::string(option.metavar);
+            line(out, head, option.sentence,
+                 option.default_value.empty() ? "" : " [" + std::string(option.default_value) + "]");
         }
         out << '\n';
     }

@@ -54,7 +54,9 @@ private:
 struct Done {};
 
 /// "No such file or directory".
-inline std::string words_of(Errno error) { return std::strerror(error.code); }
+inline std::string words_of(Errno error) {
+    return std::strerror(error.code);
+}
 
 /// "WHAT: No such file or directory".
 inline Failure system_failure(ExitCode code, const std::string& what, Errno error) {

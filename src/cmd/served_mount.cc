@@ -1,8 +1,8 @@
 #include "cmd/served_mount.h"
 
-#include <spdlog/spdlog.h>
-
 #include <chrono>
+
+#include <spdlog/spdlog.h>
 
 #include "cmd/log.h"
 #include "disk/disk_io.h"
@@ -15,11 +15,13 @@
 namespace bandfs {
 namespace {
 
-constexpr TimeNs kDrainFor = 30 * kSecond;   // of one told to leave: then the disk is taken for dead
-constexpr TimeNs kDrainSlice = kSecond;      // between two looks of an unmounted one
-constexpr TimeNs kDetachedFor = 2 * kSecond; // for callers that still have files open, after a detach
+constexpr TimeNs kDrainFor = 30 * kSecond;    // of one told to leave: then the disk is taken for dead
+constexpr TimeNs kDrainSlice = kSecond;       // between two looks of an unmounted one
+constexpr TimeNs kDetachedFor = 2 * kSecond;  // for callers that still have files open, after a detach
 
-std::chrono::nanoseconds until(TimeNs deadline) { return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0)); }
+std::chrono::nanoseconds until(TimeNs deadline) {
+    return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0));
+}
 
 }  // namespace
 
@@ -32,8 +34,9 @@ ServedMount::ServedMount(const MountRequest& request, MountInfo info, std::share
     filesystem_.callers = &callers;
 }
 
-Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, MountInfo info, const UniqueFd& source,
-                                                           std::shared_ptr<Gate> gate, Resolver& callers) {
+Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, MountInfo info,
+                                                           const UniqueFd& source, std::shared_ptr<Gate> gate,
+                                                           Resolver& callers) {
     std::unique_ptr<ServedMount> mount(new ServedMount(request, std::move(info), std::move(gate), callers));
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
@@ -46,7 +49,8 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
             spdlog::log(applied ? spdlog::level::info : spdlog::level::warn, "{}: {}", where, line);
         };
         hooks.message.set_debug = set_log_level;
-        mount->control_ = std::make_unique<ControlTree>(mount->filesystem_, mount->info_, mount->events_, std::move(hooks));
+        mount->control_ =
+            std::make_unique<ControlTree>(mount->filesystem_, mount->info_, mount->events_, std::move(hooks));
         mount->filesystem_.control = mount->control_.get();
     }
     return mount;
@@ -76,10 +80,11 @@ Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
 ServedMount::~ServedMount() {
     session_.reset();
     filesystem_.handles.close_all();
-    // Nothing can come any more: what is left has to end before its groups can go, however long the disk takes. Who does
-    // not want to wait for it sends the second SIGTERM.
+    // Nothing can come any more: what is left has to end before its groups can go, however long the disk takes. Who
+    // does not want to wait for it sends the second SIGTERM.
     if (filesystem_.data != nullptr) {
-        while (!filesystem_.data->drain(now_ns() + kDrainSlice)) {}
+        while (!filesystem_.data->drain(now_ns() + kDrainSlice)) {
+        }
         filesystem_.data.reset();
     }
     if (filesystem_.groups == nullptr) return;
@@ -103,7 +108,8 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
         what = true;
         changed_.notify_all();
     };
-    if (const Status started = session_->start([=, this] { report(ready_); }, [=, this] { report(ended_); }); !started) {
+    if (const Status started = session_->start([=, this] { report(ready_); }, [=, this] { report(ended_); });
+        !started) {
         return system_failure(ExitCode::system, info_.mountpoint, started.error());
     }
     std::unique_lock lock(mutex_);

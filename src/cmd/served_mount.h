@@ -16,18 +16,20 @@
 
 namespace bandfs {
 
-/// One mount. The thread that prepares it also serves it and waits for its end; leave(), device() and filesystem() may be
-/// called from others meanwhile.
+/// One mount. The thread that prepares it also serves it and waits for its end; leave(), device() and filesystem() may
+/// be called from others meanwhile.
 ///
 ///   prepared --serve()--> serving --unmounted, or leave()--> wait_until_gone() returns; then destroy
 ///
-/// Who wakes whom: the session's receivers report ready and ended, leave() reports that the mount shall go; all three end
-/// a wait on changed_. Whoever waits for an end that somebody else has to bring (the kernel, the disk) has a deadline.
+/// Who wakes whom: the session's receivers report ready and ended, leave() reports that the mount shall go; all three
+/// end a wait on changed_. Whoever waits for an end that somebody else has to bring (the kernel, the disk) has a
+/// deadline.
 class ServedMount {
 public:
     /// Opens SOURCE and attaches the groups. `source` is a descriptor of that directory; the mount may cover it later.
-    static Outcome<std::unique_ptr<ServedMount>> prepare(const MountRequest& request, MountInfo info, const UniqueFd& source,
-                                                         std::shared_ptr<Gate> gate, Resolver& callers);
+    static Outcome<std::unique_ptr<ServedMount>> prepare(const MountRequest& request, MountInfo info,
+                                                         const UniqueFd& source, std::shared_ptr<Gate> gate,
+                                                         Resolver& callers);
     ~ServedMount();
 
     /// Serves /dev/fuse and returns when the mount answers. `watch` is kept open until the end (auto_unmount).
@@ -60,11 +62,11 @@ private:
     std::unique_ptr<ControlTree> control_;
     std::unique_ptr<Session> session_;
     UniqueFd watch_;
-    std::atomic<dev_t> device_{0};   ///< st_dev, 0 before it is mounted
+    std::atomic<dev_t> device_{0};  ///< st_dev, 0 before it is mounted
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool ready_ = false;     ///< guarded by mutex_, as the next two
+    bool ready_ = false;  ///< guarded by mutex_, as the next two
     bool ended_ = false;
     bool leaving_ = false;
 };

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -12,6 +11,8 @@
 #include <sys/wait.h>
 
 #include <array>
+
+#include <spdlog/spdlog.h>
 
 #include "cmd/list_report.h"
 #include "cmd/log.h"
@@ -41,12 +42,17 @@ bool is_socket(int fd) {
 }
 
 /// "8:1".
-std::string device_text(dev_t device) { return std::to_string(major(device)) + ":" + std::to_string(minor(device)); }
+std::string device_text(dev_t device) {
+    return std::to_string(major(device)) + ":" + std::to_string(minor(device));
+}
 
 }  // namespace
 
 Server::Server(ServerPost post)
-    : post_(std::move(post)), service_(post_.name), signals_(signal_descriptor({SIGTERM, SIGINT, SIGHUP, SIGCHLD})), wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : post_(std::move(post)),
+      service_(post_.name),
+      signals_(signal_descriptor({SIGTERM, SIGINT, SIGHUP, SIGCHLD})),
+      wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Server::~Server() = default;
 
@@ -139,8 +145,8 @@ bool Server::has_room() {
     return waiting < kMaxWaitingPeers;
 }
 
-/// Mounts of one scheduler must not lie on each other: a unit of the upper one would be in flight, and wait for one of the
-/// lower one that the upper one keeps from being issued.
+/// Mounts of one scheduler must not lie on each other: a unit of the upper one would be in flight, and wait for one of
+/// the lower one that the upper one keeps from being issued.
 Outcome<Done> Server::check_nesting(const OfferMessage& offer, dev_t source_device) {
     std::lock_guard lock(mutex_);
     for (const Conversation& conversation : conversations_) {
@@ -149,8 +155,9 @@ Outcome<Done> Server::check_nesting(const OfferMessage& offer, dev_t source_devi
         const bool on_it = conversation.mount->device() == source_device;
         const bool holds_it = lies_below(other.mountpoint, offer.source) || lies_below(offer.mountpoint, other.source);
         if (on_it || holds_it) {
-            return Failure{ExitCode::source, "the mount of " + offer.source + " and that of " + other.source + " on " + other.mountpoint +
-                                                 " would contain each other in one device group; give one of them another devgroup"};
+            return Failure{ExitCode::source,
+                           "the mount of " + offer.source + " and that of " + other.source + " on " + other.mountpoint +
+                               " would contain each other in one device group; give one of them another devgroup"};
         }
     }
     return Done{};
@@ -199,8 +206,10 @@ Outcome<Done> Server::answer(Conversation& conversation) {
     return Failure{ExitCode::server, "message not expected: nothing has been offered"};
 }
 
-Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer, const PeerIds& peer, Message& message) {
-    if (offer.device_group != service_.name()) return Failure{ExitCode::server, "this is not the server of that device group"};
+Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer, const PeerIds& peer,
+                                                      SocketMessage& message) {
+    if (offer.device_group != service_.name())
+        return Failure{ExitCode::server, "this is not the server of that device group"};
     if (message.descriptors.size() != 1 || !is_directory(message.descriptors[0].get())) {
         return Failure{ExitCode::source, "no descriptor of a SOURCE directory came with the offer"};
     }
@@ -227,7 +236,8 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
     return ServedMount::prepare(*request, std::move(info), source, std::move(*gate), service_.callers());
 }
 
-Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command, Message message) {
+Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command,
+                                SocketMessage message) {
     const int socket = conversation.socket.get();
     auto prepared = prepare(command.offer, peer, message);
     if (!prepared) return prepared.failure();
@@ -245,18 +255,21 @@ Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer,
     if (!serve) return serve.failure();
     std::vector<UniqueFd>& descriptors = reply->descriptors;
     const bool fits = serve->verb == Verb::serve && !descriptors.empty() && descriptors.size() <= 2 &&
-                      is_fuse_device(descriptors[0].get()) && (descriptors.size() < 2 || is_socket(descriptors[1].get()));
+                      is_fuse_device(descriptors[0].get()) &&
+                      (descriptors.size() < 2 || is_socket(descriptors[1].get()));
     if (!fits) return Failure{ExitCode::server, "message not expected: no descriptor of /dev/fuse to serve"};
 
     UniqueFd watch = descriptors.size() == 2 ? std::move(descriptors[1]) : UniqueFd();
-    const auto served = mount.serve(std::move(descriptors[0]), std::move(watch), serve->serve.device, now_ns() + kInitFor);
+    const auto served =
+        mount.serve(std::move(descriptors[0]), std::move(watch), serve->serve.device, now_ns() + kInitFor);
     if (!served) return served;
     {
         std::lock_guard lock(mutex_);
         conversation.serving = true;
     }
     spdlog::info("{} mounted on {}, device group {}", mount.info().source, mount.info().mountpoint, service_.name());
-    (void)send_message(socket, encode_ok(), {}, now_ns() + kAnswerFor);  // a command that was killed meanwhile: mounted all the same
+    (void)send_message(socket, encode_ok(), {},
+                       now_ns() + kAnswerFor);  // a command that was killed meanwhile: mounted all the same
     mount.wait_until_gone();
     spdlog::info("{} is gone", mount.info().mountpoint);
     return Done{};

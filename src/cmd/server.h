@@ -31,8 +31,8 @@ public:
     explicit Server(ServerPost post);
     ~Server();
 
-    /// `first` is the connection of the command that started the server. `client` (0: none) is that command when it is a
-    /// child of this process: its exit code becomes ours when no mount came of it.
+    /// `first` is the connection of the command that started the server. `client` (0: none) is that command when it is
+    /// a child of this process: its exit code becomes ours when no mount came of it.
     int run(UniqueFd first, pid_t client);
 
 private:
@@ -40,7 +40,7 @@ private:
     struct Conversation {
         UniqueFd socket;
         std::unique_ptr<ServedMount> mount;
-        bool serving = false;   ///< guarded by mutex_, as `mount` and `done`
+        bool serving = false;  ///< guarded by mutex_, as `mount` and `done`
         bool done = false;
         std::thread thread;
     };
@@ -48,8 +48,10 @@ private:
     void begin(UniqueFd socket);
     void hold_conversation(Conversation& conversation);
     Outcome<Done> answer(Conversation& conversation);
-    Outcome<Done> mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command, Message message);
-    Outcome<std::unique_ptr<ServedMount>> prepare(const OfferMessage& offer, const PeerIds& peer, Message& message);
+    Outcome<Done> mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command,
+                            SocketMessage message);
+    Outcome<std::unique_ptr<ServedMount>> prepare(const OfferMessage& offer, const PeerIds& peer,
+                                                  SocketMessage& message);
     Outcome<Done> list_for(Conversation& conversation);
 
     Outcome<Done> check_nesting(const OfferMessage& offer, dev_t source_device);
@@ -64,7 +66,7 @@ private:
     DeviceService service_;
     UniqueFd signals_;
     UniqueFd wake_;
-    bool leaving_ = false;   ///< run()'s thread alone
+    bool leaving_ = false;  ///< run()'s thread alone
     pid_t client_ = 0;
     int client_code_ = 0;
 

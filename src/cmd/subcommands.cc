@@ -21,9 +21,12 @@ constexpr std::array kTopOptions{SubcommandOption{"once", "", "print one table, 
 constexpr std::array kSubcommands{
     Subcommand{"list", "", 0, 0, kListOptions, "Show this user's device groups, their mounts and groups.", run_list},
     Subcommand{"status", "[MOUNT]", 0, 1, kStatusOptions, "Show the status of a mount, or of all.", run_status},
-    Subcommand{"set", "MOUNT MESSAGE [ARGUMENT]", 2, 3, kSetOptions, "Send a message, as setfattr to .bandfs does.", run_set},
-    Subcommand{"doctor", "[SOURCE]", 0, 1, kDoctorOptions, "Show what is missing or degraded here, and how to mend it.", run_doctor},
-    Subcommand{"top", "[MOUNT]", 0, 1, kTopOptions, "Show live who gets what; keys: s sort, / filter, p pause, q quit.", run_top},
+    Subcommand{"set", "MOUNT MESSAGE [ARGUMENT]", 2, 3, kSetOptions, "Send a message, as setfattr to .bandfs does.",
+               run_set},
+    Subcommand{"doctor", "[SOURCE]", 0, 1, kDoctorOptions, "Show what is missing or degraded here, and how to mend it.",
+               run_doctor},
+    Subcommand{"top", "[MOUNT]", 0, 1, kTopOptions, "Show live who gets what; keys: s sort, / filter, p pause, q quit.",
+               run_top},
 };
 
 constexpr int kFirstLongOption = 256;
@@ -31,19 +34,23 @@ constexpr int kFirstLongOption = 256;
 std::string usage_of(const Subcommand& subcommand) {
     std::string text = "Usage: bandfs " + std::string(subcommand.name);
     for (const SubcommandOption& option : subcommand.options) {
-        text += " [--" + std::string(option.name) + (option.metavar.empty() ? "" : " " + std::string(option.metavar)) + "]";
+        text +=
+            " [--" + std::string(option.name) + (option.metavar.empty() ? "" : " " + std::string(option.metavar)) + "]";
     }
     if (!subcommand.operands.empty()) text += " " + std::string(subcommand.operands);
     text += "\n\n" + std::string(subcommand.sentence) + "\n\n";
     for (const SubcommandOption& option : subcommand.options) {
-        const std::string head = "--" + std::string(option.name) + (option.metavar.empty() ? "" : " " + std::string(option.metavar));
-        text += "  " + head + std::string(head.size() < 20 ? 20 - head.size() : 1, ' ') + std::string(option.sentence) + "\n";
+        const std::string head =
+            "--" + std::string(option.name) + (option.metavar.empty() ? "" : " " + std::string(option.metavar));
+        text += "  " + head + std::string(head.size() < 20 ? 20 - head.size() : 1, ' ') + std::string(option.sentence) +
+                "\n";
     }
     return text;
 }
 
 Failure wrong_use(const Subcommand& subcommand, const std::string& what) {
-    return {ExitCode::usage, std::string(subcommand.name) + ": " + what + " (bandfs " + std::string(subcommand.name) + " --help tells more)"};
+    return {ExitCode::usage, std::string(subcommand.name) + ": " + what + " (bandfs " + std::string(subcommand.name) +
+                                 " --help tells more)"};
 }
 
 Outcome<SubcommandLine> parse(const Subcommand& subcommand, std::span<char*> arguments) {
@@ -65,14 +72,18 @@ Outcome<SubcommandLine> parse(const Subcommand& subcommand, std::span<char*> arg
         if (letter == 'h') {
             line.options.emplace("help", "");
         } else if (letter >= kFirstLongOption) {
-            line.options[names[static_cast<std::size_t>(letter - kFirstLongOption)]] = ::optarg == nullptr ? "" : ::optarg;
+            line.options[names[static_cast<std::size_t>(letter - kFirstLongOption)]] =
+                ::optarg == nullptr ? "" : ::optarg;
         } else {
-            return wrong_use(subcommand, "cannot take " + std::string(arguments[static_cast<std::size_t>(::optind) - 1]));
+            return wrong_use(subcommand,
+                             "cannot take " + std::string(arguments[static_cast<std::size_t>(::optind) - 1]));
         }
     }
     for (int i = ::optind; i < count; ++i) line.operands.emplace_back(arguments[static_cast<std::size_t>(i)]);
-    if (!line.has("help") && (line.operands.size() < subcommand.min_operands || line.operands.size() > subcommand.max_operands)) {
-        return wrong_use(subcommand, subcommand.operands.empty() ? "takes no arguments" : "takes " + std::string(subcommand.operands));
+    if (!line.has("help") &&
+        (line.operands.size() < subcommand.min_operands || line.operands.size() > subcommand.max_operands)) {
+        return wrong_use(subcommand, subcommand.operands.empty() ? "takes no arguments"
+                                                                 : "takes " + std::string(subcommand.operands));
     }
     return line;
 }
@@ -84,7 +95,9 @@ std::string SubcommandLine::value(std::string_view name, std::string_view otherw
     return at == options.end() ? std::string(otherwise) : at->second;
 }
 
-std::span<const Subcommand> subcommands() { return kSubcommands; }
+std::span<const Subcommand> subcommands() {
+    return kSubcommands;
+}
 
 const Subcommand* find_subcommand(std::string_view name) {
     for (const Subcommand& subcommand : kSubcommands) {

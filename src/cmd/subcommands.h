@@ -1,4 +1,5 @@
-// cmd/subcommands.h - the commands beside mounting: one table, from which dispatch, --help and the manual's check follow.
+// cmd/subcommands.h - the commands beside mounting: one table, from which dispatch, --help and the manual's check
+// follow.
 #pragma once
 
 #include <map>
@@ -29,7 +30,7 @@ struct SubcommandLine {
 
 struct Subcommand {
     std::string_view name;
-    std::string_view operands;   ///< as --help shows them
+    std::string_view operands;  ///< as --help shows them
     std::size_t min_operands;
     std::size_t max_operands;
     std::span<const SubcommandOption> options;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+
 #include <nlohmann/json.hpp>
 
 namespace bandfs {
@@ -11,10 +12,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kBar = 10;             // characters of the bar
+constexpr std::size_t kBar = 10;  // characters of the bar
 constexpr std::size_t kFewestColumns = 80;
-constexpr std::size_t kWideColumns = 104;    // from here on the wide table fits
-constexpr double kSlightly = 1.05;           // so much above its share a group counts as ahead
+constexpr std::size_t kWideColumns = 104;  // from here on the wide table fits
+constexpr double kSlightly = 1.05;         // so much above its share a group counts as ahead
 
 std::uint64_t count(const Json& json, const char* key) {
     const auto at = json.find(key);
@@ -37,7 +38,10 @@ bool truth(const Json& json, const char* key) {
 }
 
 TopGroup group_of(const Json& json, const Json& device_group, const std::string& mount) {
-    TopGroup group{.mount = mount, .name = text(json, "name"), .device_group = text(device_group, "name"), .weight = count(json, "weight")};
+    TopGroup group{.mount = mount,
+                   .name = text(json, "name"),
+                   .device_group = text(device_group, "name"),
+                   .weight = count(json, "weight")};
     group.wanted = number(json, "share_wanted", 0);
     group.in_flight = count(json, "in_flight");
     group.held = count(json, "held");
@@ -47,12 +51,15 @@ TopGroup group_of(const Json& json, const Json& device_group, const std::string&
     group.out_of_tokens = text(device_group, "policy") == "weight" && number(json, "tokens", 1) <= 0;
     group.going_down = truth(json, "going_down");
     const Json read = json.value("read", Json::object()), write = json.value("write", Json::object());
-    group.counters = {count(read, "bytes_done"), count(write, "bytes_done"), count(read, "units"), count(write, "units")};
+    group.counters = {count(read, "bytes_done"), count(write, "bytes_done"), count(read, "units"),
+                      count(write, "units")};
     return group;
 }
 
 /// The growth of a counter; all of it when it was reset in between.
-std::uint64_t grown(std::uint64_t before, std::uint64_t now) { return now >= before ? now - before : now; }
+std::uint64_t grown(std::uint64_t before, std::uint64_t now) {
+    return now >= before ? now - before : now;
+}
 
 std::string why_held(const TopRow& row) {
     if (row.group.held == 0) return "";
@@ -80,9 +87,12 @@ std::string brief_time(double seconds) {
     char buffer[32];
     if (std::isinf(seconds)) return ">17s";
     if (seconds <= 0) return "0";
-    if (seconds < 1e-3) std::snprintf(buffer, sizeof buffer, "%.0fus", seconds * 1e6);
-    else if (seconds < 1) std::snprintf(buffer, sizeof buffer, seconds < 0.1 ? "%.1fms" : "%.0fms", seconds * 1e3);
-    else std::snprintf(buffer, sizeof buffer, "%.1fs", seconds);
+    if (seconds < 1e-3)
+        std::snprintf(buffer, sizeof buffer, "%.0fus", seconds * 1e6);
+    else if (seconds < 1)
+        std::snprintf(buffer, sizeof buffer, seconds < 0.1 ? "%.1fms" : "%.0fms", seconds * 1e3);
+    else
+        std::snprintf(buffer, sizeof buffer, "%.1fs", seconds);
     return buffer;
 }
 
@@ -94,7 +104,9 @@ std::string percent(double share) {
 
 /// What was got as '#', up to the share wanted as '.', beyond it as '+'.
 std::string bar(double wanted, double got) {
-    const auto cells = [](double share) { return static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * kBar)); };
+    const auto cells = [](double share) {
+        return static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * kBar));
+    };
     const std::size_t want = cells(wanted), have = cells(got);
     std::string line;
     for (std::size_t i = 0; i < kBar; ++i) line += i < have ? (i < want ? '#' : '+') : (i < want ? '.' : ' ');
@@ -126,12 +138,14 @@ struct Words {
 
 std::string in_columns(const Words& w, std::size_t columns) {
     if (columns < kWideColumns) {
-        return fitted(w.name, 13) + " " + right(w.weight, 7) + right(w.want, 5) + right(w.got, 5) + " " + fitted(w.bar, kBar) + right(w.read, 6) +
-               right(w.write, 6) + right(w.io, 6) + right(w.held, 6) + right(w.p99, 7) + " " + fitted(w.why, 6);
+        return fitted(w.name, 13) + " " + right(w.weight, 7) + right(w.want, 5) + right(w.got, 5) + " " +
+               fitted(w.bar, kBar) + right(w.read, 6) + right(w.write, 6) + right(w.io, 6) + right(w.held, 6) +
+               right(w.p99, 7) + " " + fitted(w.why, 6);
     }
-    return fitted(w.name, 16) + " " + right(w.weight, 7) + right(w.want, 5) + right(w.got, 5) + " " + fitted(w.bar, kBar) + right(w.read, 6) +
-           right(w.write, 6) + right(w.read_io, 6) + right(w.write_io, 6) + right(w.flight, 5) + right(w.held, 6) + right(w.p50, 7) +
-           right(w.p99, 7) + " " + fitted(w.why, 6) + " " + fitted(w.mount, columns - kWideColumns + 2);
+    return fitted(w.name, 16) + " " + right(w.weight, 7) + right(w.want, 5) + right(w.got, 5) + " " +
+           fitted(w.bar, kBar) + right(w.read, 6) + right(w.write, 6) + right(w.read_io, 6) + right(w.write_io, 6) +
+           right(w.flight, 5) + right(w.held, 6) + right(w.p50, 7) + right(w.p99, 7) + " " + fitted(w.why, 6) + " " +
+           fitted(w.mount, columns - kWideColumns + 2);
 }
 
 }  // namespace
@@ -190,13 +204,19 @@ std::vector<TopRow> arranged(std::vector<TopRow> rows, TopOrder order, std::stri
     });
     const auto value = [order](const TopRow& row) -> double {
         switch (order) {
-            case TopOrder::weight: return static_cast<double>(row.group.weight);
-            case TopOrder::got: return row.got;
-            case TopOrder::rate: return row.read_mb_s + row.write_mb_s;
-            case TopOrder::held: return static_cast<double>(row.group.held);
-            case TopOrder::wait: return row.group.wait_p99_s;
+            case TopOrder::weight:
+                return static_cast<double>(row.group.weight);
+            case TopOrder::got:
+                return row.got;
+            case TopOrder::rate:
+                return row.read_mb_s + row.write_mb_s;
+            case TopOrder::held:
+                return static_cast<double>(row.group.held);
+            case TopOrder::wait:
+                return row.group.wait_p99_s;
             case TopOrder::attachment:
-            case TopOrder::name: return 0;
+            case TopOrder::name:
+                return 0;
         }
         return 0;
     };
@@ -207,22 +227,26 @@ std::vector<TopRow> arranged(std::vector<TopRow> rows, TopOrder order, std::stri
 }
 
 std::string heading(std::size_t columns) {
-    return in_columns({"GROUP", "WEIGHT", "WANT", "GOT", "", "rMB/s", "wMB/s", "rIO/s", "wIO/s", "IO/s", "FLY", "HELD", "p50", "p99", "WHY", "MOUNT"},
+    return in_columns({"GROUP", "WEIGHT", "WANT", "GOT", "", "rMB/s", "wMB/s", "rIO/s", "wIO/s", "IO/s", "FLY", "HELD",
+                       "p50", "p99", "WHY", "MOUNT"},
                       std::max(columns, kFewestColumns));
 }
 
 std::string table_line(const TopRow& row, std::size_t columns) {
     const TopGroup& group = row.group;
-    return in_columns({group.name, std::to_string(group.weight), percent(group.wanted), percent(row.got), bar(group.wanted, row.got),
-                       brief(row.read_mb_s), brief(row.write_mb_s), brief(row.read_io_s), brief(row.write_io_s),
-                       brief(row.read_io_s + row.write_io_s), std::to_string(group.in_flight),
-                       std::to_string(group.held), brief_time(group.wait_p50_s), brief_time(group.wait_p99_s), row.why_held, group.mount},
-                      std::max(columns, kFewestColumns));
+    return in_columns(
+        {group.name, std::to_string(group.weight), percent(group.wanted), percent(row.got), bar(group.wanted, row.got),
+         brief(row.read_mb_s), brief(row.write_mb_s), brief(row.read_io_s), brief(row.write_io_s),
+         brief(row.read_io_s + row.write_io_s), std::to_string(group.in_flight), std::to_string(group.held),
+         brief_time(group.wait_p50_s), brief_time(group.wait_p99_s), row.why_held, group.mount},
+        std::max(columns, kFewestColumns));
 }
 
 std::string rows_json(const std::vector<TopRow>& rows) {
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
-    const auto seconds = [](double wait) { return std::isinf(wait) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(wait); };
+    const auto seconds = [](double wait) {
+        return std::isinf(wait) ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(wait);
+    };
     for (const TopRow& row : rows) {
         all.push_back({{"mount", row.group.mount},
                        {"group", row.group.name},

@@ -18,15 +18,15 @@ struct TopCounters {
 
 /// A group as status.json has it.
 struct TopGroup {
-    std::string mount;   ///< mount point
+    std::string mount;  ///< mount point
     std::string name;
     std::string device_group;
     std::uint64_t weight = 0;
-    double wanted = 0;   ///< share, of 1
+    double wanted = 0;  ///< share, of 1
     std::uint64_t in_flight = 0;
     std::uint64_t held = 0;
     double wait_p50_s = 0, wait_p99_s = 0;  ///< infinity when beyond what is measured
-    bool plugged = false;       ///< its device group is
+    bool plugged = false;                   ///< its device group is
     bool out_of_tokens = false;
     bool going_down = false;
     TopCounters counters;
@@ -44,14 +44,14 @@ bool add_status(std::string_view status_json, TopSample& sample);
 /// A line of the table.
 struct TopRow {
     TopGroup group;
-    double got = 0;      ///< share of the bytes of its device group in the interval, of 1
-    double read_mb_s = 0, write_mb_s = 0;   ///< 10^6 bytes
+    double got = 0;                        ///< share of the bytes of its device group in the interval, of 1
+    double read_mb_s = 0, write_mb_s = 0;  ///< 10^6 bytes
     double read_io_s = 0, write_io_s = 0;
     std::string why_held;  ///< "" when nothing is held
 };
 
-/// Rows for the groups of `now`, in its order. A group that `before` does not have, or has with higher counters (they were
-/// reset), starts from zero.
+/// Rows for the groups of `now`, in its order. A group that `before` does not have, or has with higher counters (they
+/// were reset), starts from zero.
 std::vector<TopRow> rows_between(const TopSample& before, const TopSample& now);
 
 enum class TopOrder { attachment, name, weight, got, rate, held, wait };

@@ -59,12 +59,15 @@ struct View {
     bool paused = false;
 };
 
-void draw_line(int line, const std::string& text) { ::mvaddnstr(line, 0, text.c_str(), -1); }
+void draw_line(int line, const std::string& text) {
+    ::mvaddnstr(line, 0, text.c_str(), -1);
+}
 
 void draw(const std::vector<TopRow>& rows, const View& view, bool colour) {
     const auto columns = static_cast<std::size_t>(COLS);
     ::erase();
-    std::string title = "bandfs top  sort: " + std::string(name_of(view.order)) + "  (s sort, / filter, p pause, q quit)";
+    std::string title =
+        "bandfs top  sort: " + std::string(name_of(view.order)) + "  (s sort, / filter, p pause, q quit)";
     if (view.paused) title += "  PAUSED";
     if (view.typing || !view.filter.empty()) title = "filter: " + view.filter + (view.typing ? "_" : "  (/ to change)");
     draw_line(0, title.substr(0, columns));
@@ -74,7 +77,9 @@ void draw(const std::vector<TopRow>& rows, const View& view, bool colour) {
     int line = kFirstRow;
     for (const TopRow& row : arranged(rows, view.order, view.filter)) {
         if (line >= LINES) break;
-        const short pair = row.got > row.group.wanted + kNear ? kAheadColour : row.got < row.group.wanted - kNear ? kBehindColour : 0;
+        const short pair = row.got > row.group.wanted + kNear   ? kAheadColour
+                           : row.got < row.group.wanted - kNear ? kBehindColour
+                                                                : 0;
         const bool marked = colour && pair != 0 && row.group.held > 0;
         if (marked) ::attron(COLOR_PAIR(pair));
         draw_line(line++, table_line(row, columns));

@@ -11,9 +11,13 @@ constexpr std::size_t kMaxPath = 4096;
 constexpr std::size_t kMaxOptions = 4096;
 
 /// No exceptions, and invalid UTF-8 in a path becomes a replacement character instead of an error.
-std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+std::string text_of(const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
 
-Failure garbage(const std::string& reason) { return {ExitCode::server, "message not understood: " + reason}; }
+Failure garbage(const std::string& reason) {
+    return {ExitCode::server, "message not understood: " + reason};
+}
 
 const Json* member(const Json& json, const char* key) {
     const auto at = json.find(key);
@@ -46,7 +50,8 @@ Outcome<CommandMessage> decode_offer(const Json& json) {
     }
     if (!read_string(json, "device_group", offer.device_group)) return garbage("device_group");
     if (!read_string(json, "source", offer.source) || !offer.source.starts_with('/')) return garbage("source");
-    if (!read_string(json, "mountpoint", offer.mountpoint) || !offer.mountpoint.starts_with('/')) return garbage("mountpoint");
+    if (!read_string(json, "mountpoint", offer.mountpoint) || !offer.mountpoint.starts_with('/'))
+        return garbage("mountpoint");
     if (!read_options(json, offer.options)) return garbage("options");
     return message;
 }
@@ -62,9 +67,13 @@ std::string encode(const OfferMessage& offer) {
                     {"options", offer.options}});
 }
 
-std::string encode(const ServeMessage& serve) { return text_of({{"verb", "serve"}, {"device", serve.device}}); }
+std::string encode(const ServeMessage& serve) {
+    return text_of({{"verb", "serve"}, {"device", serve.device}});
+}
 
-std::string encode_list() { return text_of({{"verb", "list"}}); }
+std::string encode_list() {
+    return text_of({{"verb", "list"}});
+}
 
 Outcome<CommandMessage> decode_command(std::string_view text) {
     const Json json = Json::parse(text, nullptr, false);
@@ -79,7 +88,9 @@ Outcome<CommandMessage> decode_command(std::string_view text) {
     return CommandMessage{.verb = Verb::serve, .offer = {}, .serve = {device->get<std::uint64_t>()}};
 }
 
-std::string encode_ok() { return text_of({{"ok", true}}); }
+std::string encode_ok() {
+    return text_of({{"ok", true}});
+}
 
 std::string encode_refusal(const Failure& failure) {
     return text_of({{"ok", false}, {"code", static_cast<int>(failure.code)}, {"message", failure.message}});

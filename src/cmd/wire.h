@@ -27,8 +27,8 @@ inline constexpr int kWireVersion = 1;
 /// First message of a mount; carries a descriptor of the SOURCE directory.
 struct OfferMessage {
     std::string device_group;
-    std::string source;      ///< absolute path, for people; never opened
-    std::string mountpoint;  ///< absolute path
+    std::string source;                ///< absolute path, for people; never opened
+    std::string mountpoint;            ///< absolute path
     std::vector<std::string> options;  ///< "io_throttle=4", one each, not escaped
 };
 

@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kUuidStart = 18;  // 8-4-4: enough to tell file systems apart, short enough for a name
 constexpr int kMaxDepth = 16;           // of devices on devices; more is a loop in what we were told
 
-constexpr std::array<std::string_view, 9> kNetworkTypes = {"nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "virtiofs", "afs", "glusterfs"};
+constexpr std::array<std::string_view, 9> kNetworkTypes = {"nfs", "nfs4",     "cifs", "smb3",     "ceph",
+                                                           "9p",  "virtiofs", "afs",  "glusterfs"};
 
 /// Any text to a legal name.
 std::string as_name(std::string_view text) {
@@ -85,7 +86,9 @@ std::string name_at(const BlockView& view, const MountEntry& mount, int depth) {
 
 }  // namespace
 
-std::string disk_name(const BlockView& view, const MountEntry& mount) { return as_name(name_at(view, mount, 0)); }
+std::string disk_name(const BlockView& view, const MountEntry& mount) {
+    return as_name(name_at(view, mount, 0));
+}
 
 bool is_device_group_name(std::string_view name) {
     if (name.empty() || name.size() > kMaxDeviceGroupName || name.front() == '.') return false;

@@ -1,4 +1,5 @@
-// disk/tree_attributes.cc - attributes and extended attributes of inodes, through descriptors that are not open for data.
+// disk/tree_attributes.cc - attributes and extended attributes of inodes, through descriptors that are not open for
+// data.
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/ioctl.h>
@@ -37,7 +38,7 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();
     const int fd = (*held)->get();
-    if (change.uid || change.gid) {
+    if (change.uid || change.gid || change.owners_as_they_are) {
         const ActingAs caller(who);
         constexpr auto kSame = static_cast<uid_t>(-1);
         if (::fchownat(fd, "", change.uid.value_or(kSame), change.gid.value_or(kSame), AT_EMPTY_PATH) != 0)

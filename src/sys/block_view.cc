@@ -71,6 +71,8 @@ private:
 
 }  // namespace
 
-std::unique_ptr<BlockView> BlockView::of_system() { return std::make_unique<SystemBlockView>(); }
+std::unique_ptr<BlockView> BlockView::of_system() {
+    return std::make_unique<SystemBlockView>();
+}
 
 }  // namespace bandfs

@@ -14,7 +14,6 @@
 #include <array>
 #include <fstream>
 
-
 namespace bandfs {
 
 Status leave_terminal() {

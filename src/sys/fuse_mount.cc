@@ -57,7 +57,8 @@ Result<pid_t> spawn_helper(std::vector<std::string> arguments, int socket, int e
 
     pid_t pid = -1;
     int error = ::posix_spawnp(&pid, kHelper, &actions, &attributes, argv.data(), environment.data());
-    if (error == ENOENT) error = ::posix_spawn(&pid, kHelperPath, &actions, &attributes, argv.data(), environment.data());
+    if (error == ENOENT)
+        error = ::posix_spawn(&pid, kHelperPath, &actions, &attributes, argv.data(), environment.data());
     ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     if (error != 0) return Errno{error};
@@ -67,7 +68,8 @@ Result<pid_t> spawn_helper(std::vector<std::string> arguments, int socket, int e
 /// The exit status of a child, -1 when it did not end by itself.
 int wait_for_exit(pid_t pid) {
     int status = 0;
-    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
@@ -82,7 +84,8 @@ Result<UniqueFd> receive_device(int socket) {
     header.msg_control = control.data();
     header.msg_controllen = control.size();
     ssize_t got = -1;
-    while ((got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) {}
+    while ((got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC)) < 0 && errno == EINTR) {
+    }
     const cmsghdr* part = got > 0 ? CMSG_FIRSTHDR(&header) : nullptr;
     if (part == nullptr || part->cmsg_type != SCM_RIGHTS) return Errno{EPERM};
     int fd = -1;
@@ -132,7 +135,8 @@ Result<UniqueFd> mount_fuse(const FuseMountSettings& settings) {
     for (const std::string& option : settings.kernel_options) data << ',' << option;
 
     const std::string type = "fuse." + settings.subtype;
-    if (::mount(settings.source.c_str(), settings.mountpoint.c_str(), type.c_str(), settings.flags, data.str().c_str()) != 0) {
+    if (::mount(settings.source.c_str(), settings.mountpoint.c_str(), type.c_str(), settings.flags,
+                data.str().c_str()) != 0) {
         return last_errno();
     }
     return device;

@@ -12,10 +12,10 @@
 namespace bandfs {
 
 struct FuseMountSettings {
-    std::string mountpoint;    ///< absolute path of a directory
-    std::string source;        ///< what the mount table shows as the mounted thing
-    std::string subtype;       ///< "bandfs" makes the type "fuse.bandfs"
-    unsigned long flags = 0;   ///< of mount(2)
+    std::string mountpoint;                   ///< absolute path of a directory
+    std::string source;                       ///< what the mount table shows as the mounted thing
+    std::string subtype;                      ///< "bandfs" makes the type "fuse.bandfs"
+    unsigned long flags = 0;                  ///< of mount(2)
     std::vector<std::string> kernel_options;  ///< "allow_other", "max_read=65536"
     std::vector<std::string> flag_options;    ///< the flags as options, for fusermount3: "ro", "noatime"
 };
@@ -30,8 +30,9 @@ Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std
 /// Detaches the mount at this path (as `umount -l`): by umount2(2), for others than root through fusermount3.
 Status unmount_fuse(const std::string& mountpoint);
 
-/// Starts a process that takes this mount down when the last copy of the returned descriptor is closed, however its holder
-/// ends. (fusermount3 3.14 promises the same with auto_unmount, and fails where the mount is not open to everybody.)
+/// Starts a process that takes this mount down when the last copy of the returned descriptor is closed, however its
+/// holder ends. (fusermount3 3.14 promises the same with auto_unmount, and fails where the mount is not open to
+/// everybody.)
 Result<UniqueFd> watch_mount(dev_t device);
 
 /// Whether a descriptor is an open /dev/fuse; whether it is mounted only reading from it tells.

@@ -13,14 +13,17 @@
 namespace bandfs {
 namespace {
 
-bool is_octal(char c) { return c >= '0' && c <= '7'; }
+bool is_octal(char c) {
+    return c >= '0' && c <= '7';
+}
 
 /// "\040" to " ": how mountinfo writes blanks, tabs, newlines and backslashes.
 std::string unescaped(std::string_view text) {
     std::string plain;
     plain.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text[i] == '\\' && i + 3 < text.size() && is_octal(text[i + 1]) && is_octal(text[i + 2]) && is_octal(text[i + 3])) {
+        if (text[i] == '\\' && i + 3 < text.size() && is_octal(text[i + 1]) && is_octal(text[i + 2]) &&
+            is_octal(text[i + 3])) {
             plain += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
             i += 3;
         } else {
@@ -115,7 +118,8 @@ bool is_whole_file_system(int fd, int mount_id) {
     if ((facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) return false;
     const auto entries = read_mount_table();
     if (!entries) return false;
-    const auto at = std::find_if(entries->begin(), entries->end(), [=](const MountEntry& entry) { return entry.id == mount_id; });
+    const auto at =
+        std::find_if(entries->begin(), entries->end(), [=](const MountEntry& entry) { return entry.id == mount_id; });
     return at != entries->end() && at->root == "/";
 }
 

@@ -55,7 +55,8 @@ Result<UniqueFd> take_lock(int directory, std::string_view name) {
         UniqueFd lock(::openat(directory, file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
         if (!lock) return last_errno();
         if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return last_errno();
-        struct stat held {}, named {};
+        struct stat held {
+        }, named{};
         if (::fstat(lock.get(), &held) != 0) return last_errno();
         if (::fstatat(directory, file.c_str(), &named, AT_SYMLINK_NOFOLLOW) == 0 && held.st_dev == named.st_dev &&
             held.st_ino == named.st_ino) {
@@ -64,6 +65,8 @@ Result<UniqueFd> take_lock(int directory, std::string_view name) {
     }
 }
 
-void remove_lock(int directory, std::string_view name) { ::unlinkat(directory, std::string(name).c_str(), 0); }
+void remove_lock(int directory, std::string_view name) {
+    ::unlinkat(directory, std::string(name).c_str(), 0);
+}
 
 }  // namespace bandfs

@@ -15,8 +15,9 @@ namespace bandfs {
 /// /run/bandfs for root, XDG_RUNTIME_DIR/bandfs for others, /tmp/bandfs-UID when that is unset, empty or relative.
 std::string runtime_directory_path(uid_t uid, const char* xdg_runtime_dir);
 
-/// Opens the directory, made with mode 0700 when it is not there (`make`). EPERM when it is not a directory of `uid` that
-/// is closed to everybody else (a symbolic link is not): nothing in it could be trusted. ENOENT: not there, `make` false.
+/// Opens the directory, made with mode 0700 when it is not there (`make`). EPERM when it is not a directory of `uid`
+/// that is closed to everybody else (a symbolic link is not): nothing in it could be trusted. ENOENT: not there, `make`
+/// false.
 Result<UniqueFd> open_runtime_directory(const std::string& path, uid_t uid, bool make);
 
 /// The names in a directory that end in `suffix`, without it, sorted.

@@ -32,7 +32,8 @@ Status wait_for(int socket, short events, TimeNs deadline) {
     while (true) {
         const TimeNs left = deadline == kNever ? -1 : deadline - now_ns();
         if (deadline != kNever && left <= 0) return Errno{ETIMEDOUT};
-        const int timeout_ms = deadline == kNever ? -1 : static_cast<int>(std::min<TimeNs>(left / kMillisecond + 1, 60'000));
+        const int timeout_ms =
+            deadline == kNever ? -1 : static_cast<int>(std::min<TimeNs>(left / kMillisecond + 1, 60'000));
         pollfd entry{socket, events, 0};
         const int ready = ::poll(&entry, 1, timeout_ms);
         if (ready > 0) return {};
@@ -124,7 +125,7 @@ Status send_message(int socket, std::string_view text, std::span<const int> desc
     }
 }
 
-Result<Message> receive_message(int socket, TimeNs deadline) {
+Result<SocketMessage> receive_message(int socket, TimeNs deadline) {
     std::string text(kReceiveBytes, '\0');
     // Room for more descriptors than allowed: the kernel closes what does not fit and says so with MSG_CTRUNC.
     alignas(cmsghdr) char control[CMSG_SPACE((kMaxMessageDescriptors + 1) * sizeof(int))];
@@ -142,7 +143,7 @@ Result<Message> receive_message(int socket, TimeNs deadline) {
             if (why == Errno{EINTR} || why == Errno{EAGAIN}) continue;
             return why == Errno{ECONNRESET} ? Errno{EPIPE} : why;
         }
-        Message message{.text = {}, .descriptors = descriptors_of(header)};
+        SocketMessage message{.text = {}, .descriptors = descriptors_of(header)};
         // An empty message and the end of a connection look alike; no message of ours is empty.
         if (got == 0) return Errno{EPIPE};
         if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || static_cast<std::size_t>(got) > kMaxMessageBytes ||
@@ -164,7 +165,8 @@ Result<PeerIds> peer_of(int socket) {
 
 bool wait_for_hangup_or(int socket, int other) {
     pollfd entries[2] = {{socket, POLLIN | POLLRDHUP, 0}, {other, POLLIN, 0}};
-    while (::poll(entries, 2, -1) < 0 && errno == EINTR) {}
+    while (::poll(entries, 2, -1) < 0 && errno == EINTR) {
+    }
     return entries[0].revents != 0;
 }
 

@@ -24,7 +24,7 @@ inline constexpr std::size_t kMaxMessageBytes = 64 * 1024;
 /// Descriptors that may travel with one message.
 inline constexpr std::size_t kMaxMessageDescriptors = 4;
 
-struct Message {
+struct SocketMessage {
     std::string text;
     std::vector<UniqueFd> descriptors;
 };
@@ -36,8 +36,8 @@ struct PeerIds {
     gid_t gid = 0;
 };
 
-/// Listens at `name` in the directory; a socket file that stands there is replaced (only the holder of the election lock
-/// listens, so it is stale). ENAMETOOLONG: more than about 80 bytes.
+/// Listens at `name` in the directory; a socket file that stands there is replaced (only the holder of the election
+/// lock listens, so it is stale). ENAMETOOLONG: more than about 80 bytes.
 Result<UniqueFd> listen_at(int directory, std::string_view name);
 
 /// Connects; ECONNREFUSED or ENOENT when nobody listens there, ETIMEDOUT when nobody accepts in time.
@@ -53,7 +53,7 @@ Result<std::pair<UniqueFd, UniqueFd>> socket_pair();
 Status send_message(int socket, std::string_view text, std::span<const int> descriptors, TimeNs deadline);
 
 /// EPIPE: the peer hung up. EMSGSIZE: too long, or too many descriptors. ETIMEDOUT.
-Result<Message> receive_message(int socket, TimeNs deadline);
+Result<SocketMessage> receive_message(int socket, TimeNs deadline);
 
 Result<PeerIds> peer_of(int socket);
 

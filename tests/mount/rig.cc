@@ -201,7 +201,7 @@ void SlowDisk::set_speed(double mb_per_s) {
     std::ofstream(top + "/conf") << static_cast<long>(mb_per_s * 1e6) << " 0\n";
     pid_t process = 0;
     std::ifstream(top + "/pid") >> process;
-    kill(process, SIGHUP);
+    if (process <= 0 || kill(process, SIGHUP) != 0) throw std::runtime_error(top + " has no disk");
 }
 
 void SlowDisk::drop_caches() {
@@ -241,6 +241,20 @@ std::string BandfsMount::control(const std::string& file) const {
     std::ostringstream text;
     text << stream.rdbuf();
     return text.str();
+}
+
+std::uint64_t sectors_in(const std::string& status, Column column) {
+    std::uint64_t sum = 0;
+    std::istringstream lines(status);
+    std::string line;
+    std::getline(lines, line);  // the heading
+    while (std::getline(lines, line)) {
+        std::istringstream words(line);
+        std::string word;
+        for (int i = 0; i <= static_cast<int>(column); ++i) words >> word;
+        sum += strtoull(word.c_str(), nullptr, 10);
+    }
+    return sum;
 }
 
 std::vector<pid_t> daemons() {

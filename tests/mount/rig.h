@@ -79,6 +79,10 @@ private:
     bool mounted_ = false;
 };
 
+/// A column of .bandfs/status: sectors that arrived.
+enum class Column { read = 3, written = 6 };
+/// Its sum over all groups.
+std::uint64_t sectors_in(const std::string& status, Column column);
 /// The processes that run the bandfs program under test, without zombies.
 std::vector<pid_t> daemons();
 /// A field of /proc/PID/status, such as "VmRSS" or "Threads": its number.

@@ -16,16 +16,21 @@ void print_report(const Scenario& scenario, const Simulation& run, double wall_s
     const Window& window = run.whole();
     const std::vector<double> wanted = wanted_rates(scenario, window.total_rate());
     std::printf("%s: %s\n", scenario.file.c_str(), scenario.title.c_str());
-    std::printf("  %-12s %7s %8s %8s %10s %9s %9s %9s %7s\n", "group", "weight", "wanted", "got", "MB/s", "p50 ms",
-                "p99 ms", "max ms", "excess");
+    std::printf("  %-12s %7s %8s %8s %8s %10s %9s %9s %9s %7s\n", "group", "weight", "wanted", "got", "of time", "MB/s",
+                "p50 ms", "p99 ms", "max ms", "excess");
     for (std::size_t i = 0; i < scenario.groups.size(); ++i) {
         const GroupMeasure& group = window.groups()[i];
         const auto ms = [](TimeNs t) { return static_cast<double>(t) / 1e6; };
-        std::printf("  %-12s %7llu %7.2f%% %7.2f%% %10.3f %9.3f %9.3f %9.3f %7.0f\n", scenario.groups[i].name.c_str(),
+        std::printf("  %-12s %7llu %7.2f%% %7.2f%% %7.2f%% %10.3f %9.3f %9.3f %9.3f", scenario.groups[i].name.c_str(),
                     static_cast<unsigned long long>(scenario.groups[i].weight),
                     window.total_rate() > 0 ? wanted[i] / window.total_rate() * 100 : 0, window.share(i) * 100,
-                    window.rate(i) / 1e6, ms(group.latency.percentile(50)), ms(group.latency.percentile(99)),
-                    ms(group.latency.longest()), group.excess_units);
+                    window.time_share(i) * 100, window.rate(i) / 1e6, ms(group.latency.percentile(50)),
+                    ms(group.latency.percentile(99)), ms(group.latency.longest()));
+        if (scenario.is_flat()) {
+            std::printf(" %7.1f\n", group.excess_units);
+        } else {
+            std::printf(" %7s\n", "-");
+        }
     }
     std::printf("  total %.3f MB/s, %.2f%% of the disk, Jain %.5f, idle with units held %.2f%%\n",
                 window.total_rate() / 1e6, window.total_rate() / scenario.disk.bandwidth * 100,

@@ -168,6 +168,12 @@ void check_names(const StrictTable& top, const Scenario& scenario) {
 
 }  // namespace
 
+bool Scenario::is_flat() const {
+    return changes.empty() && std::all_of(groups.begin(), groups.end(), [](const GroupSpec& group) {
+               return group.parent.empty() && group.min == 0 && group.max == 0;
+           });
+}
+
 std::size_t Scenario::group_index(const std::string& name) const {
     for (std::size_t i = 0; i < groups.size(); ++i) {
         if (groups[i].name == name) return i;

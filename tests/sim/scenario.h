@@ -102,6 +102,8 @@ struct Scenario {
     std::vector<ChangeSpec> changes;
     std::vector<ExpectSpec> expectations;
 
+    /// Neither hierarchy, limits nor changes: what a unit's own turn is can be said.
+    bool is_flat() const;
     std::size_t group_index(const std::string& name) const;  ///< throws std::out_of_range
 };
 

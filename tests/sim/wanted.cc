@@ -13,8 +13,11 @@ struct Claim {
 
 /// Finds the level x with sum(clamp(weight * x, least, most)) = capacity, by halving.
 std::vector<double> share_out(const std::vector<Claim>& claims, double capacity) {
-    const auto at = [](const Claim& c, double level) {
-        return std::clamp(c.weight * level, std::min(c.least, c.most), c.most);
+    double floors = 0;
+    for (const Claim& claim : claims) floors += claim.least;
+    const double scale = floors > capacity ? capacity / floors : 1;  // floors that cannot be met are cut alike
+    const auto at = [&](const Claim& c, double level) {
+        return std::clamp(c.weight * level, std::min(c.least * scale, c.most), c.most);
     };
     double low = 0, high = capacity;
     for (int i = 0; i < 200; ++i) {

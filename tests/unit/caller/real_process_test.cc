@@ -14,13 +14,14 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -171,10 +172,10 @@ std::vector<CgroupMount> cgroup_mounts() {
 }
 
 /// The parameter: an older kernel to pretend.
-class RealProcess : public testing::TestWithParam<KernelFeatures> {
+class RealProcess : public testing::TestWithParam<ProcFeatures> {
 protected:
-    static KernelFeatures features() {
-        const KernelFeatures here = KernelFeatures::probe();
+    static ProcFeatures features() {
+        const ProcFeatures here = ProcFeatures::probe();
         return {here.thread_pidfd && GetParam().thread_pidfd, here.pidfd_info && GetParam().pidfd_info};
     }
     std::optional<std::uint64_t> resolve(GroupType type, pid_t tid) { return resolver.resolve(type, {tid, 1, 1}); }
@@ -209,6 +210,29 @@ TEST_P(RealProcess, AThreadIsItsProcess) {
     EXPECT_EQ(resolve(GroupType::pid, ::getpid()), ::getpid());
     EXPECT_EQ(resolve(GroupType::pgrp, thread.tid()), ::getpgrp());
     EXPECT_TRUE(resolve(GroupType::node, thread.tid()));
+}
+
+/// More callers than are kept, asked about from several receivers at once.
+TEST_P(RealProcess, SeveralReceiversAsk) {
+    CachedResolver small(*view, cgroups, 64);
+    std::vector<std::unique_ptr<Waiter>> callers;
+    for (int made = 0; made < 200; ++made) callers.push_back(std::make_unique<Waiter>());
+    const auto here = resolve(GroupType::cgroup, ::getpid());
+    std::atomic<int> wrong = 0;
+    std::vector<std::thread> receivers;
+    for (int receiver = 0; receiver < 4; ++receiver)
+        receivers.emplace_back([&] {
+            for (int round = 0; round < 5; ++round)
+                for (const auto& caller : callers) {
+                    const CallerIds ids{caller->tid(), 1, 1};
+                    if (small.resolve(GroupType::pid, ids) != static_cast<std::uint64_t>(::getpid())) ++wrong;
+                    if (small.resolve(GroupType::cgroup, ids) != here) ++wrong;
+                    small.resolve(*group_type_named("cgroup:pids"), ids);
+                    if (small.dying(caller->tid())) ++wrong;
+                }
+        });
+    for (std::thread& receiver : receivers) receiver.join();
+    EXPECT_EQ(wrong, 0);
 }
 
 TEST_P(RealProcess, AProcessGroupChangesAtOnce) {
@@ -353,7 +377,7 @@ TEST_P(RealProcess, SupplementaryGroupsOfAnother) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, RealProcess,
-                         testing::Values(KernelFeatures{true, true}, KernelFeatures{true, false}, KernelFeatures{}),
+                         testing::Values(ProcFeatures{true, true}, ProcFeatures{true, false}, ProcFeatures{}),
                          [](const auto& param) {
                              if (param.param.pidfd_info) return "with_pidfd_info";
                              return param.param.thread_pidfd ? "with_thread_pidfd" : "with_proc_alone";

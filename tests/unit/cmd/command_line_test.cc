@@ -32,7 +32,8 @@ TEST(CommandLine, TakesWhatMountAddsForAHelper) {
 }
 
 TEST(CommandLine, RefusesTheWrongNumberOfPlacesAndUnknownLetters) {
-    for (const auto& words : std::vector<std::vector<std::string>>{{}, {"/a"}, {"/a", "/b", "/c"}, {"-x", "/a", "/b"}, {"/a", "/b", "-o"}, {"--frobnicate"}}) {
+    for (const auto& words : std::vector<std::vector<std::string>>{
+             {}, {"/a"}, {"/a", "/b", "/c"}, {"-x", "/a", "/b"}, {"/a", "/b", "-o"}, {"--frobnicate"}}) {
         const auto line = parse(words);
         ASSERT_FALSE(line);
         EXPECT_EQ(line.failure().code, ExitCode::usage);
@@ -43,9 +44,12 @@ TEST(CommandLine, RefusesTheWrongNumberOfPlacesAndUnknownLetters) {
 TEST(CommandLine, HelpNamesEverythingOfTheTables) {
     const auto line = parse({"--help"});
     ASSERT_TRUE(line && !line->mount);
-    for (const Option& option : mount_options()) EXPECT_NE(line->text.find(option.sentence), std::string::npos) << option.name;
-    for (const Subcommand& subcommand : subcommands()) EXPECT_NE(line->text.find(subcommand.sentence), std::string::npos);
-    for (const ExitCodeMeaning& known : exit_code_meanings()) EXPECT_NE(line->text.find(known.meaning), std::string::npos);
+    for (const Option& option : mount_options())
+        EXPECT_NE(line->text.find(option.sentence), std::string::npos) << option.name;
+    for (const Subcommand& subcommand : subcommands())
+        EXPECT_NE(line->text.find(subcommand.sentence), std::string::npos);
+    for (const ExitCodeMeaning& known : exit_code_meanings())
+        EXPECT_NE(line->text.find(known.meaning), std::string::npos);
     EXPECT_EQ(parse({"-V"})->text.substr(0, 7), "bandfs ");
 }
 

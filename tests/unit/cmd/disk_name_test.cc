@@ -1,9 +1,10 @@
 #include "disk/disk_name.h"
 
-#include <gtest/gtest.h>
 #include <sys/sysmacros.h>
 
 #include <map>
+
+#include <gtest/gtest.h>
 
 namespace bandfs {
 namespace {
@@ -60,7 +61,10 @@ protected:
     }
 
     std::string on(dev_t device, std::string type = "ext4", std::string source = "", std::string super_options = "") {
-        return disk_name(view, {.device = device, .type = std::move(type), .source = std::move(source), .super_options = std::move(super_options)});
+        return disk_name(view, {.device = device,
+                                .type = std::move(type),
+                                .source = std::move(source),
+                                .super_options = std::move(super_options)});
     }
 
     InventedView view;
@@ -74,8 +78,8 @@ TEST_F(DiskName, PartitionsOfOneDiskShareIt) {
 }
 
 TEST_F(DiskName, StacksOverOneDiskAreThatDisk) {
-    view.add(makedev(253, 0), {"dm-0", "", {"sda2"}});         // LUKS
-    view.add(makedev(253, 1), {"dm-1", "", {"dm-0", "sda1"}}); // LVM over it and a partition of the same disk
+    view.add(makedev(253, 0), {"dm-0", "", {"sda2"}});          // LUKS
+    view.add(makedev(253, 1), {"dm-1", "", {"dm-0", "sda1"}});  // LVM over it and a partition of the same disk
     EXPECT_EQ(on(makedev(253, 1)), "sda");
 }
 
@@ -129,7 +133,8 @@ TEST_F(DiskName, AnythingElseIsItself) {
 }
 
 TEST_F(DiskName, EveryNameCanBeOne) {
-    for (const std::string& source : {std::string("a very long server name that goes on and on.example.org:/x"), std::string("a b/c:/"), std::string("")}) {
+    for (const std::string& source : {std::string("a very long server name that goes on and on.example.org:/x"),
+                                      std::string("a b/c:/"), std::string("")}) {
         EXPECT_TRUE(is_device_group_name(on(makedev(0, 50), "nfs4", source))) << source;
     }
     view.add(makedev(252, 0), {"cciss!c0d0", "", {}});
@@ -137,8 +142,10 @@ TEST_F(DiskName, EveryNameCanBeOne) {
 }
 
 TEST(DeviceGroupName, HasRules) {
-    for (const char* good : {"1", "sda", "12345678901234567890123456789012", "tmpfs-0:27", "d\xc3\xa4t"}) EXPECT_TRUE(is_device_group_name(good)) << good;
-    for (const char* bad : {"", ".", ".a", "a/b", "a b", "a\n", "123456789012345678901234567890123"}) EXPECT_FALSE(is_device_group_name(bad)) << bad;
+    for (const char* good : {"1", "sda", "12345678901234567890123456789012", "tmpfs-0:27", "d\xc3\xa4t"})
+        EXPECT_TRUE(is_device_group_name(good)) << good;
+    for (const char* bad : {"", ".", ".a", "a/b", "a b", "a\n", "123456789012345678901234567890123"})
+        EXPECT_FALSE(is_device_group_name(bad)) << bad;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 // What the tables promise is in the manual, and the reverse.
 
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <regex>
 #include <set>
+
+#include <gtest/gtest.h>
 
 #include "bandfs/device_group.h"
 #include "caller/resolver.h"
@@ -42,7 +42,7 @@ std::set<std::string> commands_in(const std::string& section) {
         std::string word;
         words >> word;
         if (word != "Cm") continue;
-        while (words >> word && word != "Ns" && word != "Op" && word != "Ar") {
+        while (words >> word && word != "Ns" && word != "Op" && word != "Oo" && word != "Ar") {
             if (word != ",") names.insert(word);
         }
     }
@@ -61,11 +61,13 @@ TEST(Manual, HasEveryMountOptionAndNoOther) {
 TEST(Manual, HasEveryRangeAndDefault) {
     const std::string text = manual();
     for (const Option& option : mount_options()) {
-        const std::size_t at = text.find(".It Cm " + std::string(option.name) + (option.metavar.empty() ? "\n" : " Ns"));
+        const std::size_t at =
+            text.find(".It Cm " + std::string(option.name) + (option.metavar.empty() ? "\n" : " Ns"));
         ASSERT_NE(at, std::string::npos) << option.name;
         const std::string entry = text.substr(at, text.find("\n.It", at + 1) - at);
         if (option.form != OptionForm::whole && option.form != OptionForm::seconds) continue;
-        EXPECT_NE(entry.find(std::to_string(option.min) + " to " + std::to_string(option.max)), std::string::npos) << entry;
+        EXPECT_NE(entry.find(std::to_string(option.min) + " to " + std::to_string(option.max)), std::string::npos)
+            << entry;
         EXPECT_NE(entry.find(option.default_value), std::string::npos) << entry;
     }
 }
@@ -84,7 +86,8 @@ TEST(Manual, HasEverySubcommandWithItsOptions) {
 
 TEST(Manual, HasEveryExitCodeAndNoOther) {
     std::set<std::string> known;
-    for (const ExitCodeMeaning& meaning : exit_code_meanings()) known.insert(std::to_string(static_cast<int>(meaning.code)));
+    for (const ExitCodeMeaning& meaning : exit_code_meanings())
+        known.insert(std::to_string(static_cast<int>(meaning.code)));
     const std::vector<std::string> items = items_of("EXIT STATUS");
     EXPECT_EQ(std::set<std::string>(items.begin(), items.end()), known);
 }

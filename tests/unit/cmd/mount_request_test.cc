@@ -1,7 +1,8 @@
 #include "cmd/mount_request.h"
 
-#include <gtest/gtest.h>
 #include <sys/mount.h>
+
+#include <gtest/gtest.h>
 
 #include "cmd/option_table.h"
 #include "control/nearest.h"
@@ -9,7 +10,9 @@
 namespace bandfs {
 namespace {
 
-Outcome<MountRequest> parse(const std::string& options) { return parse_mount_request(split_options(options)); }
+Outcome<MountRequest> parse(const std::string& options) {
+    return parse_mount_request(split_options(options));
+}
 
 /// The message of a refusal, "" when it was accepted.
 std::string complaint(const std::string& options) {
@@ -37,8 +40,8 @@ TEST(MountRequest, EveryNumberTakesItsBoundsAndNothingBeyond) {
         const std::string name(option.name);
         EXPECT_EQ(complaint(name + "=" + std::to_string(option.max)), "");
         EXPECT_EQ(complaint(name + "=" + std::to_string(option.min)), "");
-        for (const std::string& wrong : {std::to_string(option.max + 1), std::string("-1"), std::string("1x"), std::string(" 1"),
-                                         std::string(""), std::string("99999999999999999999")}) {
+        for (const std::string& wrong : {std::to_string(option.max + 1), std::string("-1"), std::string("1x"),
+                                         std::string(" 1"), std::string(""), std::string("99999999999999999999")}) {
             const std::string said = complaint(name + "=" + wrong);
             EXPECT_NE(said.find("option " + name + "=" + wrong + ": "), std::string::npos) << said;
             EXPECT_NE(said.find("from " + std::to_string(option.min)), std::string::npos) << said;
@@ -54,7 +57,8 @@ TEST(MountRequest, SecondsTakeFractionsAndNoNonsense) {
     ASSERT_TRUE(request);
     EXPECT_EQ(request->mount.attr_timeout_s, 0.25);
     EXPECT_EQ(request->mount.entry_timeout_s, 0.0);
-    for (const char* wrong : {"attr_timeout=nan", "attr_timeout=inf", "attr_timeout=-1", "attr_timeout=1s", "attr_timeout="}) {
+    for (const char* wrong :
+         {"attr_timeout=nan", "attr_timeout=inf", "attr_timeout=-1", "attr_timeout=1s", "attr_timeout="}) {
         EXPECT_NE(complaint(wrong), "") << wrong;
     }
 }
@@ -77,7 +81,10 @@ TEST(MountRequest, KernelFlagsOverrideEachOtherInOrder) {
 }
 
 TEST(MountRequest, WhatFstabAddsIsIgnored) {
-    EXPECT_EQ(complaint("x-systemd.automount,x-gvfs-show,_netdev,nofail,noauto,user,users,comment=a,x-systemd.idle-timeout=5"), "");
+    EXPECT_EQ(
+        complaint(
+            "x-systemd.automount,x-gvfs-show,_netdev,nofail,noauto,user,users,comment=a,x-systemd.idle-timeout=5"),
+        "");
 }
 
 TEST(MountRequest, UnknownOptionsAreRefusedWithTheNearestName) {
@@ -92,16 +99,17 @@ TEST(MountRequest, GroupsNeedATypeAnIdAndAWeight) {
     EXPECT_EQ(request->groups[0].id, "0");
     EXPECT_EQ(request->groups[1].weight, 10u);
     EXPECT_EQ(complaint("group=1000:10"), "option group=1000:10: needs a type other than none");
-    for (const char* wrong : {"group=1000", "group=:3", "group=1000:", "group=1000:0", "group=1000:1000001", "group=1000:-3",
-                              "group=nobody-of-that-name:3", "group=1000:1,group=1000:2"}) {
+    for (const char* wrong : {"group=1000", "group=:3", "group=1000:", "group=1000:0", "group=1000:1000001",
+                              "group=1000:-3", "group=nobody-of-that-name:3", "group=1000:1,group=1000:2"}) {
         EXPECT_NE(complaint(std::string("type=user,") + wrong), "") << wrong;
     }
 }
 
 TEST(MountRequest, NamesAreJudged) {
-    for (const char* wrong : {"devgroup=", "devgroup=a/b", "devgroup=.x", "devgroup=a b", "devgroup=123456789012345678901234567890123",
-                              "control=", "control=..", "control=a/b", "type=dog", "policy=dog", "subtype=a/b", "fsname=",
-                              "unit_size=5000", "allow_other,allow_root"}) {
+    for (const char* wrong :
+         {"devgroup=", "devgroup=a/b", "devgroup=.x", "devgroup=a b", "devgroup=123456789012345678901234567890123",
+          "control=", "control=..", "control=a/b", "type=dog", "policy=dog", "subtype=a/b", "fsname=", "unit_size=5000",
+          "allow_other,allow_root"}) {
         EXPECT_NE(complaint(wrong), "") << wrong;
     }
     EXPECT_EQ(complaint("devgroup=12345678901234567890123456789012"), "");

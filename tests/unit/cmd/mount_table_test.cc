@@ -1,9 +1,10 @@
 #include "sys/mount_table.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+
+#include <gtest/gtest.h>
 
 #include "sys/unique_fd.h"
 
@@ -29,7 +30,10 @@ TEST(MountTable, ReadsTheDocumentedForm) {
 
 TEST(MountTable, LeavesDamagedLinesOut) {
     EXPECT_TRUE(parse_mount_table("").empty());
-    EXPECT_TRUE(parse_mount_table("36 35 98:0 /a /b rw\nx 35 98:0 / /b rw - t s o\n36 35 98 / /b rw - t s o\n36 35 1:x / /b rw - t s o").empty());
+    EXPECT_TRUE(
+        parse_mount_table(
+            "36 35 98:0 /a /b rw\nx 35 98:0 / /b rw - t s o\n36 35 98 / /b rw - t s o\n36 35 1:x / /b rw - t s o")
+            .empty());
 }
 
 TEST(MountTable, FindsTheMountOfADescriptor) {

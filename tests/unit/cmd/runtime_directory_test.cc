@@ -1,12 +1,13 @@
 #include "sys/runtime_directory.h"
 
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
+
+#include <gtest/gtest.h>
 
 #include "cmd/election.h"
 #include "sys/clock.h"
@@ -91,7 +92,9 @@ TEST_F(RuntimeDirectory, ListsNames) {
 
 using Election = RuntimeDirectory;
 
-TimeNs soon() { return now_ns() + 10 * kSecond; }
+TimeNs soon() {
+    return now_ns() + 10 * kSecond;
+}
 
 TEST_F(Election, TheFirstGetsThePostTheOthersAConnection) {
     auto first = elect(path_, "sda", soon());

@@ -1,7 +1,6 @@
 // The command and its servers as they are used: real mounts, by the built program. Needs root and /dev/fuse.
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -13,9 +12,11 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <nlohmann/json.hpp>
 #include <random>
 #include <thread>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "cmd/exit_codes.h"
 #include "cmd/wire.h"
@@ -30,12 +31,15 @@ namespace {
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
 
-TimeNs soon() { return now_ns() + 20 * kSecond; }
+TimeNs soon() {
+    return now_ns() + 20 * kSecond;
+}
 
 /// Waits until something is so; the test fails when it is not within the time.
 bool comes_true(const std::function<bool()>& condition) {
-    for (const TimeNs deadline = soon(); now_ns() < deadline; std::this_thread::sleep_for(std::chrono::milliseconds(5))) {
+    for (const TimeNs deadline = soon(); now_ns() < deadline;) {
         if (condition()) return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));  // waits for the condition
     }
     return condition();
 }
@@ -93,7 +97,8 @@ protected:
     void TearDown() override {
         if (root_.empty()) return;
         for (const std::string& mount : mounts()) ::umount2(mount.c_str(), MNT_DETACH);
-        EXPECT_TRUE(comes_true([this] { return !fs::exists("/run/bandfs/" + group_ + ".lock"); })) << "the server stayed";
+        EXPECT_TRUE(comes_true([this] { return !fs::exists("/run/bandfs/" + group_ + ".lock"); }))
+            << "the server stayed";
         ::unlink(("/run/bandfs/" + group_ + ".lock").c_str());
         ::unlink(("/run/bandfs/" + group_ + ".sock").c_str());
         std::error_code ignored;
@@ -102,7 +107,8 @@ protected:
 
     /// The command's words for a mount of SOURCE (a name in root_) at a place.
     Words words(const std::string& source, const std::string& mountpoint, const std::string& more = "") const {
-        return {root_ + "/" + source, root_ + "/" + mountpoint, "-o", "devgroup=" + group_ + (more.empty() ? "" : "," + more)};
+        return {root_ + "/" + source, root_ + "/" + mountpoint, "-o",
+                "devgroup=" + group_ + (more.empty() ? "" : "," + more)};
     }
     Ran mount(const std::string& source, const std::string& mountpoint, const std::string& more = "") const {
         return run(words(source, mountpoint, more));
@@ -172,7 +178,8 @@ TEST_F(Served, MountsOfOneGroupShareAServerAndEndOneByOne) {
 
 TEST_F(Served, SettingsOfTheDeviceGroupMustAgree) {
     ASSERT_EQ(mount("src", "mnt", "io_limit=64,policy=weight").code, 0);
-    for (const std::string& other : {std::string("io_limit=65"), std::string("policy=fair"), std::string("io_throttle=5"), std::string("token=7"), std::string("hold=5")}) {
+    for (const std::string& other : {std::string("io_limit=65"), std::string("policy=fair"),
+                                     std::string("io_throttle=5"), std::string("token=7"), std::string("hold=5")}) {
         const Ran ran = mount("src2", "mnt2", other);
         EXPECT_EQ(ran.code, static_cast<int>(ExitCode::conflict)) << other;
         EXPECT_NE(ran.said.find("option " + other + ": "), std::string::npos) << ran.said;
@@ -329,7 +336,8 @@ TEST_F(Served, MountingAgainAndAgainLeaksNoDescriptor) {
 TEST_F(Served, PeersThatTalkNonsenseAreRefusedAndDisturbNobody) {
     ASSERT_EQ(mount("src", "mnt").code, 0);
     const pid_t pid = server();
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC)), source(::open((root_ + "/src2").c_str(), O_PATH | O_CLOEXEC));
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC)),
+        source(::open((root_ + "/src2").c_str(), O_PATH | O_CLOEXEC));
     const int wrong = null.get(), right = source.get();
     const std::string offer = encode(OfferMessage{group_, root_ + "/src2", root_ + "/mnt2", {}});
     const auto answer = [&](const std::string& text, std::span<const int> descriptors) {
@@ -341,7 +349,8 @@ TEST_F(Served, PeersThatTalkNonsenseAreRefusedAndDisturbNobody) {
     EXPECT_EQ(answer(offer, {}).failure().code, ExitCode::source);
     EXPECT_EQ(answer(offer, {&wrong, 1}).failure().code, ExitCode::source);
     EXPECT_EQ(answer(encode(ServeMessage{1}), {&wrong, 1}).failure().code, ExitCode::server);
-    EXPECT_EQ(answer(encode(OfferMessage{group_, "/x", "/y", {"io_limit=0"}}), {&right, 1}).failure().code, ExitCode::usage);
+    EXPECT_EQ(answer(encode(OfferMessage{group_, "/x", "/y", {"io_limit=0"}}), {&right, 1}).failure().code,
+              ExitCode::usage);
     EXPECT_EQ(answer(encode(OfferMessage{"another", "/x", "/y", {}}), {&right, 1}).failure().code, ExitCode::server);
     {
         const UniqueFd too_much = connect();
@@ -374,8 +383,10 @@ TEST_F(Served, RandomBytesDoNoHarm) {
     const pid_t pid = server();
     for (unsigned seed = 0; seed < 200; ++seed) {
         std::mt19937 random(seed);
-        std::string text = seed % 2 == 0 ? encode(OfferMessage{group_, "/x", "/y", {"weight=3"}}) : std::string(1 + random() % 300, '\0');
-        for (unsigned damage = 0; damage < 1 + random() % 20; ++damage) text[random() % text.size()] = static_cast<char>(random());
+        std::string text = seed % 2 == 0 ? encode(OfferMessage{group_, "/x", "/y", {"weight=3"}})
+                                         : std::string(1 + random() % 300, '\0');
+        for (unsigned damage = 0; damage < 1 + random() % 20; ++damage)
+            text[random() % text.size()] = static_cast<char>(random());
         const UniqueFd peer = connect();
         const int own = peer.get();
         EXPECT_TRUE(send_message(peer.get(), text, {&own, random() % 2}, soon())) << "seed " << seed;
@@ -407,7 +418,8 @@ TEST_F(Served, MessagesChangeGroupsAndRefusalsSayWhy) {
 void become_nobody() {
     const std::string node = "/tmp/bandfs-node-" + std::to_string(::getpid());
     const bool ready = ::unshare(CLONE_NEWNS) == 0 && ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                       ::mknod(node.c_str(), S_IFCHR | 0666, makedev(10, 229)) == 0 && ::chmod(node.c_str(), 0666) == 0 &&
+                       ::mknod(node.c_str(), S_IFCHR | 0666, makedev(10, 229)) == 0 &&
+                       ::chmod(node.c_str(), 0666) == 0 &&
                        ::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
     ::unlink(node.c_str());
     if (!ready || ::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(126);
@@ -431,12 +443,14 @@ TEST_F(Served, AnOrdinaryUserMountsThroughFusermount) {
         std::ifstream file(name);
         return std::string(std::istreambuf_iterator<char>(file), {});
     };
-    const bool mounted = comes_true([&] { return said().find("mounted on") != std::string::npos || ::waitpid(pid, nullptr, WNOHANG) == pid; });
+    const bool mounted = comes_true(
+        [&] { return said().find("mounted on") != std::string::npos || ::waitpid(pid, nullptr, WNOHANG) == pid; });
     EXPECT_TRUE(mounted);
     EXPECT_NE(said().find("mounted on " + root_ + "/mnt"), std::string::npos) << said();
     std::ifstream table("/proc/" + std::to_string(pid) + "/mounts");
     const std::string mounts_seen(std::istreambuf_iterator<char>(table), {});
-    EXPECT_NE(mounts_seen.find(root_ + "/mnt fuse.bandfs rw,nosuid,nodev,noatime,user_id=65534"), std::string::npos) << mounts_seen;
+    EXPECT_NE(mounts_seen.find(root_ + "/mnt fuse.bandfs rw,nosuid,nodev,noatime,user_id=65534"), std::string::npos)
+        << mounts_seen;
     ::kill(pid, SIGTERM);
     EXPECT_EQ(wait_for(pid), 0) << said();
     ::unlink(name);

@@ -1,19 +1,20 @@
 #include "cmd/top_rows.h"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "cmd/doctor_checks.h"
 
 namespace bandfs {
 namespace {
 
-TopGroup group(const std::string& name, std::uint64_t weight, double wanted, std::uint64_t read_bytes, std::uint64_t read_units = 0) {
+TopGroup group(const std::string& name, std::uint64_t weight, double wanted, std::uint64_t read_bytes,
+               std::uint64_t read_units = 0) {
     TopGroup group{.mount = "/m", .name = name, .device_group = "sda", .weight = weight, .wanted = wanted};
     group.counters.read_bytes = read_bytes;
     group.counters.read_units = read_units;
@@ -21,7 +22,8 @@ TopGroup group(const std::string& name, std::uint64_t weight, double wanted, std
 }
 
 std::size_t columns_of(const std::string& line) {
-    return static_cast<std::size_t>(std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(line.begin(), line.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 TEST(TopRows, RatesAndSharesAreThoseOfTheInterval) {
@@ -47,8 +49,9 @@ TEST(TopRows, AnIdleDiskIsSharedByNobody) {
 }
 
 TEST(TopRows, SayWhyAGroupIsHeld) {
-    TopSample now{1, {group("idle", 1, 0.2, 0), group("ahead", 1, 0.2, 900), group("turn", 1, 0.2, 100), group("tokens", 1, 0.2, 0),
-                      group("limit", 1, 0.2, 0), group("drain", 1, 0.2, 0)}};
+    TopSample now{1,
+                  {group("idle", 1, 0.2, 0), group("ahead", 1, 0.2, 900), group("turn", 1, 0.2, 100),
+                   group("tokens", 1, 0.2, 0), group("limit", 1, 0.2, 0), group("drain", 1, 0.2, 0)}};
     for (std::size_t i = 1; i < now.groups.size(); ++i) now.groups[i].held = 1;
     now.groups[3].out_of_tokens = true;
     now.groups[4].plugged = true;
@@ -60,9 +63,11 @@ TEST(TopRows, SayWhyAGroupIsHeld) {
 
 TEST(TopRows, ReadStatusAndRefuseOtherText) {
     TopSample sample;
-    EXPECT_TRUE(add_status(R"({"mountpoint":"/m","device_group":{"name":"sda","policy":"weight","plugged":true},"groups":[
+    EXPECT_TRUE(
+        add_status(R"({"mountpoint":"/m","device_group":{"name":"sda","policy":"weight","plugged":true},"groups":[
         {"id":null,"name":"default","weight":7,"share_wanted":0.5,"tokens":0,"held":2,"wait_p50_seconds":0.1,"wait_p99_seconds":null,
-         "read":{"units":3,"bytes_done":4096},"write":{"units":1,"bytes_done":512}}]})", sample));
+         "read":{"units":3,"bytes_done":4096},"write":{"units":1,"bytes_done":512}}]})",
+                   sample));
     ASSERT_EQ(sample.groups.size(), 1u);
     EXPECT_EQ(sample.groups[0].counters.read_bytes, 4096u);
     EXPECT_EQ(sample.groups[0].counters.write_units, 1u);
@@ -93,7 +98,9 @@ TEST(TopRows, AreSortedAndFiltered) {
 }
 
 TEST(TopRows, LinesFitTheTerminal) {
-    TopSample now{1, {group("a name that is far too long for its column", 1'000'000, 1, 4'000'000'000, 12'345'678), group("\xc3\xa4\x1b[2J", 1, 0, 0)}};
+    TopSample now{1,
+                  {group("a name that is far too long for its column", 1'000'000, 1, 4'000'000'000, 12'345'678),
+                   group("\xc3\xa4\x1b[2J", 1, 0, 0)}};
     now.groups[0].held = 123'456;
     now.groups[0].in_flight = 128;
     now.groups[0].wait_p99_s = std::numeric_limits<double>::infinity();
@@ -127,7 +134,8 @@ TEST(Doctor, ComparesReleasesAsNumbers) {
 TEST(Doctor, FindsWhatIsMissing) {
     const auto findings = examine("/no/such/directory");
     EXPECT_EQ(findings.back().health, Health::missing);
-    for (const Finding& finding : findings) EXPECT_EQ(finding.remedy.empty(), finding.health == Health::good) << finding.what;
+    for (const Finding& finding : findings)
+        EXPECT_EQ(finding.remedy.empty(), finding.health == Health::good) << finding.what;
 }
 
 }  // namespace

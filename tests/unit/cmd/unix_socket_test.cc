@@ -1,7 +1,6 @@
 #include "sys/unix_socket.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,13 +8,19 @@
 #include <cstring>
 #include <filesystem>
 
+#include <gtest/gtest.h>
+
 #include "sys/clock.h"
 
 namespace bandfs {
 namespace {
 
-TimeNs soon() { return now_ns() + 10 * kSecond; }
-TimeNs at_once() { return now_ns() + kMillisecond; }
+TimeNs soon() {
+    return now_ns() + 10 * kSecond;
+}
+TimeNs at_once() {
+    return now_ns() + kMillisecond;
+}
 
 std::size_t open_descriptors() {
     std::size_t count = 0;
@@ -42,7 +47,8 @@ TEST_F(Sockets, CarryTextAndDescriptors) {
     ASSERT_TRUE(message);
     EXPECT_EQ(message->text, "hello");
     ASSERT_EQ(message->descriptors.size(), 1u);
-    struct stat a {}, b {};
+    struct stat a {
+    }, b{};
     ::fstat(sent, &a);
     ::fstat(message->descriptors[0].get(), &b);
     EXPECT_EQ(a.st_rdev, b.st_rdev);
@@ -87,7 +93,9 @@ TEST_F(Sockets, TooManyDescriptorsAreRefusedAndClosed) {
     EXPECT_EQ(open_descriptors(), before);
 }
 
-TEST_F(Sockets, SilenceTimesOut) { EXPECT_EQ(receive_message(far_.get(), at_once()).error(), Errno{ETIMEDOUT}); }
+TEST_F(Sockets, SilenceTimesOut) {
+    EXPECT_EQ(receive_message(far_.get(), at_once()).error(), Errno{ETIMEDOUT});
+}
 
 TEST_F(Sockets, AHangUpIsSeenFromBothDirections) {
     near_.reset();

@@ -1,15 +1,16 @@
 #include "cmd/wire.h"
 
-#include <gtest/gtest.h>
-
 #include <random>
+
+#include <gtest/gtest.h>
 
 #include "sys/unix_socket.h"
 
 namespace bandfs {
 namespace {
 
-const OfferMessage kOffer{.device_group = "sda", .source = "/srv", .mountpoint = "/mnt", .options = {"io_throttle=4", "fsname=a,b"}};
+const OfferMessage kOffer{
+    .device_group = "sda", .source = "/srv", .mountpoint = "/mnt", .options = {"io_throttle=4", "fsname=a,b"}};
 
 TEST(Wire, OfferAndServeComeBackAsSent) {
     const auto offer = decode_command(encode(kOffer));
@@ -44,17 +45,21 @@ TEST(Wire, AnotherVersionIsRefusedByName) {
 }
 
 TEST(Wire, WhatIsMissingOrOfAnotherKindIsRefused) {
-    for (const char* garbage : {"", "{", "[]", "null", "3", "{}", R"({"verb":3})", R"({"verb":"dance"})", R"({"verb":"serve"})",
-                                R"({"verb":"serve","device":-1})", R"({"verb":"serve","device":"1"})", R"({"verb":"offer"})",
-                                R"({"verb":"offer","version":1,"device_group":"a","source":"rel","mountpoint":"/m","options":[]})",
-                                R"({"verb":"offer","version":1,"device_group":"a","source":"/s","mountpoint":"/m","options":[3]})",
-                                R"({"verb":"offer","version":1,"device_group":"a","source":"/s","mountpoint":"/m","options":"x"})",
-                                "{\"verb\":\"offer\",\"version\":1,\"device_group\":\"a\",\"source\":\"/s\\u0000\",\"mountpoint\":\"/m\",\"options\":[]}"}) {
+    for (const char* garbage :
+         {"", "{", "[]", "null", "3", "{}", R"({"verb":3})", R"({"verb":"dance"})", R"({"verb":"serve"})",
+          R"({"verb":"serve","device":-1})", R"({"verb":"serve","device":"1"})", R"({"verb":"offer"})",
+          R"({"verb":"offer","version":1,"device_group":"a","source":"rel","mountpoint":"/m","options":[]})",
+          R"({"verb":"offer","version":1,"device_group":"a","source":"/s","mountpoint":"/m","options":[3]})",
+          R"({"verb":"offer","version":1,"device_group":"a","source":"/s","mountpoint":"/m","options":"x"})",
+          "{\"verb\":\"offer\",\"version\":1,\"device_group\":\"a\",\"source\":\"/s\\u0000\",\"mountpoint\":\"/"
+          "m\",\"options\":[]}"}) {
         EXPECT_FALSE(decode_command(garbage)) << garbage;
     }
 }
 
-TEST(Wire, DeepNestingIsRefusedWithoutHarm) { EXPECT_FALSE(decode_command(std::string(kMaxMessageBytes, '['))); }
+TEST(Wire, DeepNestingIsRefusedWithoutHarm) {
+    EXPECT_FALSE(decode_command(std::string(kMaxMessageBytes, '[')));
+}
 
 TEST(Wire, BytesThatAreNoTextAreSentAllTheSame) {
     OfferMessage offer = kOffer;
@@ -68,7 +73,9 @@ TEST(Wire, BytesThatAreNoTextAreSentAllTheSame) {
 TEST(Wire, DamagedMessagesNeverDoHarm) {
     for (unsigned seed = 0; seed < 3000; ++seed) {
         std::mt19937 random(seed);
-        std::string text = seed % 3 == 0 ? encode(ServeMessage{seed}) : seed % 3 == 1 ? encode(kOffer) : encode_refusal({ExitCode::usage, "x"});
+        std::string text = seed % 3 == 0   ? encode(ServeMessage{seed})
+                           : seed % 3 == 1 ? encode(kOffer)
+                                           : encode_refusal({ExitCode::usage, "x"});
         for (unsigned damage = 0; damage <= seed % 5; ++damage) {
             const std::size_t at = random() % text.size();
             if (random() % 4 == 0) {

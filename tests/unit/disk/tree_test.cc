@@ -94,7 +94,8 @@ TEST_P(TreeTest, NamesLeadNowhereElse) {
     EXPECT_EQ(*tree->read_link(*link.inode), "/etc/passwd");
     EXPECT_EQ(tree->open_file(*link.inode, O_RDONLY).code(), ENXIO);
     EXPECT_EQ(tree->open_file(*find("fifo").inode, O_RDONLY).code(), ENXIO);
-    for (const char* name : {"../x", "link/x", "/etc", ""}) EXPECT_EQ(tree->lookup(tree->root(), name).code(), EINVAL) << name;
+    for (const char* name : {"../x", "link/x", "/etc", ""})
+        EXPECT_EQ(tree->lookup(tree->root(), name).code(), EINVAL) << name;
     EXPECT_EQ(tree->unlink(tree->root(), "../x").code(), EINVAL);
     EXPECT_EQ(tree->make_directory(tree->root(), "a/b", 0700, kRoot).code(), EINVAL);
     EXPECT_EQ(tree->lookup(*find("file").inode, "x").code(), ENOTDIR);
@@ -183,7 +184,8 @@ TEST_P(TreeTest, MovedInodesAreFoundAgain) {
     std::filesystem::create_directories(source / "from/deep");
     std::filesystem::create_directory(source / "to");
     source.write("from/deep/file", "text");
-    const Entry from = find("from"), to = find("to"), deep = find(*from.inode, "deep"), file = find(*deep.inode, "file");
+    const Entry from = find("from"), to = find("to"), deep = find(*from.inode, "deep"),
+                file = find(*deep.inode, "file");
     ASSERT_TRUE(tree->rename(*from.inode, "deep", *to.inode, "deeper", 0));
     source.write("other", "other");
     const Entry other = find("other");
@@ -284,7 +286,8 @@ TEST_P(TreeTest, TimesAreSetOneByOne) {
 TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     source.write("file");
     const Entry file = find("file");
-    if (tree->set_xattr(*file.inode, "user.colour", "green", 0, kRoot).code() == EOPNOTSUPP) GTEST_SKIP() << "no xattrs here";
+    if (tree->set_xattr(*file.inode, "user.colour", "green", 0, kRoot).code() == EOPNOTSUPP)
+        GTEST_SKIP() << "no xattrs here";
     EXPECT_EQ(tree->set_xattr(*file.inode, "user.colour", "red", XATTR_CREATE, kRoot).code(), EEXIST);
     EXPECT_EQ(*tree->get_xattr(*file.inode, "user.colour", {}), 5u);
     std::array<char, 16> value{};
@@ -297,7 +300,8 @@ TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     if (::geteuid() != 0) return;
     ASSERT_EQ(::symlink("file", (source / "link").c_str()), 0);
     ASSERT_EQ(::mkfifo((source / "fifo").c_str(), 0600), 0);
-    for (const char* name : {"link", "fifo"}) EXPECT_TRUE(tree->set_xattr(*find(name).inode, "trusted.x", "y", 0, kRoot));
+    for (const char* name : {"link", "fifo"})
+        EXPECT_TRUE(tree->set_xattr(*find(name).inode, "trusted.x", "y", 0, kRoot));
     EXPECT_EQ(tree->get_xattr(*file.inode, "trusted.x", {}).code(), ENODATA);
 }
 

@@ -22,7 +22,7 @@ MountGroups::MountGroups(DeviceGroup& device_group, std::uint32_t default_weight
 
 MountGroups::~MountGroups() {
     by_id_.clear();
-    // The latest first: a group goes before the parent that it still counts in.
+    // Children, which came later, before their parents.
     for (auto it = device_group_.groups_.end(); it != device_group_.groups_.begin();) {
         Group& group = *--it;
         if (&group.mount() != this) continue;

@@ -105,7 +105,9 @@ void MountedTest::TearDown() {
         EXPECT_TRUE(wait_until([this] { return ended_ == 1; })) << "the session did not end";
         session_.reset();
     }
-    if (filesystem_.data) EXPECT_TRUE(filesystem_.data->drain(now_ns() + 10 * kSecond));
+    if (filesystem_.data) {
+        EXPECT_TRUE(filesystem_.data->drain(now_ns() + 10 * kSecond));
+    }
     filesystem_.data.reset();
     if (filesystem_.gate) filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups.reset(); });
     if (watchdog_.joinable()) {

@@ -247,7 +247,9 @@ TEST_F(ProtocolTest, AWriteClearsSetIdBitsOnlyWhenAskedTo) {
     const fs::path path = source_ / "file";
     ASSERT_EQ(::chmod(path.c_str(), 06755), 0);
     EXPECT_EQ(call(FUSE_WRITE, node, write_arguments(fh, "a", 0)).header.error, 0);
-    if (::geteuid() == 0) EXPECT_EQ(fs::status(path).permissions(), fs::perms(06755));
+    if (::geteuid() == 0) {
+        EXPECT_EQ(fs::status(path).permissions(), fs::perms(06755));
+    }
     ASSERT_EQ(::chmod(path.c_str(), 06755), 0);
     const std::uint64_t unique = send(FUSE_WRITE, node, write_arguments(fh, "b", FUSE_WRITE_KILL_SUIDGID));
     const std::optional<Answer> notification = receive();

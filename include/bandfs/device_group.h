@@ -92,6 +92,8 @@ public:
     std::uint64_t epoch() const;  ///< policy `weight`
     /// The sum over all its groups, counted on its own; a detached group takes what it had counted with it.
     const Statistics& statistics() const { return statistics_; }
+    /// The weights of all mounts' groups that have no parent, added up; detached groups do not count.
+    std::uint64_t total_weight() const;
     /// The policy's own figures by name (for example the epoch, or the depth it has found), for status and metrics.
     void policy_figures(const std::function<void(std::string_view name, double value)>& visit) const;
 

@@ -166,6 +166,14 @@ void DeviceGroup::reset_statistics() {
     }
 }
 
+std::uint64_t DeviceGroup::total_weight() const {
+    std::uint64_t sum = 0;
+    for (const Group& group : groups_) {
+        if (!group.detached() && group.parent() == nullptr) sum += group.weight();
+    }
+    return sum;
+}
+
 std::uint64_t DeviceGroup::epoch() const {
     return policy_->epoch();
 }

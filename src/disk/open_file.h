@@ -1,22 +1,41 @@
 // disk/open_file.h - a file as one open(2) of a caller has it.
-//
-// CONTRACT SKETCH: the data plane's author completes this header.
 #pragma once
 
+#include <fcntl.h>
+
+#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <utility>
+#include <vector>
 
 #include "disk/file_data.h"
 
 namespace bandfs {
 
 /// One open of a caller; what fuse_file_info::fh points to. Shared by requests in flight (std::shared_ptr), so that a
-/// release does not pull it from under one.
+/// release does not pull it from under one. Made by FileTable, given back through DataPlane::release(). Thread-safe:
+/// all but the error mark is constant.
 struct OpenFile {
-    std::shared_ptr<FileData> data;  ///< one per inode while it is open anywhere
-    int flags = 0;                   ///< of open(2)
-    std::uint64_t opener_group = 0;  ///< group id of who opened it, for write-back without a caller
+    OpenFile(std::shared_ptr<FileData> file, int open_flags, std::vector<std::uint64_t> opener_lineage)
+        : data(std::move(file)), flags(open_flags), opener(std::move(opener_lineage)), error_mark(data->error_mark()) {
+        data->opened();
+    }
+    ~OpenFile() { data->closed(); }
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+
+    bool direct() const { return (flags & O_DIRECT) != 0; }
+    /// What O_SYNC or O_DSYNC asks of each write.
+    Durability durability() const {
+        if ((flags & O_SYNC) == O_SYNC) return Durability::all;
+        return (flags & O_DSYNC) != 0 ? Durability::data : Durability::none;
+    }
+
+    const std::shared_ptr<FileData> data;     ///< one per inode while it is open anywhere
+    const int flags;                          ///< of open(2)
+    const std::vector<std::uint64_t> opener;  ///< lineage of who opened it, for write-back without a caller
+    std::atomic<std::uint32_t> error_mark;    ///< the write-back errors this open has been told about
 };
 
 }  // namespace bandfs

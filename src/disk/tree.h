@@ -1,26 +1,35 @@
 // disk/tree.h - the directory tree below SOURCE: inodes by number, and every metadata operation on them.
-//
-// CONTRACT SKETCH: src/disk's author (tree) completes this header; what other rooms use is what is declared here.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "disk/descriptor_pool.h"
+#include "disk/inode.h"
+#include "disk/inode_table.h"
+#include "sys/identity.h"
+#include "sys/magic_links.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
 namespace bandfs {
 
-class Inode;       // disk/inode.h
-class FileData;    // disk/file_data.h
-
 struct TreeSettings {
-    std::string source;          ///< absolute path
-    std::uint64_t descriptors;   ///< at most this many O_PATH descriptors kept for inodes; 0: from RLIMIT_NOFILE
+    std::string source;             ///< absolute path of a directory
+    std::uint64_t descriptors = 0;  ///< at most this many O_PATH descriptors kept for inodes; 0: from RLIMIT_NOFILE
+    bool by_name = false;           ///< reopen by parent and name even where handles work
 };
 
 /// What a lookup answers with: the inode, with one lookup counted, and its attributes.
@@ -30,21 +39,148 @@ struct Entry {
     std::uint64_t generation = 0;
 };
 
-/// The tree below SOURCE. Thread-safe. Never leads outside SOURCE; opens nothing but regular files and directories.
+/// A new file, and a descriptor of it that is O_RDWR whatever its mode.
+struct CreatedFile {
+    Entry entry;
+    UniqueFd descriptor;
+};
+
+/// What lost a name: the file's number as fstat shows it, and whether another name is left.
+struct LostName {
+    dev_t device = 0;
+    ino_t number = 0;
+    bool last = false;
+};
+
+/// Which attributes to set, and to what; what is not given stays. The times are as for utimensat(2).
+struct AttrChange {
+    std::optional<mode_t> mode;
+    std::optional<uid_t> uid;
+    std::optional<gid_t> gid;
+    bool owners_as_they_are = false;  ///< chown(2) to nobody else: the set-id bits of a file fall
+    timespec atime{0, UTIME_OMIT};
+    timespec mtime{0, UTIME_OMIT};
+};
+
+/// The tree below SOURCE. Thread-safe. Errors are those of the file system below, unchanged, and ESTALE for an inode
+/// whose file is gone (see Inode::gone() for requests that come with a path).
+///
+/// Nothing leads outside: a name is one component, never followed; an inode is reopened by its handle, or by its last
+/// known parent and name and then compared. Nothing is opened but regular files and directories.
+///
+/// A mount point inside SOURCE shows what is mounted there. Renames and links across it are EXDEV, as below; what is
+/// mounted is busy while the kernel remembers an inode of it. refuse_device() keeps the mount itself out of its own
+/// tree.
 class Tree {
 public:
     static Result<std::unique_ptr<Tree>> open(const TreeSettings& settings);
-    virtual ~Tree() = default;
+    ~Tree();
+    Tree(const Tree&) = delete;
 
-    virtual Inode& root() = 0;
-    virtual Result<Entry> lookup(Inode& parent, const char* name) = 0;
-    virtual void forget(Inode& inode, std::uint64_t lookups) = 0;
+    Inode& root() { return *root_; }
+    /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing any
+    /// more.
+    Result<InodePtr> inode(NodeId id);
+    /// Names "." and ".." are the inode itself and its parent directory.
+    Result<Entry> lookup(Inode& parent, const char* name);
+    void forget(Inode& inode, std::uint64_t lookups) { inodes_.forget(inode, lookups); }
+    void forget(NodeId id, std::uint64_t lookups);
+    /// What is on this device, the FUSE mount itself, is ELOOP: its requests would wait for themselves.
+    void refuse_device(dev_t device) { refused_device_ = device; }
 
-    /// A descriptor of a regular file for reading and writing data, opened anew (never by a name): `flags` are those of
-    /// open(2) without O_CREAT, O_EXCL, O_NOFOLLOW. ESTALE when the file is gone for good.
-    virtual Result<UniqueFd> open_file(Inode& inode, int flags) = 0;
+    /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of
+    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored. Inode::gone() when the file is gone for good, ENXIO for other
+    /// kinds of files.
+    Result<UniqueFd> open_file(Inode& inode, int flags);
 
-    // ... getattr, setattr, readlink, mknod, mkdir, symlink, link, unlink, rmdir, rename, create, opendir, statfs, xattrs
+    Result<struct stat> attributes(Inode& inode);
+    /// Sets attributes for `who`, whose identity decides which set-id bits fall on a change of owner.
+    Result<struct stat> set_attributes(Inode& inode, const AttrChange& change, const Identity& who);
+    Status truncate(Inode& inode, std::uint64_t size);
+    /// FS_IOC_GETFLAGS and those like it, of a regular file or directory.
+    Status inode_ioctl(Inode& inode, unsigned long command, void* argument);
+    Result<std::string> read_link(Inode& inode);
+    Result<struct statvfs> statistics(Inode& inode);
+
+    Result<Entry> make_node(Inode& parent, const char* name, mode_t mode, dev_t device, const Identity& who);
+    Result<Entry> make_directory(Inode& parent, const char* name, mode_t mode, const Identity& who);
+    Result<Entry> make_symlink(Inode& parent, const char* name, const char* target, const Identity& who);
+    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the
+    /// kernel then looks the name up again and opens what stands there, with the permission checks that a new file does
+    /// not get.
+    Result<CreatedFile> create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who);
+    Result<Entry> link(Inode& inode, Inode& parent, const char* name);
+    Result<LostName> unlink(Inode& parent, const char* name) { return remove(parent, name, 0); }
+    Result<LostName> remove_directory(Inode& parent, const char* name) { return remove(parent, name, AT_REMOVEDIR); }
+    /// As renameat2(2). Of a file that stood at the new name: what it lost.
+    Result<std::optional<LostName>> rename(Inode& parent, const char* name, Inode& new_parent, const char* new_name,
+                                           unsigned flags);
+
+    /// As getxattr(2) and listxattr(2): with an empty span, the length. A list comes as the file system gives it.
+    Result<std::size_t> get_xattr(Inode& inode, const char* name, std::span<char> value);
+    Result<std::size_t> list_xattrs(Inode& inode, std::span<char> names);
+    Status set_xattr(Inode& inode, const char* name, std::string_view value, int flags, const Identity& who);
+    Status remove_xattr(Inode& inode, const char* name);
+
+    /// Descriptors kept for inodes, and inodes known: for tests and status.
+    std::size_t descriptors() const { return pool_.size(); }
+    std::size_t inodes() const { return inodes_.size(); }
+
+private:
+    /// What a descriptor was found to refer to.
+    struct Found {
+        InodeKey key;
+        struct stat attr {};
+        int mount_id = -1;
+    };
+
+    Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const Found& found);
+
+    static Result<Found> identify(int fd);
+    static Result<Found> identify(int fd, const MountedHandle& handle);
+    static Result<struct stat> attributes_of(int fd);
+    Status refuse_own_mount(int fd) const;
+
+    Result<HeldFd> descriptor(Inode& inode);
+    Result<HeldFd> directory(Inode& inode, const char* name);
+    Result<UniqueFd> reopen(Inode& inode);
+    Result<InodePtr> revive(NodeId id);
+    std::shared_ptr<const BackingMount> mount_of(int fd, const Found& found);
+    InodePtr make_inode(NodeId id, const Found& found, std::shared_ptr<const BackingMount> mount);
+
+    static Result<UniqueFd> open_name(int directory, const char* name);
+    InodePtr enter(int fd, const Found& found);
+    Result<Entry> enter_name(UniqueFd fd, Inode& parent, const char* name);
+    Result<Entry> lookup_itself(Inode& inode);
+    Result<Entry> lookup_parent(Inode& directory);
+    bool below_root(int directory) const;
+    /// Makes something in `parent` by `call`, a system call on its descriptor that gives -1 and errno, and looks it up.
+    template <typename Call>
+    Result<Entry> make(Inode& parent, const char* name, const Identity& who, Call&& call);
+
+    Result<LostName> remove(Inode& parent, const char* name, int flags);
+    LostName after_loss(UniqueFd file, Inode& parent, const char* name);
+    void after_move(Inode& parent, const char* name);
+
+    /// Runs `call`, which gives a Result, and once more with fewer descriptors in the pool when there are none left.
+    template <typename Call>
+    auto with_descriptors(Call&& call) {
+        auto result = call();
+        if (result.code() != EMFILE && result.code() != ENFILE) return result;
+        pool_.shed();
+        return call();
+    }
+
+    const MagicLinks links_;
+    const bool by_name_;
+    const NodeIdCodec codec_;
+    std::atomic<dev_t> refused_device_{0};
+    DescriptorPool pool_;
+    InodeTable inodes_;
+    std::mutex mounts_mutex_;
+    std::map<int, std::weak_ptr<const BackingMount>> mounts_;  ///< by id
+    std::shared_ptr<const BackingMount> root_mount_;
+    InodePtr root_;
 };
 
 }  // namespace bandfs

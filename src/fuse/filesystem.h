@@ -1,34 +1,43 @@
 // fuse/filesystem.h - everything one mount consists of, as its handlers see it (fuse_req_userdata()).
-//
-// CONTRACT SKETCH: completed by the authors of src/fuse.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "bandfs/mount_groups.h"
 #include "caller/resolver.h"
 #include "disk/tree.h"
+#include "fuse/control_nodes.h"
 #include "fuse/control_port.h"
+#include "fuse/handles.h"
+#include "fuse/ops_open_stamps.h"
+#include "fuse/session_pending.h"
+#include "gate/data_plane.h"
 #include "gate/gate.h"
 
 namespace bandfs {
 
 struct MountOptions {
-    std::uint32_t unit_size = 131072;      ///< bytes, power of two, 4096 to 1 MiB
+    std::uint32_t unit_size = 131072;  ///< bytes, power of two, 4096 to 1 MiB
     double attr_timeout_s = 1.0;
     double entry_timeout_s = 1.0;
     std::uint32_t readahead_kib = 1024;
     std::string control_name = ".bandfs";  ///< empty: no control directory
+    std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
 };
 
-/// Counts of one mount that are not the scheduler's. Read by status.
+/// Counts of one mount that are neither the scheduler's nor the data plane's. Read by status.
 struct MountCounters {
-    std::atomic<std::uint64_t> cached_hits{0};       ///< reads that the backing page cache answered, uncharged
-    std::atomic<std::uint64_t> unattributed{0};      ///< requests whose caller has no group id; the default group took them
-    std::atomic<std::uint64_t> writeback_errors{0};
+    /// Requests whose caller has no group id: charged to who opened the file, or to the default group.
+    std::atomic<std::uint64_t> unattributed{0};
+};
+
+/// What was agreed with the kernel in INIT. Written once, before the first other request.
+struct AgreedFeatures {
+    std::atomic<bool> parallel_direct_writes{false};  ///< FOPEN_DIRECT_IO may be combined with shared mappings
 };
 
 /// One mount. Owned by src/cmd; outlives its session.
@@ -36,11 +45,19 @@ struct Filesystem {
     MountOptions options;
     std::unique_ptr<Tree> tree;
     std::shared_ptr<Gate> gate;
-    std::unique_ptr<MountGroups> groups;    ///< guarded by gate's lock
+    std::unique_ptr<MountGroups> groups;  ///< guarded by gate's lock
+    std::unique_ptr<DataPlane> data;
     std::atomic<GroupType> type{GroupType::none};
     Resolver* callers = nullptr;
-    ControlPort* control = nullptr;         ///< nullptr: no control directory
+    ControlPort* control = nullptr;  ///< nullptr: no control directory
+    ControlNodes control_nodes;
     MountCounters counters;
+    AgreedFeatures kernel;
+    PendingAnswers pending;
+    OpenStamps stamps;
+    /// Lets the kernel ask anew for a node's attributes. Set by the session.
+    std::function<void(std::uint64_t node)> forget_attributes;
+    Handles handles;  ///< everything callers have open; destroyed before `data` and `tree`
 };
 
 }  // namespace bandfs

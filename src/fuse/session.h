@@ -1,6 +1,7 @@
 // fuse/session.h - one mount's conversation with the kernel: the receive loop.
 //
-// CONTRACT SKETCH: the data plane's author completes this header; src/cmd uses what is declared here.
+// A receiver reads a message, gives it to libfuse, and has the handler answer it or hand it to the data plane; then it
+// reads the next. Nothing held occupies a receiver.
 #pragma once
 
 #include <functional>
@@ -20,6 +21,7 @@ struct SessionSettings {
 };
 
 /// A session on a mounted /dev/fuse descriptor. The mount itself is made and taken down by the caller (src/cmd).
+/// Thread-safe but for start(), which comes first. Uses SIGUSR1 of the process to wake its receivers.
 class Session {
 public:
     /// `dev_fuse` is a descriptor of /dev/fuse that is mounted. EINVAL when libfuse refuses an option.
@@ -27,10 +29,13 @@ public:
                                                    const SessionSettings& settings);
     virtual ~Session() = default;
 
-    /// Starts the receivers and returns at once. `ready` is called once, from a receiver, when the kernel's INIT has been
-    /// answered; `ended` once, when the mount is gone (unmounted) or stop() has finished.
+    /// Starts the receivers and returns at once. `ready` is called once, from a receiver, when the kernel's INIT has
+    /// been answered; `ended` once, from the last receiver, when the mount is gone (unmounted, aborted) or stop() was
+    /// called: every request has been answered then and every file closed. `ended` must not call stop() or destroy the
+    /// session.
     virtual Status start(std::function<void()> ready, std::function<void()> ended) = 0;
-    /// Ends the receivers; what is held must have been drained before. Idempotent.
+    /// Ends the receivers and returns when `ended` has. Requests that nobody received are lost with the mount, so drain
+    /// the data plane and unmount before, or be in a hurry. Idempotent.
     virtual void stop() = 0;
 };
 

@@ -1,41 +1,106 @@
-// gate/job.h - a read, a write or a piece of write-back, as the gate holds and runs it.
-//
-// CONTRACT SKETCH: the gate's author completes this header; src/fuse derives from Job as declared here.
-//
-// A job is `bytes` of one direction of one group, cut into units of the mount's unit_size. Its units are admitted, held and
-// released one by one and in order; adjacent units that are released together are performed together, as one call to the
-// disk. Units are allocated with the job, before any lock is taken.
+// gate/job.h - a read, a write, a piece of write-back or an errand, as the gate holds and runs it.
 #pragma once
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <memory>
+#include <span>
+
+#include <boost/intrusive/list.hpp>
 
 #include "bandfs/group.h"
 #include "bandfs/unit.h"
 
 namespace bandfs {
 
-/// How a job ended: every byte performed, or taken back before its first byte was (EINTR).
-enum class JobOutcome { performed, cancelled };
+class Job;
+struct MountAccount;
 
-class Job {
+/// How a job ended: performed (to its end, or to where perform() said false), or taken back before its first byte was.
+enum class JobOutcome : std::uint8_t { performed, cancelled };
+
+/// Where a job is.
+///   idle    -> waiting   submitted, and its first unit is held; or parked
+///   idle    -> ready     submitted, and its first unit may go; or an errand
+///   idle    -> running   the submitter performs it itself
+///   waiting -> ready     a unit was released, it was unparked, or it was taken back
+///   ready   -> running   a worker took it
+///   running -> ready     performed, and more had been released meanwhile
+///   running -> waiting   performed, and the rest is still held
+///   running -> finished  its last byte is done, or it was taken back: finish() is next
+enum class JobState : std::uint8_t { idle, waiting, ready, running, finished };
+
+/// A unit that knows its job.
+struct JobUnit : Unit {
+    Job* job = nullptr;
+};
+
+template <typename Tag>
+using JobHook = boost::intrusive::list_base_hook<boost::intrusive::tag<Tag>,
+                                                 boost::intrusive::link_mode<boost::intrusive::safe_link>>;
+using JobReadyHook = JobHook<struct JobReadyTag>;
+using JobHeldHook = JobHook<struct JobHeldTag>;
+using JobReadyQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobReadyHook>>;
+using JobHeldQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobHeldHook>>;
+
+/// `bytes` of one direction of one group, cut into units of the mount's unit_size. The units are admitted, held and
+/// released one by one and in order; adjacent ones that are released together are performed together, as one call to
+/// the disk. They are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it
+/// is scheduled or charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
+///
+/// Whoever makes a job hands it to the gate, which owns it from then on and destroys it after finish(). What is private
+/// is guarded by the gate's lock.
+class Job : public JobReadyHook, public JobHeldHook {
 public:
+    /// An errand. `caller_tid` is the thread that waits for it, 0 when nobody does.
+    explicit Job(pid_t caller_tid) : caller_tid_(caller_tid) {}
     Job(Direction direction, std::uint64_t bytes, std::uint32_t unit_size, pid_t caller_tid);
-    virtual ~Job() = default;
+    virtual ~Job();
     Job(const Job&) = delete;
+    Job& operator=(const Job&) = delete;
 
-    /// Does bytes [begin, end) of the job. Called on a worker (or inline) with no lock held, never twice at once for one
-    /// job, in order without gaps. Failures are kept by the job for finish(). False: the job failed or came to its end
-    /// early (end of file); what is left of it is not performed but counts as completed.
+    /// Does bytes [begin, end) of the job. Called on a worker (or by the submitter) with no lock held, never twice at
+    /// once for one job, in order without gaps; once with (0, 0) for an errand. Failures are kept by the job for
+    /// finish(). False: the job failed or came to its end early (end of file); what is left of it is not performed but
+    /// counts as completed.
     virtual bool perform(std::uint64_t begin, std::uint64_t end) = 0;
 
-    /// Called exactly once, with no lock held, after the last perform() or instead of it. Answers the request and
-    /// destroys the job. The gate touches nothing of the job after this call began.
+    /// Called exactly once, with no lock held, after the last perform() or instead of it: answers the request. The gate
+    /// then destroys the job, and touches nothing else of its mount but the count that drain() waits for. Never called
+    /// from within cancel(), so it may wait until a running interrupt callback has returned.
     virtual void finish(JobOutcome outcome) = 0;
 
-    pid_t caller_tid() const;
+    pid_t caller_tid() const { return caller_tid_; }
+    std::uint64_t bytes() const { return bytes_; }
+
+    /// Cuts an errand into units: it is one no more. Before it is handed to the gate.
+    void cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size);
+
+private:
+    friend class Gate;
+
+    std::span<JobUnit> units() { return {unit_count_ == 1 ? &only_ : more_.get(), unit_count_}; }
+    /// Byte of the job at which unit `index` begins; `bytes_` behind the last.
+    std::uint64_t begin_of(std::uint32_t index) const;
+    bool errand() const { return unit_count_ == 0; }
+    bool urgent() const { return errand() || passed_ || taken_back_; }
+    bool held() const { return JobHeldHook::is_linked(); }
+
+    const pid_t caller_tid_;
+    JobState state_ = JobState::idle;
+    bool parked_ = false;      ///< waits for unpark()
+    bool taken_back_ = false;  ///< nothing of it will be performed
+    bool passed_ = false;      ///< has been let pass: it is urgent
+    std::uint32_t unit_count_ = 0;
+    std::uint32_t unit_size_ = 0;
+    std::uint32_t performed_ = 0;  ///< units before it are done; performed_ <= released_ <= unit_count_
+    std::uint32_t released_ = 0;   ///< units before it have been issued
+    std::uint64_t bytes_ = 0;
+    TimeNs arrived_ = 0;
+    MountAccount* account_ = nullptr;
+    JobUnit only_;                     ///< the unit of a job that has one, as most have
+    std::unique_ptr<JobUnit[]> more_;  ///< those of a job that has several
 };
 
 }  // namespace bandfs

@@ -1,0 +1,77 @@
+#include "cmd/device_service.h"
+
+#include "sys/clock.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::string_view kDefaultPolicy = "default";
+constexpr std::uint32_t kDefaultHold = 30;  // seconds
+
+/// What a device group has in force, as it can be compared.
+struct InForce {
+    std::uint64_t io_throttle = 0;
+    std::uint64_t io_limit = 0;
+    std::uint64_t token = 0;
+    std::string policy;
+};
+
+Failure conflict(const std::string& group, std::string_view option, const std::string& wanted, const std::string& has) {
+    return {ExitCode::conflict, "option " + std::string(option) + "=" + wanted + ": device group " + group +
+                                    " is running with " + std::string(option) + "=" + has};
+}
+
+template <typename Wanted, typename Has>
+Outcome<Done> same(const std::string& group, std::string_view option, const std::optional<Wanted>& wanted,
+                   const Has& has) {
+    if (!wanted || *wanted == has) return Done{};
+    if constexpr (std::is_convertible_v<Has, std::string>) {
+        return conflict(group, option, *wanted, has);
+    } else {
+        return conflict(group, option, std::to_string(*wanted), std::to_string(has));
+    }
+}
+
+/// The policy that a name means: "default" is another's.
+std::string policy_named(const std::string& name) {
+    const auto group = DeviceGroup::create({}, name);
+    return group == nullptr ? name : std::string(group->policy_name());
+}
+
+}  // namespace
+
+Outcome<std::shared_ptr<Gate>> DeviceService::join(const DeviceRequest& wanted) {
+    std::lock_guard lock(mutex_);
+    if (auto agreed = gate_ == nullptr ? make(wanted) : compare(wanted); !agreed) return agreed.failure();
+    return gate_;
+}
+
+Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
+    DeviceGroupSettings settings;
+    settings.io_throttle = wanted.io_throttle.value_or(settings.io_throttle);
+    settings.io_limit = wanted.io_limit.value_or(settings.io_limit);
+    settings.token_base = wanted.token.value_or(settings.token_base);
+    const std::string policy = wanted.policy.value_or(std::string(kDefaultPolicy));
+    auto group = DeviceGroup::create(settings, policy);
+    if (group == nullptr) return Failure{ExitCode::usage, "option policy=" + policy + ": there is no such policy"};
+
+    hold_s_ = wanted.hold_s.value_or(kDefaultHold);
+    gate_ = std::make_shared<Gate>(std::move(group));
+    gate_->set_longest_hold(hold_s_ * kSecond);
+    gate_->set_dying([this](pid_t tid) { return callers_->dying(tid); });
+    return Done{};
+}
+
+Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
+    const InForce has = gate_->with([](DeviceGroup& group) {
+        return InForce{group.io_throttle(), group.io_limit(), group.token_base(), std::string(group.policy_name())};
+    });
+    const auto policy = wanted.policy ? std::optional(policy_named(*wanted.policy)) : std::nullopt;
+    if (auto ok = same(name_, "io_throttle", wanted.io_throttle, has.io_throttle); !ok) return ok;
+    if (auto ok = same(name_, "io_limit", wanted.io_limit, has.io_limit); !ok) return ok;
+    if (auto ok = same(name_, "policy", policy, has.policy); !ok) return ok;
+    if (auto ok = same(name_, "token", wanted.token, has.token); !ok) return ok;
+    return same(name_, "hold", wanted.hold_s, hold_s_);
+}
+
+}  // namespace bandfs

@@ -1,0 +1,114 @@
+#include "cmd/mount_request.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "cmd/option_table.h"
+#include "control/nearest.h"
+
+namespace bandfs {
+namespace {
+
+Failure wrong(const WrittenOption& option, const std::string& reason) {
+    return {ExitCode::usage,
+            "option " + (option.value ? option.name + "=" + *option.value : option.name) + ": " + reason};
+}
+
+template <typename Number>
+bool read_number(std::string_view text, Number& ret) {
+    const char* end = text.data() + text.size();
+    const auto [stopped, error] = std::from_chars(text.data(), end, ret);
+    return error == std::errc{} && stopped == end && !text.empty();
+}
+
+/// The value in the option's form; the reason when it is not.
+std::string read_value(const Option& option, std::string_view text, OptionValue& ret) {
+    ret.text = text;
+    const std::string range = " from " + std::to_string(option.min) + " to " + std::to_string(option.max);
+    if (option.form == OptionForm::whole) {
+        if (!read_number(text, ret.whole) || ret.whole < option.min || ret.whole > option.max) {
+            return "must be a whole number" + range;
+        }
+    } else if (option.form == OptionForm::seconds) {
+        const bool number = read_number(text, ret.seconds);
+        // Written so that not-a-number fails.
+        if (!number ||
+            !(ret.seconds >= static_cast<double>(option.min) && ret.seconds <= static_cast<double>(option.max))) {
+            return "must be a number of seconds" + range;
+        }
+    }
+    return {};
+}
+
+void apply(const KernelFlag& flag, MountRequest& request) {
+    request.kernel_flags = flag.sets ? request.kernel_flags | flag.flag : request.kernel_flags & ~flag.flag;
+    if (flag.flag == MS_NOSUID) request.suid = !flag.sets;
+    if (flag.flag == MS_NODEV) request.dev = !flag.sets;
+    if (flag.helper_knows) request.flag_options.emplace_back(flag.name);
+}
+
+std::string nearest_option(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Option& option : mount_options()) names.push_back(option.name);
+    for (const KernelFlag& flag : kernel_flags()) names.push_back(flag.name);
+    return nearest_name(name, names);
+}
+
+/// The reason why this option cannot be taken, "" when it was.
+std::string take_option(const WrittenOption& written, MountRequest& request) {
+    if (is_ignored_option(written.name)) return {};
+    for (const KernelFlag& flag : kernel_flags()) {
+        if (flag.name != written.name) continue;
+        if (written.value) return "takes no value";
+        apply(flag, request);
+        return {};
+    }
+    for (const Option& option : mount_options()) {
+        if (option.name != written.name) continue;
+        if (option.form == OptionForm::flag && written.value) return "takes no value";
+        if (option.form != OptionForm::flag && !written.value) return "needs a value: " + std::string(option.metavar);
+        OptionValue value;
+        if (written.value) {
+            if (std::string reason = read_value(option, *written.value, value); !reason.empty()) return reason;
+        }
+        return option.take(request, value);
+    }
+    const std::string nearest = nearest_option(written.name);
+    return nearest.empty() ? "there is no such option" : "there is no such option; did you mean " + nearest + "?";
+}
+
+/// What only all options together show.
+Outcome<Done> check_whole(const MountRequest& request) {
+    if (request.allow_other && request.allow_root) {
+        return Failure{ExitCode::usage, "option allow_root: cannot be given together with allow_other"};
+    }
+    std::vector<std::uint64_t> ids;
+    for (const GroupRequest& group : request.groups) {
+        const WrittenOption as_written{"group", group.id + ":" + std::to_string(group.weight)};
+        if (request.type == GroupType::none) return wrong(as_written, "needs a type other than none");
+        const auto id = parse_group_id(request.type, group.id);
+        if (!id) {
+            return wrong(as_written, "'" + group.id + "' is no id of the type " + std::string(name_of(request.type)));
+        }
+        if (std::find(ids.begin(), ids.end(), *id) != ids.end())
+            return wrong(as_written, "the same group is given twice");
+        ids.push_back(*id);
+    }
+    return Done{};
+}
+
+}  // namespace
+
+Outcome<MountRequest> parse_mount_request(const std::vector<WrittenOption>& options) {
+    MountRequest request;
+    request.kernel_flags = MS_NOSUID | MS_NODEV;
+    for (const WrittenOption& option : options) {
+        if (const std::string reason = take_option(option, request); !reason.empty()) return wrong(option, reason);
+    }
+    if (auto whole = check_whole(request); !whole) return whole.failure();
+    return request;
+}
+
+}  // namespace bandfs

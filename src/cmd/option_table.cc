@@ -1,0 +1,230 @@
+#include "cmd/option_table.h"
+
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <sstream>
+
+#include "bandfs/device_group.h"
+#include "disk/disk_name.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::uint64_t kMaxWeight = 1'000'000;
+constexpr std::uint64_t kMaxUnits = 1'000'000;  // io_throttle and io_limit
+
+template <typename Names>
+std::string one_of(const Names& names) {
+    std::string list = "must be one of";
+    const char* separator = " ";
+    for (const std::string_view name : names) {
+        list.append(separator).append(name);
+        separator = ", ";
+    }
+    return list;
+}
+
+std::string take_devgroup(MountRequest& request, const OptionValue& value) {
+    if (!is_device_group_name(value.text)) {
+        return "must be 1 to 32 bytes without blanks, control characters and slashes, and not begin with a dot";
+    }
+    request.devgroup = value.text;
+    return {};
+}
+
+std::string take_type(MountRequest& request, const OptionValue& value) {
+    const auto type = group_type_named(value.text);
+    if (!type) return one_of(group_type_names());
+    request.type = *type;
+    return {};
+}
+
+std::string take_policy(MountRequest& request, const OptionValue& value) {
+    const auto names = DeviceGroup::policy_names();
+    if (std::find(names.begin(), names.end(), value.text) == names.end()) return one_of(names);
+    request.device.policy = value.text;
+    return {};
+}
+
+std::string take_group(MountRequest& request, const OptionValue& value) {
+    const std::size_t colon = value.text.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) return "must be ID:WEIGHT";
+    const std::string weight(value.text.substr(colon + 1));
+    const bool digits =
+        !weight.empty() && weight.size() <= 7 && weight.find_first_not_of("0123456789") == std::string::npos;
+    const std::uint64_t number = digits ? std::stoull(weight) : 0;
+    if (number < 1 || number > kMaxWeight) return "must be ID:WEIGHT with a weight from 1 to 1000000";
+    request.groups.push_back({std::string(value.text.substr(0, colon)), number});
+    return {};
+}
+
+std::string take_unit_size(MountRequest& request, const OptionValue& value) {
+    if (!std::has_single_bit(value.whole)) return "must be a power of two from 4096 to 1048576";
+    request.mount.unit_size = static_cast<std::uint32_t>(value.whole);
+    return {};
+}
+
+std::string take_control(MountRequest& request, const OptionValue& value) {
+    const std::string_view name = value.text;
+    if (name == "none") {
+        request.mount.control_name.clear();
+        return {};
+    }
+    if (name.empty() || name == "." || name == ".." || name.size() > 255 || name.find('/') != std::string_view::npos) {
+        return "must be a file name of 1 to 255 bytes, or none";
+    }
+    request.mount.control_name = name;
+    return {};
+}
+
+std::string take_subtype(MountRequest& request, const OptionValue& value) {
+    const bool plain = !value.text.empty() && value.text.size() <= 64 &&
+                       value.text.find_first_of("/, \t\n\\") == std::string_view::npos;
+    if (!plain) return "must be 1 to 64 bytes without blanks, commas, slashes and backslashes";
+    request.subtype = value.text;
+    return {};
+}
+
+std::string take_fsname(MountRequest& request, const OptionValue& value) {
+    if (value.text.empty()) return "must not be empty";
+    request.fsname = value.text;
+    return {};
+}
+
+// `Path` leads from the request to the member that takes the value: &MountRequest::device, &DeviceRequest::io_limit.
+
+template <auto... Path>
+std::string take_whole(MountRequest& request, const OptionValue& value) {
+    (request.*....*Path) = static_cast<std::uint32_t>(value.whole);
+    return {};
+}
+
+template <auto... Path>
+std::string take_seconds(MountRequest& request, const OptionValue& value) {
+    (request.*....*Path) = value.seconds;
+    return {};
+}
+
+template <auto... Path>
+std::string take_flag(MountRequest& request, const OptionValue&) {
+    (request.*....*Path) = true;
+    return {};
+}
+
+/// The kernel checks permissions in every mount of bandfs.
+std::string take_nothing(MountRequest&, const OptionValue&) {
+    return {};
+}
+
+using R = MountRequest;
+using D = DeviceRequest;
+using M = MountOptions;
+using enum OptionForm;
+using enum OptionTopic;
+
+constexpr Option kOptions[] = {
+    {"devgroup", text, scheduling, "NAME", "the disk below SOURCE", 0, 0,
+     "The device group: mounts of one name share one scheduler.", take_devgroup},
+    {"io_throttle", whole, scheduling, "N", "4", 1, kMaxUnits,
+     "Units in flight, low mark: below it groups without tokens get new ones.",
+     take_whole<&R::device, &D::io_throttle>},
+    {"io_limit", whole, scheduling, "N", "128", 1, kMaxUnits,
+     "Units in flight, high mark: nothing is issued beyond it.", take_whole<&R::device, &D::io_limit>},
+    {"policy", text, scheduling, "NAME", "default", 0, 0, "How the next unit is chosen.", take_policy},
+    {"token", whole, scheduling, "N", "2048", 1, kMaxWeight, "Tokens of one epoch, for the policy weight.",
+     take_whole<&R::device, &D::token>},
+    {"hold", whole, scheduling, "SECONDS", "30", 1, 3600, "The longest that a request is held; then it passes.",
+     take_whole<&R::device, &D::hold_s>},
+    {"type", text, scheduling, "TYPE", "none", 0, 0, "Which property of a caller is its group id.", take_type},
+    {"weight", whole, scheduling, "N", "100", 1, kMaxWeight, "Weight of the default group.", take_whole<&R::weight>},
+    {"group", text, scheduling, "ID:WEIGHT", "", 0, 0, "Attaches a group; may be given many times.", take_group},
+    {"unit_size", whole, scheduling, "BYTES", "131072", 4096, 1 << 20,
+     "Size of the pieces that reads and writes are scheduled in, a power of two.", take_unit_size},
+    {"dirty", whole, scheduling, "MIB", "1/64 of memory, at most 64", 1, 65536,
+     "What a group may have written and not yet on the disk, before its writers wait.", take_whole<&R::dirty_mib>},
+    {"readahead", whole, mount, "KIB", "1024", 0, 1 << 20, "How far the kernel reads ahead in the mount (root only).",
+     take_whole<&R::mount, &M::readahead_kib>},
+    {"attr_timeout", seconds, mount, "SECONDS", "1", 0, 86400, "How long the kernel keeps attributes.",
+     take_seconds<&R::mount, &M::attr_timeout_s>},
+    {"entry_timeout", seconds, mount, "SECONDS", "1", 0, 86400, "How long the kernel keeps names.",
+     take_seconds<&R::mount, &M::entry_timeout_s>},
+    {"control", text, mount, "NAME", ".bandfs", 0, 0, "Name of the control directory; none: there is none.",
+     take_control},
+    {"allow_other", flag, mount, "", "", 0, 0, "Everybody may use the mount, not its owner alone.",
+     take_flag<&R::allow_other>},
+    {"allow_root", flag, mount, "", "", 0, 0, "The owner and root may use the mount.", take_flag<&R::allow_root>},
+    {"auto_unmount", flag, mount, "", "", 0, 0, "The mount is taken down even when the server is killed.",
+     take_flag<&R::auto_unmount>},
+    {"default_permissions", flag, mount, "", "always on", 0, 0, "The kernel checks permissions.", take_nothing},
+    {"max_read", whole, mount, "BYTES", "", 4096, 1 << 20, "The largest read that the kernel sends.",
+     take_whole<&R::max_read>},
+    {"fsname", text, mount, "NAME", "SOURCE", 0, 0, "What the mount table shows as the source.", take_fsname},
+    {"subtype", text, mount, "NAME", "bandfs", 0, 0, "The type in the mount table is fuse.NAME.", take_subtype},
+    {"debug", flag, mount, "", "", 0, 0, "As -d: show every request, stay in the foreground.", take_flag<&R::debug>},
+};
+
+// fusermount3 3.14 refuses the last three; an ordinary user's mount goes without them.
+constexpr KernelFlag kKernelFlags[] = {
+    {"rw", MS_RDONLY, false, true},         {"ro", MS_RDONLY, true, true},
+    {"suid", MS_NOSUID, false, true},       {"nosuid", MS_NOSUID, true, true},
+    {"dev", MS_NODEV, false, true},         {"nodev", MS_NODEV, true, true},
+    {"exec", MS_NOEXEC, false, true},       {"noexec", MS_NOEXEC, true, true},
+    {"async", MS_SYNCHRONOUS, false, true}, {"sync", MS_SYNCHRONOUS, true, true},
+    {"atime", MS_NOATIME, false, true},     {"noatime", MS_NOATIME, true, true},
+    {"dirsync", MS_DIRSYNC, true, true},    {"nodiratime", MS_NODIRATIME, true, false},
+    {"relatime", MS_RELATIME, true, false}, {"lazytime", MS_LAZYTIME, true, false},
+};
+
+constexpr std::string_view kIgnored[] = {"_netdev", "nofail", "noauto", "auto",    "user",
+                                         "users",   "nouser", "owner",  "comment", "defaults"};
+
+void line(std::ostringstream& out, const std::string& head, std::string_view sentence, const std::string& note) {
+    constexpr std::size_t kColumn = 26;
+    out << "  " << head << std::string(head.size() < kColumn ? kColumn - head.size() : 1, ' ') << sentence << note
+        << '\n';
+}
+
+}  // namespace
+
+std::span<const Option> mount_options() {
+    return kOptions;
+}
+std::span<const KernelFlag> kernel_flags() {
+    return kKernelFlags;
+}
+
+bool is_ignored_option(std::string_view name) {
+    if (name.starts_with("x-") || name.starts_with("X-")) return true;
+    return std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+std::string options_help() {
+    std::ostringstream out;
+    for (const auto& [topic, title] : {std::pair{scheduling, "Scheduling"}, std::pair{mount, "The mount"}}) {
+        out << title << ":\n";
+        for (const Option& option : kOptions) {
+            if (option.topic != topic) continue;
+            const std::string head = option.metavar.empty()
+                                         ? std::string(option.name)
+                                         : std::string(option.name) + "=" + std::string(option.metavar);
+            line(out, head, option.sentence,
+                 option.default_value.empty() ? "" : " [" + std::string(option.default_value) + "]");
+        }
+        out << '\n';
+    }
+    out << "Types:\n ";
+    for (const std::string_view name : group_type_names()) out << ' ' << name;
+    out << "\n\nPolicies:\n ";
+    for (const std::string_view name : DeviceGroup::policy_names()) out << ' ' << name;
+    out << "\n\nFlags of the mount:\n ";
+    for (const KernelFlag& flag : kKernelFlags) out << ' ' << flag.name;
+    out << "\n\nAccepted and ignored:\n ";
+    for (const std::string_view name : kIgnored) out << ' ' << name;
+    out << " x-*\n";
+    return out.str();
+}
+
+}  // namespace bandfs

@@ -1,0 +1,159 @@
+#include "cmd/served_mount.h"
+
+#include <chrono>
+
+#include <spdlog/spdlog.h>
+
+#include "cmd/log.h"
+#include "disk/disk_io.h"
+#include "gate/data_plane.h"
+#include "sys/clock.h"
+#include "sys/fuse_mount.h"
+#include "sys/mount_table.h"
+#include "sys/tuning.h"
+
+namespace bandfs {
+namespace {
+
+constexpr TimeNs kDrainFor = 30 * kSecond;    // of one told to leave: then the disk is taken for dead
+constexpr TimeNs kDrainSlice = kSecond;       // between two looks of an unmounted one
+constexpr TimeNs kDetachedFor = 2 * kSecond;  // for callers that still have files open, after a detach
+
+std::chrono::nanoseconds until(TimeNs deadline) {
+    return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0));
+}
+
+}  // namespace
+
+ServedMount::ServedMount(const MountRequest& request, MountInfo info, std::shared_ptr<Gate> gate, Resolver& callers)
+    : info_(std::move(info)), allow_root_(request.allow_root), debug_(request.debug), max_read_(request.max_read) {
+    filesystem_.options = request.mount;
+    filesystem_.options.max_read = request.max_read.value_or(0);
+    filesystem_.gate = std::move(gate);
+    filesystem_.type = request.type;
+    filesystem_.callers = &callers;
+}
+
+Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, MountInfo info,
+                                                           const UniqueFd& source, std::shared_ptr<Gate> gate,
+                                                           Resolver& callers) {
+    std::unique_ptr<ServedMount> mount(new ServedMount(request, std::move(info), std::move(gate), callers));
+    auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
+    if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
+    mount->filesystem_.tree = std::move(*tree);
+    if (auto attached = mount->make_groups(request); !attached) return attached.failure();
+
+    if (!request.mount.control_name.empty()) {
+        ControlHooks hooks;
+        hooks.logged = [where = mount->info_.mountpoint](const std::string& line, bool applied) {
+            spdlog::log(applied ? spdlog::level::info : spdlog::level::warn, "{}: {}", where, line);
+        };
+        hooks.message.set_debug = set_log_level;
+        mount->control_ =
+            std::make_unique<ControlTree>(mount->filesystem_, mount->info_, mount->events_, std::move(hooks));
+        mount->filesystem_.control = mount->control_.get();
+    }
+    return mount;
+}
+
+Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
+    std::vector<std::pair<GroupId, std::uint64_t>> wanted;
+    for (const GroupRequest& group : request.groups) {
+        const auto id = parse_group_id(request.type, group.id);
+        if (!id) return Failure{ExitCode::usage, "option group=" + group.id + ": no id of the mount's type"};
+        wanted.emplace_back(*id, group.weight);
+    }
+    const Error error = filesystem_.gate->with([&](DeviceGroup& device_group) {
+        filesystem_.groups = std::make_unique<MountGroups>(device_group, request.weight);
+        for (const auto& [id, weight] : wanted) {
+            if (const Error refused = filesystem_.groups->attach(id, weight); refused != Error::none) return refused;
+        }
+        return Error::none;
+    });
+    if (error != Error::none) return Failure{ExitCode::usage, "option group: refused by the scheduler"};
+    DataPlaneSettings settings{.unit_size = request.mount.unit_size};
+    if (request.dirty_mib) settings.dirty_bytes = std::uint64_t{*request.dirty_mib} << 20;
+    filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, DiskIo::system(), settings);
+    return Done{};
+}
+
+ServedMount::~ServedMount() {
+    session_.reset();
+    filesystem_.handles.close_all();
+    // Nothing can come any more: what is left has to end before its groups can go, however long the disk takes. Who
+    // does not want to wait for it sends the second SIGTERM.
+    if (filesystem_.data != nullptr) {
+        while (!filesystem_.data->drain(now_ns() + kDrainSlice)) {
+        }
+        filesystem_.data.reset();
+    }
+    if (filesystem_.groups == nullptr) return;
+    filesystem_.gate->with([&](DeviceGroup&) { filesystem_.groups.reset(); });
+}
+
+Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted, TimeNs deadline) {
+    watch_ = std::move(watch);
+    SessionSettings settings;
+    if (allow_root_) settings.libfuse_options.push_back("allow_root");
+    if (debug_) settings.libfuse_options.push_back("debug");
+    if (max_read_) settings.libfuse_options.push_back("max_read=" + std::to_string(*max_read_));
+    auto session = Session::create(filesystem_, std::move(device), settings);
+    if (!session) return system_failure(ExitCode::mount, info_.mountpoint, session.error());
+    session_ = std::move(*session);
+    device_ = mounted;
+    filesystem_.tree->refuse_device(mounted);
+
+    const auto report = [this](bool& what) {
+        std::lock_guard lock(mutex_);
+        what = true;
+        changed_.notify_all();
+    };
+    if (const Status started = session_->start([=, this] { report(ready_); }, [=, this] { report(ended_); });
+        !started) {
+        return system_failure(ExitCode::system, info_.mountpoint, started.error());
+    }
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, until(deadline), [this] { return ready_ || ended_ || leaving_; });
+    if (leaving_) return Failure{ExitCode::server, "the server is leaving"};
+    if (ended_) return Failure{ExitCode::mount, "the kernel ended the mount before it answered"};
+    if (!ready_) return Failure{ExitCode::server, "the kernel did not start the mount in time"};
+    lock.unlock();
+    (void)set_readahead(mounted, filesystem_.options.readahead_kib);  // a user's server may not
+    return Done{};
+}
+
+void ServedMount::wait_until_gone() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return ended_ || leaving_; });
+    const bool unmounted = ended_;
+    lock.unlock();
+    if (unmounted) return;
+    finish_and_unmount();
+}
+
+void ServedMount::finish_and_unmount() {
+    if (!filesystem_.data->drain(now_ns() + kDrainFor)) {
+        spdlog::warn("{}: requests are still in flight after {} s", info_.mountpoint, kDrainFor / kSecond);
+    }
+    detach();
+    std::unique_lock lock(mutex_);
+    changed_.wait_for(lock, until(now_ns() + kDetachedFor), [this] { return ended_; });
+    lock.unlock();
+    session_->stop();
+}
+
+void ServedMount::leave() {
+    std::lock_guard lock(mutex_);
+    leaving_ = true;
+    changed_.notify_all();
+}
+
+void ServedMount::detach() {
+    const std::string where = device_ == 0 ? "" : fuse_mount_point(device_);
+    if (where.empty()) return;
+    if (const Status detached = unmount_fuse(where); !detached) {
+        spdlog::warn("{}: cannot be unmounted: {}", where, words_of(detached.error()));
+    }
+}
+
+}  // namespace bandfs

@@ -1,0 +1,142 @@
+#include "cmd/top_screen.h"
+
+#define NCURSES_NOMACROS  // its macros would take names like erase from everybody
+#include <ncurses.h>
+
+#include <clocale>
+#include <cstdlib>
+#include <memory>
+
+#include "sys/clock.h"
+
+namespace bandfs {
+namespace {
+
+constexpr TimeNs kRefreshEvery = kSecond;
+constexpr int kFirstRow = 2;  // below the title and the heading
+constexpr short kAheadColour = 1, kBehindColour = 2;
+constexpr double kNear = 0.03;  // of 1: a share that is off by less is as wanted
+constexpr int kEscape = 27;
+
+/// The terminal in ncurses' hands.
+class Terminal {
+public:
+    Terminal() : screen_(::newterm(nullptr, stdout, stdin)) {
+        if (screen_ == nullptr) return;
+        ::cbreak();
+        ::noecho();
+        ::keypad(stdscr, TRUE);
+        ::curs_set(0);
+        const char* const no_color = std::getenv("NO_COLOR");
+        colour_ = (no_color == nullptr || *no_color == '\0') && ::has_colors();
+        if (!colour_) return;
+        ::start_color();
+        ::use_default_colors();
+        ::init_pair(kAheadColour, COLOR_GREEN, -1);
+        ::init_pair(kBehindColour, COLOR_YELLOW, -1);
+    }
+    ~Terminal() {
+        if (screen_ == nullptr) return;
+        ::endwin();
+        ::delscreen(screen_);
+    }
+    Terminal(const Terminal&) = delete;
+    Terminal& operator=(const Terminal&) = delete;
+
+    bool usable() const { return screen_ != nullptr; }
+    bool colour() const { return colour_; }
+
+private:
+    SCREEN* screen_;
+    bool colour_ = false;
+};
+
+/// What the user has chosen.
+struct View {
+    TopOrder order = TopOrder::attachment;
+    std::string filter;
+    bool typing = false;  ///< the filter
+    bool paused = false;
+};
+
+void draw_line(int line, const std::string& text) {
+    ::mvaddnstr(line, 0, text.c_str(), -1);
+}
+
+void draw(const std::vector<TopRow>& rows, const View& view, bool colour) {
+    const auto columns = static_cast<std::size_t>(COLS);
+    ::erase();
+    std::string title =
+        "bandfs top  sort: " + std::string(name_of(view.order)) + "  (s sort, / filter, p pause, q quit)";
+    if (view.paused) title += "  PAUSED";
+    if (view.typing || !view.filter.empty()) title = "filter: " + view.filter + (view.typing ? "_" : "  (/ to change)");
+    draw_line(0, title.substr(0, columns));
+    ::attron(A_REVERSE);
+    draw_line(1, heading(columns));
+    ::attroff(A_REVERSE);
+    int line = kFirstRow;
+    for (const TopRow& row : arranged(rows, view.order, view.filter)) {
+        if (line >= LINES) break;
+        const short pair = row.got > row.group.wanted + kNear   ? kAheadColour
+                           : row.got < row.group.wanted - kNear ? kBehindColour
+                                                                : 0;
+        const bool marked = colour && pair != 0 && row.group.held > 0;
+        if (marked) ::attron(COLOR_PAIR(pair));
+        draw_line(line++, table_line(row, columns));
+        if (marked) ::attroff(COLOR_PAIR(pair));
+    }
+    ::refresh();
+}
+
+void type_into_filter(int key, View& view) {
+    if (key == '\n' || key == KEY_ENTER) {
+        view.typing = false;
+    } else if (key == kEscape) {
+        view.typing = false;
+        view.filter.clear();
+    } else if (key == KEY_BACKSPACE || key == 0x7f || key == '\b') {
+        if (!view.filter.empty()) view.filter.pop_back();
+    } else if (key >= ' ' && key < 256) {
+        view.filter += static_cast<char>(key);
+    }
+}
+
+/// False when the user leaves.
+bool act_on(int key, View& view) {
+    if (view.typing) {
+        type_into_filter(key, view);
+        return true;
+    }
+    if (key == 's') view.order = next(view.order);
+    if (key == 'p' || key == ' ') view.paused = !view.paused;
+    if (key == '/') view.typing = true;
+    return key != 'q';
+}
+
+}  // namespace
+
+bool show_top(const std::function<bool(TopSample& ret)>& sample) {
+    std::setlocale(LC_ALL, "");
+    TopSample before, now;
+    if (!sample(before)) return true;
+    const Terminal terminal;
+    if (!terminal.usable()) return false;
+    View view;
+    std::vector<TopRow> rows;
+    TimeNs due = now_ns() + kRefreshEvery;
+    while (true) {
+        draw(rows, view, terminal.colour());
+        ::timeout(static_cast<int>(std::max<TimeNs>(due - now_ns(), 0) / kMillisecond));
+        const int key = ::getch();
+        if (key != ERR && !act_on(key, view)) return true;
+        if (now_ns() < due) continue;
+        due = now_ns() + kRefreshEvery;
+        if (view.paused) continue;
+        now = {};
+        if (!sample(now)) return true;
+        rows = rows_between(before, now);
+        before = std::move(now);
+    }
+}
+
+}  // namespace bandfs

@@ -1,0 +1,67 @@
+// control/attributes.cc
+#include "control/attributes.h"
+
+#include <algorithm>
+#include <array>
+
+#include "control/metrics.h"
+#include "control/status.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::array kMountAttributes{
+    MountAttribute{"status", [](const MountView& v) { return status_text(v.info, v.snapshot); }},
+    MountAttribute{"table", [](const MountView& v) { return table_text(v.info, v.snapshot); }},
+    MountAttribute{"status.json", [](const MountView& v) { return status_json(v.info, v.snapshot); }},
+    MountAttribute{"metrics", [](const MountView& v) { return metrics_text(v.info, v.snapshot); }},
+    MountAttribute{"log", [](const MountView& v) { return v.log.text(); }},
+    MountAttribute{"policy", [](const MountView& v) { return v.snapshot.policy; }},
+    MountAttribute{"type", [](const MountView& v) { return std::string(name_of(v.snapshot.type)); }},
+    MountAttribute{"io_throttle", [](const MountView& v) { return std::to_string(v.snapshot.io_throttle); }},
+    MountAttribute{"io_limit", [](const MountView& v) { return std::to_string(v.snapshot.io_limit); }},
+    MountAttribute{"weight", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().weight); }},
+    MountAttribute{"min", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().floor); }},
+    MountAttribute{"max", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().ceiling); }},
+    MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
+    MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
+    MountAttribute{"cost", nullptr},
+    MountAttribute{"attach", nullptr},
+    MountAttribute{"detach", nullptr},
+    MountAttribute{"reset", nullptr},
+};
+
+constexpr std::array kGroupAttributes{
+    GroupAttribute{"id", [](GroupType, const GroupSnapshot& group) { return id_text(group); }},
+    GroupAttribute{"name",
+                   [](GroupType type, const GroupSnapshot& group) {
+                       return group.is_default ? "default" : describe_group_id(type, group.id);
+                   }},
+    GroupAttribute{"weight", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.weight); }},
+    GroupAttribute{"min", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.floor); }},
+    GroupAttribute{"max", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.ceiling); }},
+    GroupAttribute{"stat", [](GroupType, const GroupSnapshot& group) { return group_stat_text(group); }},
+};
+
+template <typename Table>
+auto find_in(const Table& table, std::string_view name) -> decltype(table.data()) {
+    const auto found = std::ranges::find_if(table, [&](const auto& row) { return row.name == name; });
+    return found == table.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::span<const MountAttribute> mount_attributes() {
+    return kMountAttributes;
+}
+std::span<const GroupAttribute> group_attributes() {
+    return kGroupAttributes;
+}
+const MountAttribute* find_mount_attribute(std::string_view name) {
+    return find_in(kMountAttributes, name);
+}
+const GroupAttribute* find_group_attribute(std::string_view name) {
+    return find_in(kGroupAttributes, name);
+}
+
+}  // namespace bandfs

@@ -1,0 +1,51 @@
+// control/attributes.h - what can be seen and set of a mount and of a group: one table each. A row is a file of the
+// control directory and the xattr of the same name, so that the two cannot differ.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "control/event_log.h"
+#include "control/messages.h"
+#include "control/mount_info.h"
+#include "control/snapshot.h"
+
+namespace bandfs {
+
+/// What a mount's attributes are read from.
+struct MountView {
+    const MountInfo& info;
+    const MountSnapshot& snapshot;
+    const EventLog& log;
+    unsigned debug_level;
+};
+
+/// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no
+/// value behind (attach, detach, reset).
+struct MountAttribute {
+    std::string_view name;
+    std::string (*read)(const MountView& view);
+
+    bool settable() const { return find_message(name) != nullptr; }
+};
+
+/// The same of one group; the message that sets it takes [ID:] and a value, and is given the id.
+struct GroupAttribute {
+    std::string_view name;
+    std::string (*read)(GroupType type, const GroupSnapshot& group);
+
+    bool settable() const {
+        const ControlMessage* const message = find_message(name);
+        return message != nullptr && (message->form == ArgumentForm::value || message->form == ArgumentForm::rate);
+    }
+};
+
+/// A value of one line ends without a newline; files add it, xattrs do not.
+std::span<const MountAttribute> mount_attributes();
+std::span<const GroupAttribute> group_attributes();
+
+const MountAttribute* find_mount_attribute(std::string_view name);
+const GroupAttribute* find_group_attribute(std::string_view name);
+
+}  // namespace bandfs

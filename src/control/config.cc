@@ -1,0 +1,260 @@
+// control/config.cc - reads the structure of a file by hand, and every key by the tables of config_keys.h.
+#include "control/config.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <set>
+#include <utility>
+
+#include <toml++/toml.h>
+
+#include "control/config_keys.h"
+#include "control/nearest.h"
+#include "sys/result.h"
+#include "sys/whole_file.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::size_t kLongestFile = std::size_t{1} << 20;  // bytes
+constexpr std::size_t kLongestDeviceGroupName = 32;         // bytes
+
+std::string in_quotes(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
+
+/// A key of one table, with what the reader of a table has to know of it.
+template <typename Target>
+class Reader {
+public:
+    Reader(std::span<const ConfigKeyOf<Target>> keys, std::vector<ConfigProblem>& problems)
+        : keys_(keys), problems_(problems) {}
+
+    /// Reads every key of `table` but those in `structure`, which somebody else reads.
+    void read(const toml::table& table, std::string_view where, std::span<const std::string_view> structure,
+              Target& target) {
+        for (auto&& [key, node] : table) {
+            const std::string_view name = key.str();
+            if (std::ranges::find(structure, name) != structure.end()) continue;
+            const auto known = std::ranges::find_if(keys_, [&](const auto& row) { return row.key.name == name; });
+            if (known == keys_.end()) {
+                report(key.source(), unknown(name, where, structure));
+                continue;
+            }
+            take(*known, node, target);
+        }
+        for (const auto& row : keys_) {
+            if (row.key.required && !table.contains(row.key.name)) {
+                report(table.source(), std::string(where) + " lacks " + in_quotes(row.key.name));
+            }
+        }
+    }
+
+private:
+    void report(const toml::source_region& where, std::string text) {
+        problems_.push_back({where.begin.line, where.begin.column, std::move(text)});
+    }
+
+    std::string unknown(std::string_view name, std::string_view where, std::span<const std::string_view> structure) {
+        std::vector<std::string_view> names(structure.begin(), structure.end());
+        for (const auto& row : keys_) names.push_back(row.key.name);
+        std::string text = "unknown key " + in_quotes(name) + " in " + std::string(where);
+        if (const std::string nearest = nearest_name(name, names); !nearest.empty()) {
+            text += "; did you mean " + in_quotes(nearest) + "?";
+        }
+        return text;
+    }
+
+    void take(const ConfigKeyOf<Target>& row, const toml::node& node, Target& target) {
+        ConfigValue value;
+        std::string reason = convert(row.key, node, value);
+        if (reason.empty()) reason = row.take(target, value);
+        if (!reason.empty()) report(node.source(), in_quotes(row.key.name) + " " + reason);
+    }
+
+    /// The reason why `node` is no value for this key; empty when it is.
+    static std::string convert(const ConfigKey& key, const toml::node& node, ConfigValue& ret_value) {
+        const std::string range = std::to_string(key.min) + " to " + std::to_string(key.max);
+        if (key.form == ConfigForm::text || (key.form == ConfigForm::id && node.is_string())) {
+            if (!node.is_string()) return "must be a string";
+            ret_value.text = node.as_string()->get();
+            return ret_value.text.find('\0') == std::string::npos ? "" : "must not contain a zero byte";
+        }
+        if (key.form == ConfigForm::seconds) {
+            const std::optional<double> seconds = node.is_number() ? node.value<double>() : std::nullopt;
+            const bool within =
+                seconds && *seconds >= static_cast<double>(key.min) && *seconds <= static_cast<double>(key.max);
+            if (!within) return "must be a number from " + range;
+            ret_value.seconds = *seconds;
+            return {};
+        }
+        if (!node.is_integer())
+            return key.form == ConfigForm::id ? "must be a string or a whole number" : "must be a whole number";
+        const std::int64_t whole = node.as_integer()->get();
+        if (key.form == ConfigForm::id) {
+            if (whole < 0) return "must not be negative";
+            ret_value.text = std::to_string(whole);
+            return {};
+        }
+        const bool within =
+            whole >= 0 && static_cast<std::uint64_t>(whole) >= key.min && static_cast<std::uint64_t>(whole) <= key.max;
+        if (!within) return "must be " + range;
+        ret_value.whole = static_cast<std::uint64_t>(whole);
+        return {};
+    }
+
+    std::span<const ConfigKeyOf<Target>> keys_;
+    std::vector<ConfigProblem>& problems_;
+};
+
+/// Reads the file's tables and checks what no key can tell alone.
+class ConfigReader {
+public:
+    explicit ConfigReader(ParsedConfig& result) : result_(result) {}
+
+    void read(const toml::table& file) {
+        static constexpr std::array<std::string_view, 2> kTables{"device_group", "mount"};
+        if (const toml::node* const node = file.get("device_group")) read_device_groups(*node);
+        if (const toml::node* const node = file.get("mount")) read_mounts(*node);
+        for (auto&& [key, node] : file) {
+            if (std::ranges::find(kTables, key.str()) != kTables.end()) continue;
+            std::string text = "unknown key " + in_quotes(key.str());
+            if (const std::string nearest = nearest_name(key.str(), kTables); !nearest.empty()) {
+                text += "; did you mean " + in_quotes(nearest) + "?";
+            }
+            report(key.source(), std::move(text));
+        }
+    }
+
+private:
+    void report(const toml::source_region& where, std::string text) {
+        result_.problems.push_back({where.begin.line, where.begin.column, std::move(text)});
+    }
+
+    void read_device_groups(const toml::node& node) {
+        const toml::table* const tables = node.as_table();
+        if (!tables) return report(node.source(), "device groups are written as [device_group.NAME]");
+        for (auto&& [key, each] : *tables) {
+            const toml::table* const table = each.as_table();
+            if (!table) {
+                report(key.source(), "a device group is written as [device_group." + std::string(key.str()) + "]");
+                continue;
+            }
+            read_device_group(key, *table);
+        }
+    }
+
+    void read_device_group(const toml::key& key, const toml::table& table) {
+        ConfiguredDeviceGroup device_group;
+        device_group.name = key.str();
+        if (device_group.name.empty() || device_group.name.size() > kLongestDeviceGroupName) {
+            report(key.source(), "the name of a device group must be 1 to 32 bytes");
+        }
+        Reader(device_group_keys(), result_.problems)
+            .read(table, "[device_group." + device_group.name + "]", {}, device_group);
+        if (device_group.io_throttle && device_group.io_limit && *device_group.io_limit < *device_group.io_throttle) {
+            report(table.get("io_limit")->source(),
+                   "\"io_limit\" must not be less than io_throttle, " + std::to_string(*device_group.io_throttle));
+        }
+        result_.config.device_groups.push_back(std::move(device_group));
+    }
+
+    void read_mounts(const toml::node& node) {
+        const toml::array* const tables = node.as_array();
+        if (!tables) return report(node.source(), "mounts are written as [[mount]]");
+        for (const toml::node& each : *tables) {
+            if (const toml::table* const table = each.as_table()) {
+                read_mount(*table);
+            } else {
+                report(each.source(), "a mount is written as [[mount]]");
+            }
+        }
+    }
+
+    void read_mount(const toml::table& table) {
+        static constexpr std::array<std::string_view, 1> kStructure{"group"};
+        ConfiguredMount mount;
+        Reader(mount_keys(), result_.problems).read(table, "[[mount]]", kStructure, mount);
+        if (!mount.mountpoint.empty() && !mountpoints_.insert(mount.mountpoint).second) {
+            report(table.get("mountpoint")->source(),
+                   in_quotes(mount.mountpoint) + " is the mountpoint of another mount");
+        }
+        if (mount.device_group && !result_.config.find_device_group(*mount.device_group)) {
+            report(table.get("device_group")->source(),
+                   "there is no [device_group." + *mount.device_group + "] in this file");
+        }
+        if (const toml::node* const groups = table.get("group")) read_groups(*groups, mount);
+        result_.config.mounts.push_back(std::move(mount));
+    }
+
+    void read_groups(const toml::node& node, ConfiguredMount& mount) {
+        const toml::array* const tables = node.as_array();
+        if (!tables) return report(node.source(), "groups are written as [[mount.group]]");
+        std::set<std::uint64_t> ids;
+        for (const toml::node& each : *tables) {
+            const toml::table* const table = each.as_table();
+            if (!table) {
+                report(each.source(), "a group is written as [[mount.group]]");
+                continue;
+            }
+            ConfiguredGroup group;
+            Reader(group_keys(), result_.problems).read(*table, "[[mount.group]]", {}, group);
+            if (!group.id.empty())
+                check_id(mount.type.value_or(GroupType::none), group.id, table->get("id")->source(), ids);
+            mount.groups.push_back(std::move(group));
+        }
+    }
+
+    void check_id(GroupType type, const std::string& id, const toml::source_region& where,
+                  std::set<std::uint64_t>& ids) {
+        if (type == GroupType::none) return report(where, "groups need a \"type\" in their [[mount]] other than none");
+        const Parsed<std::uint64_t> number = parse_group_id(type, id);
+        if (!number) return report(where, number.reason());
+        if (!ids.insert(*number).second) report(where, in_quotes(id) + " is the id of another group of this mount");
+    }
+
+    ParsedConfig& result_;
+    std::set<std::string> mountpoints_;
+};
+
+ParsedConfig failed(ConfigProblem problem) {
+    ParsedConfig result;
+    result.problems.push_back(std::move(problem));
+    return result;
+}
+
+}  // namespace
+
+const ConfiguredDeviceGroup* Config::find_device_group(std::string_view name) const {
+    const auto found = std::ranges::find(device_groups, name, &ConfiguredDeviceGroup::name);
+    return found == device_groups.end() ? nullptr : &*found;
+}
+
+std::string describe(const ConfigProblem& problem, std::string_view file) {
+    std::string text(file);
+    if (problem.line != 0) text += ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column);
+    return text + ": " + problem.text;
+}
+
+ParsedConfig parse_config(std::string_view text) {
+    ParsedConfig result;
+    try {
+        const toml::table file = toml::parse(text);
+        ConfigReader(result).read(file);
+    } catch (const toml::parse_error& error) {
+        const toml::source_position& where = error.source().begin;
+        return failed({where.line, where.column, std::string(error.description())});
+    }
+    std::ranges::stable_sort(result.problems, {},
+                             [](const ConfigProblem& problem) { return std::pair(problem.line, problem.column); });
+    return result;
+}
+
+ParsedConfig read_config(const std::string& path) {
+    const Result<std::string> text = read_whole_file(path, kLongestFile);
+    if (!text) return failed({0, 0, std::strerror(text.code())});
+    return parse_config(*text);
+}
+
+}  // namespace bandfs

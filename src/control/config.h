@@ -1,0 +1,77 @@
+// control/config.h - the configuration file: device groups, mounts and their groups, in TOML.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "caller/group_type.h"
+
+namespace bandfs {
+
+/// `[device_group.NAME]`. What is absent is left as it is, or as it is at first.
+struct ConfiguredDeviceGroup {
+    std::string name;
+    std::optional<std::string> policy;
+    std::optional<std::uint64_t> io_throttle;
+    std::optional<std::uint64_t> io_limit;
+    std::optional<std::uint64_t> token;
+    std::optional<std::uint64_t> hold_s;
+};
+
+/// `[[mount.group]]`
+struct ConfiguredGroup {
+    std::string id;  ///< as written: "alice", "1000", "/user.slice"
+    std::optional<std::uint64_t> weight;
+};
+
+/// `[[mount]]`
+struct ConfiguredMount {
+    std::string source;
+    std::string mountpoint;
+    std::optional<std::string> device_group;
+    std::optional<GroupType> type;
+    std::optional<std::uint64_t> weight;  ///< of the default group
+    std::optional<std::uint64_t> unit_size;
+    std::optional<std::uint64_t> dirty_mib;
+    std::optional<std::uint64_t> readahead_kib;
+    std::optional<double> attr_timeout_s;
+    std::optional<double> entry_timeout_s;
+    std::optional<std::string> control;
+    std::optional<std::string> options;  ///< further mount options, as after -o
+    std::vector<ConfiguredGroup> groups;
+};
+
+struct Config {
+    std::vector<ConfiguredDeviceGroup> device_groups;  ///< by name
+    std::vector<ConfiguredMount> mounts;               ///< in the order of the file
+
+    const ConfiguredDeviceGroup* find_device_group(std::string_view name) const;
+};
+
+/// What is wrong with a file, and where. Lines and columns count from 1; 0: the file as a whole.
+struct ConfigProblem {
+    unsigned line = 0;
+    unsigned column = 0;
+    std::string text;
+};
+
+/// "bandfs.toml:12:5: unknown key ..."
+std::string describe(const ConfigProblem& problem, std::string_view file);
+
+/// A file, and everything that is wrong with it, in the order of its lines. It is to be applied only when nothing is.
+struct ParsedConfig {
+    Config config;
+    std::vector<ConfigProblem> problems;
+
+    bool ok() const { return problems.empty(); }
+};
+
+ParsedConfig parse_config(std::string_view text);
+
+/// The same of a file, which may be 1 MiB at most.
+ParsedConfig read_config(const std::string& path);
+
+}  // namespace bandfs

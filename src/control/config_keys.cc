@@ -1,0 +1,156 @@
+// control/config_keys.cc
+#include "control/config_keys.h"
+
+#include <array>
+#include <bit>
+
+#include "bandfs/device_group.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::uint64_t kMaxUnits = UINT32_MAX;
+
+template <typename Names>
+std::string one_of(const Names& names) {
+    std::string text;
+    for (const std::string_view name : names) text += (text.empty() ? "must be one of " : ", ") + std::string(name);
+    return text;
+}
+
+template <typename Target, auto kMember>
+std::string take_whole(Target& target, const ConfigValue& value) {
+    target.*kMember = value.whole;
+    return {};
+}
+
+template <typename Target, auto kMember>
+std::string take_seconds(Target& target, const ConfigValue& value) {
+    target.*kMember = value.seconds;
+    return {};
+}
+
+template <typename Target, auto kMember>
+std::string take_text(Target& target, const ConfigValue& value) {
+    if (value.text.empty()) return "must not be empty";
+    target.*kMember = value.text;
+    return {};
+}
+
+template <auto kMember>
+std::string take_path(ConfiguredMount& mount, const ConfigValue& value) {
+    if (!value.text.starts_with('/')) return "must be an absolute path";
+    mount.*kMember = value.text;
+    return {};
+}
+
+std::string take_policy(ConfiguredDeviceGroup& device_group, const ConfigValue& value) {
+    for (const std::string_view name : DeviceGroup::policy_names()) {
+        if (name != value.text) continue;
+        device_group.policy = value.text;
+        return {};
+    }
+    return one_of(DeviceGroup::policy_names());
+}
+
+std::string take_type(ConfiguredMount& mount, const ConfigValue& value) {
+    const Parsed<GroupType> type = parse_group_type(value.text);
+    if (!type) return "is wrong: " + type.reason();
+    mount.type = *type;
+    return {};
+}
+
+std::string take_unit_size(ConfiguredMount& mount, const ConfigValue& value) {
+    if (!std::has_single_bit(value.whole)) return "must be a power of two";
+    mount.unit_size = value.whole;
+    return {};
+}
+
+std::string take_control(ConfiguredMount& mount, const ConfigValue& value) {
+    const std::string& name = value.text;
+    if (name.empty() || name == "." || name == ".." || name.size() > 255 || name.find('/') != std::string::npos) {
+        return "must be a file name of 1 to 255 bytes, or \"none\"";
+    }
+    mount.control = name;
+    return {};
+}
+
+using DG = ConfiguredDeviceGroup;
+using CM = ConfiguredMount;
+using CG = ConfiguredGroup;
+using enum ConfigForm;
+
+constexpr std::array kDeviceGroupKeys{
+    ConfigKeyOf<DG>{{"policy", text, false, "", "\"default\"", 0, 0, "How the next unit is chosen."}, take_policy},
+    ConfigKeyOf<DG>{{"io_throttle", whole, false, "units", "4", 1, kMaxUnits, "Units in flight, low mark."},
+                    take_whole<DG, &DG::io_throttle>},
+    ConfigKeyOf<DG>{{"io_limit", whole, false, "units", "128", 1, kMaxUnits, "Units in flight, high mark."},
+                    take_whole<DG, &DG::io_limit>},
+    ConfigKeyOf<DG>{{"token", whole, false, "tokens", "2048", 1, kMaxTokenBase,
+                     "What the groups share in one epoch of the policy weight."},
+                    take_whole<DG, &DG::token>},
+    ConfigKeyOf<DG>{
+        {"hold", whole, false, "seconds", "30", 1, 3600, "The longest that a request is held; then it passes."},
+        take_whole<DG, &DG::hold_s>},
+};
+
+constexpr std::array kMountKeys{
+    ConfigKeyOf<CM>{{"source", text, true, "", "", 0, 0, "The directory to mount."}, take_path<&CM::source>},
+    ConfigKeyOf<CM>{{"mountpoint", text, true, "", "", 0, 0, "Where to mount it."}, take_path<&CM::mountpoint>},
+    ConfigKeyOf<CM>{{"device_group", text, false, "", "", 0, 0,
+                     "One of the device groups of this file; the disk below the source when there is none."},
+                    take_text<CM, &CM::device_group>},
+    ConfigKeyOf<CM>{{"type", text, false, "", "\"none\"", 0, 0, "Which property of a caller is its group id."},
+                    take_type},
+    ConfigKeyOf<CM>{{"weight", whole, false, "", "100", 1, kMaxWeight, "Weight of the default group."},
+                    take_whole<CM, &CM::weight>},
+    ConfigKeyOf<CM>{{"unit_size", whole, false, "bytes", "131072", 4096, 1 << 20,
+                     "Size of the pieces that reads and writes are scheduled in, a power of two."},
+                    take_unit_size},
+    ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "16", 1, 65536,
+                     "What a group may have written and not yet on the disk, before its writers wait."},
+                    take_whole<CM, &CM::dirty_mib>},
+    ConfigKeyOf<CM>{
+        {"readahead", whole, false, "KiB", "1024", 0, 1 << 20, "How far the kernel reads ahead (root only)."},
+        take_whole<CM, &CM::readahead_kib>},
+    ConfigKeyOf<CM>{
+        {"attr_timeout", seconds, false, "seconds", "1.0", 0, 86400, "How long the kernel keeps attributes."},
+        take_seconds<CM, &CM::attr_timeout_s>},
+    ConfigKeyOf<CM>{{"entry_timeout", seconds, false, "seconds", "1.0", 0, 86400, "How long the kernel keeps names."},
+                    take_seconds<CM, &CM::entry_timeout_s>},
+    ConfigKeyOf<CM>{
+        {"control", text, false, "", "\".bandfs\"", 0, 0, "Name of the control directory; \"none\": there is none."},
+        take_control},
+    ConfigKeyOf<CM>{{"options", text, false, "", "", 0, 0, "Further mount options, as after -o."},
+                    take_text<CM, &CM::options>},
+};
+
+constexpr std::array kGroupKeys{
+    ConfigKeyOf<CG>{
+        {"id", id, true, "", "", 0, 0, "Whom the group takes: a name or number that the mount's type knows."},
+        take_text<CG, &CG::id>},
+    ConfigKeyOf<CG>{{"weight", whole, false, "", "100", 1, kMaxWeight, "Weight of the group."},
+                    take_whole<CG, &CG::weight>},
+};
+
+}  // namespace
+
+std::span<const ConfigKeyOf<ConfiguredDeviceGroup>> device_group_keys() {
+    return kDeviceGroupKeys;
+}
+std::span<const ConfigKeyOf<ConfiguredMount>> mount_keys() {
+    return kMountKeys;
+}
+std::span<const ConfigKeyOf<ConfiguredGroup>> group_keys() {
+    return kGroupKeys;
+}
+
+std::vector<PlacedConfigKey> config_keys() {
+    std::vector<PlacedConfigKey> all;
+    for (const auto& row : kDeviceGroupKeys) all.push_back({"[device_group.NAME]", &row.key});
+    for (const auto& row : kMountKeys) all.push_back({"[[mount]]", &row.key});
+    for (const auto& row : kGroupKeys) all.push_back({"[[mount.group]]", &row.key});
+    return all;
+}
+
+}  // namespace bandfs

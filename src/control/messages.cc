@@ -1,0 +1,281 @@
+// control/messages.cc - what each message does. Every change happens under the gate's lock, all or nothing.
+#include "control/messages.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "sys/clock.h"
+
+namespace bandfs {
+namespace {
+
+constexpr std::uint32_t kWeightAtFirst = 100;
+constexpr std::uint64_t kDebugLevels = 2;
+
+std::string in_quotes(std::string_view text) {
+    return "\"" + std::string(text) + "\"";
+}
+
+std::string group_text(const std::optional<GroupId>& id) {
+    return id ? "group " + std::to_string(*id) : "the default group";
+}
+
+template <typename Names>
+std::string one_of(const Names& names) {
+    std::string text;
+    for (const std::string_view name : names) text += (text.empty() ? "must be one of " : ", ") + std::string(name);
+    return text;
+}
+
+std::string changed(std::string_view before, std::string_view after) {
+    return std::string(before) + " -> " + std::string(after);
+}
+
+std::string changed(std::uint64_t before, std::uint64_t after) {
+    return changed(std::to_string(before), std::to_string(after));
+}
+
+MessageResult refused(int code, std::string reason) {
+    return {code, std::move(reason)};
+}
+
+/// What a change found, copied under the lock and put into words outside it.
+struct Change {
+    Error error = Error::none;
+    std::uint64_t before = 0;
+    std::uint64_t bound = 0;  ///< the other mark, which bounds this one
+    bool group_found = true;
+};
+
+Group* find_group(Filesystem& filesystem, const std::optional<GroupId>& id) {
+    return id ? filesystem.groups->find(*id) : &filesystem.groups->default_group();
+}
+
+MessageResult no_such_group(const Argument& argument) {
+    return refused(EINVAL, group_text(argument.group) + " is not attached");
+}
+
+// ---- the device group
+
+MessageResult set_policy(MessageContext& context, const Argument& argument) {
+    const TimeNs now = now_ns();
+    std::string_view before;
+    const Error error = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        before = device_group.policy_name();
+        return device_group.set_policy(argument.word, now);
+    });
+    if (error == Error::busy)
+        return refused(EBUSY, "groups have a parent, a min or a max, which that policy does not know");
+    if (error != Error::none) return refused(EINVAL, one_of(DeviceGroup::policy_names()));
+    return {0, changed(before, argument.word)};
+}
+
+MessageResult set_cost(MessageContext& context, const Argument& argument) {
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup& device_group) { return device_group.set_policy_parameter("cost", argument.word); });
+    if (error != Error::none) return refused(EINVAL, "must be bytes or time, under the policy fair");
+    return {0, std::string(argument.word)};
+}
+
+MessageResult set_io_throttle(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.io_throttle();
+        return Change{device_group.set_io_throttle(argument.number), before, device_group.io_limit()};
+    });
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be 1 to io_limit, " + std::to_string(change.bound));
+}
+
+MessageResult set_io_limit(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.io_limit();
+        return Change{device_group.set_io_limit(argument.number), before, device_group.io_throttle()};
+    });
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be more than io_throttle, " + std::to_string(change.bound) + ", and less than 2^32");
+}
+
+MessageResult set_token_base(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.token_base();
+        // The seed takes an id here and sets the base of all groups; the id must exist all the same.
+        if (!find_group(context.filesystem, argument.group)) return Change{.group_found = false};
+        return Change{device_group.set_token_base(argument.number), before};
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be 1 to 1000000");
+}
+
+MessageResult reset_statistics(MessageContext& context, const Argument&) {
+    context.filesystem.gate->with([](DeviceGroup& device_group) { device_group.reset_statistics(); });
+    return {0, "statistics are 0"};
+}
+
+// ---- the groups of the mount
+
+MessageResult set_type(MessageContext& context, const Argument& argument) {
+    const Parsed<GroupType> type = parse_group_type(argument.word);
+    if (!type) return refused(type.code(), type.reason());
+    Filesystem& filesystem = context.filesystem;
+    const GroupType before = filesystem.type.load();
+    const Error error = filesystem.gate->with([&](DeviceGroup&) {
+        if (before != *type && filesystem.groups->attached() != 0) return Error::busy;
+        filesystem.type.store(*type);
+        return Error::none;
+    });
+    if (error == Error::busy) return refused(EBUSY, "groups are attached");
+    return {0, changed(name_of(before), argument.word)};
+}
+
+MessageResult attach(MessageContext& context, const Argument& argument) {
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup&) { return context.filesystem.groups->attach(*argument.group, kWeightAtFirst); });
+    if (error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
+    if (error != Error::none) return refused(EINVAL, "not an id");
+    return {0, group_text(argument.group)};
+}
+
+MessageResult detach(MessageContext& context, const Argument& argument) {
+    const TimeNs now = now_ns();
+    const Error error = context.filesystem.gate->with(
+        [&](DeviceGroup&) { return context.filesystem.groups->detach(*argument.group, now, [] {}); });
+    if (error == Error::busy) return refused(EBUSY, group_text(argument.group) + " has children");
+    if (error != Error::none) return no_such_group(argument);
+    return {0, group_text(argument.group)};
+}
+
+MessageResult set_weight(MessageContext& context, const Argument& argument) {
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        Group* const group = find_group(context.filesystem, argument.group);
+        if (!group) return Change{.group_found = false};
+        const std::uint64_t before = group->weight();
+        return Change{device_group.set_weight(*group, argument.number), before};
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error != Error::none) return refused(EINVAL, "must be 1 to 1000000");
+    return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+}
+
+/// A floor or a ceiling, which differ in what they are called here and there.
+struct Limit {
+    std::uint64_t (Group::*get)() const;
+    Error (DeviceGroup::*set)(Group& group, std::uint64_t bytes_per_second);
+};
+
+/// What stood in the way of a limit, found out under the lock.
+struct LimitChange {
+    Error error = Error::none;
+    bool group_found = true;
+    bool policy_has_limits = true;
+    std::uint64_t before = 0;
+    std::uint64_t ceiling = 0;
+    std::uint64_t other_floors = 0;  ///< of this mount's other groups, added up
+};
+
+LimitChange change_limit(MountGroups& groups, DeviceGroup& device_group, Group& group, const Limit& limit,
+                         std::uint64_t bytes_per_second) {
+    LimitChange change{.before = (group.*limit.get)(), .ceiling = group.ceiling()};
+    if (change.before == bytes_per_second) return change;
+    change.error = (device_group.*limit.set)(group, bytes_per_second);
+    if (change.error == Error::none) return change;
+    change.policy_has_limits = (device_group.*limit.set)(group, change.before) == Error::none;
+    groups.for_each([&](const Group& each) { change.other_floors += &each == &group ? 0 : each.floor(); });
+    return change;
+}
+
+std::string why_no_limit(const LimitChange& change, const Limit& limit, std::uint64_t wanted) {
+    if (!change.policy_has_limits) return "the policy in force has no min and max";
+    if (limit.get == &Group::ceiling) return "must not be less than the group's min";
+    if (change.ceiling != 0 && wanted > change.ceiling) {
+        return "must not be more than the group's max, " + std::to_string(change.ceiling);
+    }
+    return "with it the groups' mins add up to " + std::to_string(change.other_floors + wanted) +
+           " bytes per second, more than the disk gives";
+}
+
+MessageResult set_limit(MessageContext& context, const Argument& argument, const Limit& limit) {
+    Filesystem& filesystem = context.filesystem;
+    const LimitChange change = filesystem.gate->with([&](DeviceGroup& device_group) {
+        Group* const group = find_group(filesystem, argument.group);
+        if (!group) return LimitChange{.group_found = false};
+        return change_limit(*filesystem.groups, device_group, *group, limit, argument.number);
+    });
+    if (!change.group_found) return no_such_group(argument);
+    if (change.error != Error::none) return refused(EINVAL, why_no_limit(change, limit, argument.number));
+    return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+}
+
+MessageResult set_min(MessageContext& context, const Argument& argument) {
+    return set_limit(context, argument, {&Group::floor, &DeviceGroup::set_floor});
+}
+
+MessageResult set_max(MessageContext& context, const Argument& argument) {
+    return set_limit(context, argument, {&Group::ceiling, &DeviceGroup::set_ceiling});
+}
+
+// ---- the daemon
+
+MessageResult set_debug(MessageContext& context, const Argument& argument) {
+    if (argument.number > kDebugLevels) return refused(EINVAL, "must be 0 to " + std::to_string(kDebugLevels));
+    const auto level = static_cast<unsigned>(argument.number);
+    const unsigned before = std::exchange(context.debug_level, level);
+    if (context.hooks.set_debug) context.hooks.set_debug(level);
+    return {0, changed(std::uint64_t{before}, std::uint64_t{level})};
+}
+
+constexpr std::array kMessages{
+    ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.",
+                   set_policy},
+    ControlMessage{"cost", ArgumentForm::word, "bytes|time",
+                   "Choose what the policy fair shares out: bytes, or the disk's time.", set_cost},
+    ControlMessage{"type", ArgumentForm::word, "NAME",
+                   "Choose which property of a caller is its group id; only while no group is attached.", set_type},
+    ControlMessage{"io_throttle", ArgumentForm::number, "N",
+                   "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
+                   set_io_throttle},
+    ControlMessage{"io_limit", ArgumentForm::number, "N",
+                   "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
+    ControlMessage{"attach", ArgumentForm::new_id, "ID", "Make a group of weight 100 for the callers with this id.",
+                   attach},
+    ControlMessage{"detach", ArgumentForm::id, "ID",
+                   "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
+    ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.", set_weight},
+    ControlMessage{"min", ArgumentForm::rate, "[ID:]BYTES",
+                   "Guarantee a group bytes per second, with K, M, G or T if wanted, under the policy fair; 0: none.",
+                   set_min},
+    ControlMessage{"max", ArgumentForm::rate, "[ID:]BYTES",
+                   "Hold a group to bytes per second, with K, M, G or T if wanted, under the policy fair; 0: no bound.",
+                   set_max},
+    ControlMessage{"token", ArgumentForm::value, "[ID:]N",
+                   "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
+                   set_token_base},
+    ControlMessage{"reset", ArgumentForm::nothing, "", "Set the statistics of the device group and its groups to 0.",
+                   reset_statistics},
+    ControlMessage{"debug", ArgumentForm::number, "N",
+                   "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
+};
+
+}  // namespace
+
+std::span<const ControlMessage> messages() {
+    return kMessages;
+}
+
+const ControlMessage* find_message(std::string_view name) {
+    const auto found = std::ranges::find(kMessages, name, &ControlMessage::name);
+    return found == kMessages.end() ? nullptr : &*found;
+}
+
+MessageResult send_message(MessageContext& context, std::string_view name, std::string_view argument) {
+    const ControlMessage* const message = find_message(name);
+    if (!message) return refused(EINVAL, in_quotes(name) + " is not a message");
+    const ParsedArgument parsed = parse_argument(message->form, context.filesystem.type.load(), argument);
+    MessageResult result = parsed.ok() ? message->apply(context, parsed.argument) : refused(EINVAL, parsed.reason);
+    if (!result.ok()) result.detail = std::string(name) + " " + in_quotes(trimmed(argument)) + ": " + result.detail;
+    return result;
+}
+
+}  // namespace bandfs

@@ -1,0 +1,95 @@
+// control/snapshot.cc
+#include "control/snapshot.h"
+
+#include <cstddef>
+#include <utility>
+
+namespace bandfs {
+namespace {
+
+constexpr std::size_t kMostFigures = 32;  // no policy has as many
+
+void add_data_plane(const DataPlane& data, MountSnapshot& copy) {
+    const DataCounters& counters = data.counters();
+    copy.cached_reads = counters.cached_reads.load();
+    copy.cached_bytes = counters.cached_bytes.load();
+    copy.waited_writes = counters.waited_writes.load();
+    copy.mapped_writes = counters.mapped_writes.load();
+    copy.writeback_errors = counters.writeback_errors.load();
+    copy.dirty_bytes = data.dirty_bytes();
+    copy.dirty_bound = data.dirty_bound();
+    for (GroupSnapshot& group : copy.groups) {
+        group.dirty_bytes = data.dirty_bytes(group.is_default ? DirtyOwner() : DirtyOwner(group.id));
+    }
+}
+
+}  // namespace
+
+GroupSnapshot snapshot_of(const Group& group) {
+    GroupSnapshot copy;
+    copy.is_default = group.is_default();
+    copy.id = group.id();
+    copy.weight = group.weight();
+    copy.floor = group.floor();
+    copy.ceiling = group.ceiling();
+    copy.tokens = group.tokens();
+    copy.token_init = group.token_init();
+    copy.issued = group.issued();
+    copy.held = group.held();
+    copy.held_bytes = group.held_bytes();
+    copy.going_down = group.going_down();
+    copy.statistics = group.statistics();
+    copy.waits = group.waits();
+    return copy;
+}
+
+MountSnapshot take_snapshot(Filesystem& filesystem) {
+    MountSnapshot copy;
+    copy.figures.reserve(kMostFigures);
+    const MountGroups& groups = *filesystem.groups;
+    // Room is made before the lock is taken: nothing is allocated below it. Whoever attaches meanwhile costs a round
+    // more.
+    bool complete = false;
+    while (!complete) {
+        const std::size_t needed = filesystem.gate->with([&](DeviceGroup&) { return groups.attached() + 1; });
+        copy.groups.reserve(needed);
+        complete = filesystem.gate->with([&](DeviceGroup& device_group) {
+            if (groups.attached() + 1 > copy.groups.capacity()) return false;
+            copy.type = filesystem.type.load();
+            copy.policy = device_group.policy_name();
+            copy.io_throttle = device_group.io_throttle();
+            copy.io_limit = device_group.io_limit();
+            copy.token_base = device_group.token_base();
+            copy.issued = device_group.issued();
+            copy.blocked = device_group.blocked();
+            copy.plugged = device_group.plugged();
+            copy.epoch = device_group.epoch();
+            copy.total_weight = device_group.total_weight();
+            copy.device_statistics = device_group.statistics();
+            device_group.policy_figures([&](std::string_view name, double value) {
+                if (copy.figures.size() < kMostFigures) copy.figures.push_back({name, value});
+            });
+            groups.for_each([&](const Group& group) { copy.groups.push_back(snapshot_of(group)); });
+            return true;
+        });
+    }
+    copy.gate = filesystem.gate->report();
+    copy.unattributed = filesystem.counters.unattributed.load();
+    if (filesystem.data) add_data_plane(*filesystem.data, copy);
+    return copy;
+}
+
+std::string id_text(const GroupSnapshot& group) {
+    return group.is_default ? "default" : std::to_string(group.id);
+}
+
+std::string group_directory_name(GroupType type, const std::optional<GroupId>& id) {
+    if (!id) return "default";
+    constexpr std::size_t kLongestName = 255;
+    std::string name = describe_group_id(type, *id);
+    const bool possible = !name.empty() && name.size() <= kLongestName && name.find('/') == std::string::npos &&
+                          name != "." && name != ".." && name != "default";
+    return possible ? name : std::to_string(*id);
+}
+
+}  // namespace bandfs

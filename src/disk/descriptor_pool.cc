@@ -1,0 +1,61 @@
+#include "disk/descriptor_pool.h"
+
+#include <utility>
+
+namespace bandfs {
+
+HeldFd DescriptorPool::get(Inode& inode) {
+    std::lock_guard lock(mutex_);
+    if (inode.is_linked()) recent_.splice(recent_.begin(), recent_, recent_.iterator_to(inode));
+    return inode.held_;
+}
+
+HeldFd DescriptorPool::put(Inode& inode, UniqueFd descriptor) {
+    HeldFd surplus = std::make_shared<const UniqueFd>(std::move(descriptor));
+    std::vector<HeldFd> dropped;
+    std::lock_guard lock(mutex_);
+    if (inode.held_) return inode.held_;
+    inode.held_ = std::move(surplus);
+    HeldFd held = inode.held_;
+    if (inode.pinned_) return held;
+    recent_.push_front(inode);
+    dropped = take_oldest(capacity_);
+    return held;
+}
+
+void DescriptorPool::pin(Inode& inode, UniqueFd descriptor) {
+    HeldFd surplus = std::make_shared<const UniqueFd>(std::move(descriptor));
+    std::lock_guard lock(mutex_);
+    if (inode.is_linked()) recent_.erase(recent_.iterator_to(inode));
+    inode.pinned_ = true;
+    if (!inode.held_) inode.held_ = std::move(surplus);
+}
+
+void DescriptorPool::remove(Inode& inode) {
+    HeldFd last;
+    std::lock_guard lock(mutex_);
+    if (inode.is_linked()) recent_.erase(recent_.iterator_to(inode));
+    last = std::move(inode.held_);
+}
+
+void DescriptorPool::shed() {
+    std::vector<HeldFd> dropped;
+    std::lock_guard lock(mutex_);
+    dropped = take_oldest(recent_.size() / 2);
+}
+
+std::size_t DescriptorPool::size() const {
+    std::lock_guard lock(mutex_);
+    return recent_.size();
+}
+
+std::vector<HeldFd> DescriptorPool::take_oldest(std::size_t keep) {
+    std::vector<HeldFd> taken;
+    while (recent_.size() > keep) {
+        taken.push_back(std::move(recent_.back().held_));
+        recent_.pop_back();
+    }
+    return taken;
+}
+
+}  // namespace bandfs

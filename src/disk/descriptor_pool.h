@@ -1,0 +1,43 @@
+// disk/descriptor_pool.h - the O_PATH descriptors of inodes: as many as may be, the most recently used ones.
+#pragma once
+
+#include <cstddef>
+#include <mutex>
+#include <vector>
+
+#include <boost/intrusive/list.hpp>
+
+#include "disk/inode.h"
+#include "sys/unique_fd.h"
+
+namespace bandfs {
+
+/// Keeps at most `capacity` descriptors, and further ones that are pinned because nothing else leads to their files.
+/// Thread-safe. Closes outside its lock.
+class DescriptorPool {
+public:
+    explicit DescriptorPool(std::size_t capacity) : capacity_(capacity) {}
+
+    /// The inode's descriptor, nullptr when it has none now.
+    HeldFd get(Inode& inode);
+    /// Gives the inode a descriptor, unless it has one, and returns the one it has.
+    HeldFd put(Inode& inode, UniqueFd descriptor);
+    /// The inode keeps its descriptor, and has `descriptor` when it has none.
+    void pin(Inode& inode, UniqueFd descriptor);
+    /// Closes the descriptor of an inode that ends.
+    void remove(Inode& inode);
+    /// Closes the half of them that was used longest ago, when the process has run out of descriptors.
+    void shed();
+    std::size_t size() const;
+
+private:
+    /// Takes the descriptors used longest ago off their inodes, until `keep` are left; the caller closes them unlocked.
+    std::vector<HeldFd> take_oldest(std::size_t keep);
+
+    const std::size_t capacity_;
+    mutable std::mutex mutex_;
+    boost::intrusive::list<Inode>
+        recent_;  ///< those that have a descriptor and are not pinned; the last used one first
+};
+
+}  // namespace bandfs

@@ -1,0 +1,122 @@
+// disk/tree_attributes.cc - attributes and extended attributes of inodes, through descriptors that are not open for
+// data.
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "disk/tree.h"
+
+namespace bandfs {
+namespace {
+
+constexpr mode_t kModeBits = 07777;
+
+bool sets_times(const AttrChange& change) {
+    return change.atime.tv_nsec != UTIME_OMIT || change.mtime.tv_nsec != UTIME_OMIT;
+}
+
+}  // namespace
+
+Result<struct stat> Tree::attributes_of(int fd) {
+    struct stat attr {};
+    if (::fstatat(fd, "", &attr, AT_EMPTY_PATH) != 0) return last_errno();
+    return attr;
+}
+
+Result<struct stat> Tree::attributes(Inode& inode) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    return attributes_of((*held)->get());
+}
+
+Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change, const Identity& who) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    const int fd = (*held)->get();
+    if (change.uid || change.gid || change.owners_as_they_are) {
+        const ActingAs caller(who);
+        constexpr auto kSame = static_cast<uid_t>(-1);
+        if (::fchownat(fd, "", change.uid.value_or(kSame), change.gid.value_or(kSame), AT_EMPTY_PATH) != 0)
+            return last_errno();
+    }
+    if (change.mode) {
+        if (::fchmodat(links_.directory(), MagicLinks::name(fd).c_str(), *change.mode & kModeBits, 0) != 0)
+            return last_errno();
+    }
+    if (sets_times(change)) {
+        const timespec times[2] = {change.atime, change.mtime};
+        if (::utimensat(fd, "", times, AT_EMPTY_PATH) != 0) return last_errno();
+    }
+    return attributes_of(fd);
+}
+
+Status Tree::truncate(Inode& inode, std::uint64_t size) {
+    Result<UniqueFd> file = open_file(inode, O_WRONLY);
+    if (!file) return file.error();
+    if (::ftruncate(file->get(), static_cast<off_t>(size)) != 0) return last_errno();
+    return {};
+}
+
+Status Tree::inode_ioctl(Inode& inode, unsigned long command, void* argument) {
+    Result<UniqueFd> file = open_file(inode, O_RDONLY);
+    if (!file) return file.error();
+    if (::ioctl(file->get(), command, argument) < 0) return last_errno();
+    return {};
+}
+
+Result<std::string> Tree::read_link(Inode& inode) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    std::string target(PATH_MAX, '\0');
+    const ssize_t length = ::readlinkat((*held)->get(), "", target.data(), target.size());
+    if (length < 0) return last_errno();
+    target.resize(static_cast<std::size_t>(length));
+    return target;
+}
+
+Result<struct statvfs> Tree::statistics(Inode& inode) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    struct statvfs statistics {};
+    if (::fstatvfs((*held)->get(), &statistics) != 0) return last_errno();
+    return statistics;
+}
+
+Result<std::size_t> Tree::get_xattr(Inode& inode, const char* name, std::span<char> value) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    const ssize_t length = ::getxattr(MagicLinks::path((*held)->get()).c_str(), name, value.data(), value.size());
+    if (length < 0) return last_errno();
+    return static_cast<std::size_t>(length);
+}
+
+Result<std::size_t> Tree::list_xattrs(Inode& inode, std::span<char> names) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    const ssize_t length = ::listxattr(MagicLinks::path((*held)->get()).c_str(), names.data(), names.size());
+    if (length < 0) return last_errno();
+    return static_cast<std::size_t>(length);
+}
+
+Status Tree::set_xattr(Inode& inode, const char* name, std::string_view value, int flags, const Identity& who) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    const ActingAs caller(who);
+    if (::setxattr(MagicLinks::path((*held)->get()).c_str(), name, value.data(), value.size(), flags) != 0)
+        return last_errno();
+    return {};
+}
+
+Status Tree::remove_xattr(Inode& inode, const char* name) {
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.error();
+    if (::removexattr(MagicLinks::path((*held)->get()).c_str(), name) != 0) return last_errno();
+    return {};
+}
+
+}  // namespace bandfs

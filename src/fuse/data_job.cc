@@ -1,0 +1,144 @@
+#include "fuse/data_job.h"
+
+#include <cassert>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "fuse/data_job_caller.h"
+#include "fuse/request.h"
+#include "fuse/session_message.h"
+
+namespace bandfs {
+namespace {
+
+/// Payloads up to this size are copied when they are held. A buffer of the pool costs two mappings and touches a page
+/// more than it holds: 8 KiB for 4 KiB.
+constexpr std::size_t kCopyBytes = 32u << 10;
+
+std::size_t whole_pages(std::size_t bytes) {
+    return (bytes + PooledBuffer::kPage - 1) / PooledBuffer::kPage * PooledBuffer::kPage;
+}
+
+}  // namespace
+
+DeferredReply::DeferredReply(fuse_req_t request)
+    : request_(request), filesystem_(filesystem_of(request)), slot_(Replying::current()) {}
+
+DeferredReply::~DeferredReply() {
+    ignore_interrupts();
+    if (deferred_) filesystem_.pending.done();
+}
+
+void DeferredReply::defer() {
+    filesystem_.pending.add();
+    deferred_ = true;
+}
+
+void DeferredReply::defer_until_killed(Job& job) {
+    defer();
+    if (job.caller_tid() != 0) remember_caller(request_);
+    killable_ = &job;
+    fuse_req_interrupt_func(request_, interrupted, this);
+}
+
+void DeferredReply::ignore_interrupts() {
+    if (std::exchange(killable_, nullptr) != nullptr) fuse_req_interrupt_func(request_, nullptr, nullptr);
+}
+
+Replying DeferredReply::begin_reply() {
+    ignore_interrupts();
+    return Replying(slot_);
+}
+
+/// FUSE_INTERRUPT comes for every signal. One that the caller handles must not end its read or write, which on a disk
+/// goes on as well; the gate asks again later whether the caller was killed.
+void DeferredReply::interrupted(fuse_req_t, void* self) {
+    auto& reply = *static_cast<DeferredReply*>(self);
+    Job& job = *reply.killable_;
+    if (reply.filesystem_.callers->dying(job.caller_tid())) reply.filesystem_.gate->cancel(job);
+}
+
+FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t bytes)
+    : DeferredReply(request), ReadRequest(std::move(file), offset, bytes, fuse_req_ctx(request)->pid) {}
+
+void FuseRead::keep() {
+    defer_until_killed(*this);
+}
+
+void FuseRead::answer(Result<std::span<const std::byte>> data) {
+    const Replying replying = begin_reply();
+    if (data)
+        fuse_reply_buf(request(), reinterpret_cast<const char*>(data->data()), data->size());
+    else
+        fuse_reply_err(request(), data.code());
+}
+
+FuseWrite::FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset,
+                     std::span<const std::byte> payload, bool writepage)
+    : DeferredReply(request),
+      WriteRequest(std::move(file), offset, payload, writepage, writepage ? 0 : fuse_req_ctx(request)->pid),
+      payload_(payload) {}
+
+void FuseWrite::Free::operator()(std::byte* memory) const {
+    std::free(memory);
+}
+
+std::span<const std::byte> FuseWrite::keep() {
+    if (payload_.size() <= kCopyBytes) {
+        copy_.reset(static_cast<std::byte*>(std::aligned_alloc(PooledBuffer::kPage, whole_pages(payload_.size()))));
+        if (!copy_) throw std::bad_alloc();
+        std::memcpy(copy_.get(), payload_.data(), payload_.size());
+        payload_ = {copy_.get(), payload_.size()};
+    } else {
+        IncomingMessage& message = current_message();
+        assert(message.memory != nullptr && *message.memory);
+        message_ = std::move(*message.memory);
+        message.header = nullptr;
+    }
+    defer_until_killed(*this);
+    return payload_;
+}
+
+void FuseWrite::answer(Result<std::size_t> written) {
+    const Replying replying = begin_reply();
+    if (written)
+        fuse_reply_write(request(), *written);
+    else
+        fuse_reply_err(request(), written.code());
+}
+
+FuseSync::FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only)
+    : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {}
+
+void FuseSync::keep() {
+    defer_until_killed(*this);
+}
+
+void FuseSync::answer(Status status) {
+    const Replying replying = begin_reply();
+    fuse_reply_err(request(), status.code());
+}
+
+FuseAllocate::FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
+                           std::uint64_t bytes)
+    : DeferredReply(request),
+      Job(fuse_req_ctx(request)->pid),
+      file_(std::move(file)),
+      mode_(mode),
+      offset_(offset),
+      bytes_wanted_(bytes) {
+    defer();
+}
+
+bool FuseAllocate::perform(std::uint64_t, std::uint64_t) {
+    status_ = filesystem().data->allocate(*file_, mode_, offset_, bytes_wanted_);
+    return true;
+}
+
+void FuseAllocate::finish(JobOutcome outcome) {
+    const Replying replying = begin_reply();
+    fuse_reply_err(request(), outcome == JobOutcome::performed ? status_.code() : EINTR);
+}
+
+}  // namespace bandfs

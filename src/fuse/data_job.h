@@ -1,0 +1,114 @@
+// fuse/data_job.h - requests of libfuse on their way through the data plane, and their answers.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+
+#include "fuse/filesystem.h"
+#include "fuse/handles.h"
+#include "fuse/operations.h"
+#include "fuse/transport.h"
+#include "gate/data_plane.h"
+
+namespace bandfs {
+
+/// A file that a caller has open.
+class OpenFileHandle final : public Handle {
+public:
+    OpenFileHandle(DataPlane& plane, std::shared_ptr<OpenFile> file) : plane_(plane), file_(std::move(file)) {}
+    ~OpenFileHandle() override { plane_.release(std::move(file_)); }
+
+    const std::shared_ptr<OpenFile>& file() const { return file_; }
+
+private:
+    DataPlane& plane_;
+    std::shared_ptr<OpenFile> file_;
+};
+
+/// What every request needs that may be answered later, from another thread. A first base of each kind below, so that
+/// it is destroyed after everything else of the request: the session ends when the last one is gone.
+class DeferredReply {
+public:
+    DeferredReply(const DeferredReply&) = delete;
+    DeferredReply& operator=(const DeferredReply&) = delete;
+
+protected:
+    explicit DeferredReply(fuse_req_t request);
+    ~DeferredReply();
+
+    /// The handler returns before the answer.
+    void defer();
+    /// The same for a job that is taken back when its caller is killed.
+    void defer_until_killed(Job& job);
+    /// Before the answer, which is sent while the result lives. Waits for a running interrupt callback.
+    Replying begin_reply();
+
+    fuse_req_t request() const { return request_; }
+    Filesystem& filesystem() const { return filesystem_; }
+
+private:
+    static void interrupted(fuse_req_t request, void* self);
+    void ignore_interrupts();
+
+    const fuse_req_t request_;
+    Filesystem& filesystem_;
+    const ReplySlot slot_;
+    bool deferred_ = false;
+    Job* killable_ = nullptr;  ///< registered with libfuse to be told of interrupts
+};
+
+class FuseRead final : private DeferredReply, public ReadRequest {
+public:
+    FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t bytes);
+
+private:
+    void keep() override;
+    void answer(Result<std::span<const std::byte>> data) override;
+};
+
+class FuseWrite final : private DeferredReply, public WriteRequest {
+public:
+    FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset,
+              std::span<const std::byte> payload, bool writepage);
+
+private:
+    struct Free {
+        void operator()(std::byte* memory) const;
+    };
+
+    std::span<const std::byte> keep() override;
+    void answer(Result<std::size_t> written) override;
+
+    std::span<const std::byte> payload_;       ///< in the message until keep()
+    PooledBuffer message_;                     ///< of a large payload
+    std::unique_ptr<std::byte[], Free> copy_;  ///< of a small one: a buffer of 1 MiB would be too much for it
+};
+
+class FuseSync final : private DeferredReply, public SyncRequest {
+public:
+    FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only);
+
+private:
+    void keep() override;
+    void answer(Status status) override;
+};
+
+/// fallocate(2): an errand, since it may write as much as it likes.
+class FuseAllocate final : private DeferredReply, public Job {
+public:
+    FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
+                 std::uint64_t bytes);
+
+private:
+    bool perform(std::uint64_t begin, std::uint64_t end) override;
+    void finish(JobOutcome outcome) override;
+
+    const std::shared_ptr<OpenFile> file_;
+    const int mode_;
+    const std::uint64_t offset_;
+    const std::uint64_t bytes_wanted_;
+    Status status_;
+};
+
+}  // namespace bandfs

@@ -1,0 +1,39 @@
+// fuse/data_job_caller.h - which band groups may take what a caller asks for.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "bandfs/group.h"
+
+struct fuse_req;
+
+namespace bandfs {
+
+struct Filesystem;
+
+/// Group ids, nearest first; the first that has a group attached takes the caller, the default group when none has.
+class CallerLineage {
+public:
+    CallerLineage() = default;
+    explicit CallerLineage(GroupId id) : one_(id), has_one_(true) {}
+    explicit CallerLineage(std::vector<GroupId> several) : several_(std::move(several)) {}
+
+    std::span<const GroupId> ids() const { return has_one_ ? std::span<const GroupId>(&one_, 1) : several_; }
+    std::vector<GroupId> to_vector() const { return {ids().begin(), ids().end()}; }
+
+private:
+    GroupId one_ = 0;  ///< the usual case, without an allocation
+    bool has_one_ = false;
+    std::vector<GroupId> several_;
+};
+
+/// The lineage of who sent this request, as the mount's type sees it: empty for type `none`. A caller that cannot be
+/// attributed (it is gone, or has no number here) is counted, and `otherwise` stands in: who opened the file.
+CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise = {});
+
+/// Has the resolver take notice of who sent this request, if lineage_of() did not: of a caller it has never met it
+/// could not say later that it is gone.
+void remember_caller(fuse_req* request);
+
+}  // namespace bandfs

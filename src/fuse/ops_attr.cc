@@ -1,0 +1,83 @@
+// fuse/ops_attr.cc - GETATTR, SETATTR and READLINK.
+#include <sys/stat.h>
+
+#include <optional>
+#include <string>
+
+#include "fuse/data_job.h"
+#include "fuse/meta_operations.h"
+#include "fuse/request.h"
+#include "fuse/session_message.h"
+
+namespace bandfs {
+namespace {
+
+void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
+    reply_attributes(request, on_inode(request, node, [](Tree& tree, Inode& inode) { return tree.attributes(inode); }));
+}
+
+constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |
+                              FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME;
+
+/// What is to be set, but for the size. Nothing at all is how the kernel says chown(-1, -1), and how it asks for the
+/// set-id bits to fall ahead of a write.
+AttrChange decode(const struct stat& wanted, int which) {
+    AttrChange change;
+    if (which & FUSE_SET_ATTR_MODE) change.mode = wanted.st_mode;
+    if (which & FUSE_SET_ATTR_UID) change.uid = wanted.st_uid;
+    if (which & FUSE_SET_ATTR_GID) change.gid = wanted.st_gid;
+    if (which & FUSE_SET_ATTR_ATIME) change.atime = wanted.st_atim;
+    if (which & FUSE_SET_ATTR_MTIME) change.mtime = wanted.st_mtim;
+    change.owners_as_they_are = (which & kSetSomething) == 0;
+    if (which & FUSE_SET_ATTR_ATIME_NOW) change.atime.tv_nsec = UTIME_NOW;
+    if (which & FUSE_SET_ATTR_MTIME_NOW) change.mtime.tv_nsec = UTIME_NOW;
+    return change;
+}
+
+/// Truncates or extends, through the caller's open file when there is one: it may be writable where the file no longer
+/// is. The data plane learns what is no longer dirty.
+Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_file_info* info) {
+    Filesystem& filesystem = filesystem_of(request);
+    std::optional<ActingAs> ordinary;
+    if (kill_suidgid_requested()) {
+        const Result<struct stat> attributes = filesystem.tree->attributes(inode);
+        if (!attributes) return attributes.error();
+        ordinary.emplace(clearing_setid(request, attributes->st_mode));
+    }
+    if (info != nullptr) return filesystem.data->resize(*Handles::get<OpenFileHandle>(info->fh).file(), size);
+    if (Status status = filesystem.tree->truncate(inode, size); !status) return status;
+    filesystem.data->resized({inode.key().device, inode.key().number}, size);
+    return {};
+}
+
+void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {
+    const auto set = [&](Tree & tree, Inode & inode) -> Result<struct stat> {
+        if (which & FUSE_SET_ATTR_SIZE) {
+            const Status status = resize(request, inode, static_cast<std::uint64_t>(wanted->st_size), info);
+            if (!status) return status.error();
+        }
+        const bool owner = (which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0;
+        return tree.set_attributes(inode, decode(*wanted, which), identity_of(request, owner));
+    };
+    reply_attributes(request, on_inode(request, node, set));
+}
+
+void op_readlink(fuse_req_t request, fuse_ino_t node) {
+    const Result<std::string> target =
+        on_inode(request, node, [](Tree& tree, Inode& inode) { return tree.read_link(inode); });
+    if (target) {
+        fuse_reply_readlink(request, target->c_str());
+    } else {
+        fuse_reply_err(request, target.code());
+    }
+}
+
+}  // namespace
+
+void add_attribute_operations(fuse_lowlevel_ops& table) {
+    table.getattr = op_getattr;
+    table.setattr = op_setattr;
+    table.readlink = op_readlink;
+}
+
+}  // namespace bandfs

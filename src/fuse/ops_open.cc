@@ -1,0 +1,105 @@
+// fuse/ops_open.cc - OPEN, CREATE and RELEASE of regular files.
+//
+// There is no FLUSH: the errors of write-back belong to fsync, as on every local file system, so a close has nothing to
+// say to us. FOPEN_NOFLUSH tells the kernel, and where it does not know that flag the first FLUSH is answered with
+// ENOSYS.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <ctime>
+#include <optional>
+
+#include "fuse/data_job.h"
+#include "fuse/data_job_caller.h"
+#include "fuse/operations.h"
+#include "fuse/ops_open_stamps.h"
+#include "fuse/reply.h"
+#include "fuse/request.h"
+#include "fuse/session_message.h"
+#include "sys/identity.h"
+
+namespace bandfs {
+namespace {
+
+/// Whether the kernel may keep the pages it has of this file.
+bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
+    timespec realtime{};
+    ::clock_gettime(CLOCK_REALTIME, &realtime);
+    struct stat now {};
+    if (::fstat(file.data->descriptor(), &now) != 0) return false;
+    return filesystem.stamps.unchanged(node, now, static_cast<TimeNs>(realtime.tv_sec) * kSecond + realtime.tv_nsec);
+}
+
+/// Enters the file among those that are open, and fills in what the kernel is told of it. Returns FOPEN_ flags that
+/// libfuse does not know.
+std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
+    // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
+    // others.
+    const bool parallel = file->direct() && filesystem.kernel.parallel_direct_writes;
+    info.noflush = 1;
+    info.direct_io = parallel;
+    info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
+    return parallel ? kFopenParallelDirectWrites : 0;
+}
+
+/// Opens as the caller would, who may lack CAP_FSETID: truncation then clears set-id bits.
+Result<std::shared_ptr<OpenFile>> open_for_caller(fuse_req_t request, Inode& inode, int flags) {
+    Filesystem& filesystem = filesystem_of(request);
+    std::optional<WithoutFsetid> ordinary;
+    if (kill_suidgid_requested()) ordinary.emplace();
+    return filesystem.data->files().open(*filesystem.tree, inode, flags, lineage_of(request).to_vector());
+}
+
+}  // namespace
+
+void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
+    Filesystem& filesystem = filesystem_of(request);
+    const Result<InodePtr> inode = filesystem.tree->inode(node);
+    if (!inode) {
+        fuse_reply_err(request, inode.code());
+        return;
+    }
+    Result<std::shared_ptr<OpenFile>> file = open_for_caller(request, **inode, info->flags);
+    if (!file) {
+        fuse_reply_err(request, file.code());
+        return;
+    }
+    info->keep_cache = may_keep_pages(filesystem, node, **file);
+    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
+    if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
+}
+
+void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {
+    Filesystem& filesystem = filesystem_of(request);
+    const Result<InodePtr> directory = filesystem.tree->inode(parent);
+    if (!directory) {
+        fuse_reply_err(request, directory.code());
+        return;
+    }
+    const int flags = FileTable::backing_flags(info->flags) | (info->flags & O_EXCL);
+    Result<CreatedFile> created = filesystem.tree->create(**directory, name, flags, mode, identity_of(request));
+    if (!created) {
+        fuse_reply_err(request, created.code());
+        return;
+    }
+    Inode& inode = *created->entry.inode;
+    Result<std::shared_ptr<OpenFile>> file =
+        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, lineage_of(request).to_vector());
+    if (!file) {
+        filesystem.tree->forget(inode, 1);
+        fuse_reply_err(request, file.code());
+        return;
+    }
+    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
+    if (reply_create(request, entry_param_of(filesystem, created->entry), *info, fopen_flags) < 0) {
+        filesystem.handles.remove(info->fh);
+        filesystem.tree->forget(inode, 1);
+    }
+}
+
+void op_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+    filesystem_of(request).handles.remove(info->fh);
+    fuse_reply_err(request, 0);
+}
+
+}  // namespace bandfs

@@ -1,0 +1,32 @@
+#include "fuse/ops_open_stamps.h"
+
+#include <algorithm>
+
+namespace bandfs {
+namespace {
+
+/// Two changes within this time may leave the same time stamp: a tick of the kernel's clock at 100 Hz, twice.
+constexpr TimeNs kGrain = 20'000'000;
+/// The same where times come in whole seconds, or in two as on FAT.
+constexpr TimeNs kCoarseGrain = 2'000'000'000;
+
+TimeNs nanoseconds(const timespec& time) {
+    return static_cast<TimeNs>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
+}
+
+}  // namespace
+
+bool OpenStamps::unchanged(std::uint64_t node, const struct stat& now, TimeNs realtime) {
+    Stamp stamp{node, now.st_ino, now.st_size, nanoseconds(now.st_mtim), nanoseconds(now.st_ctim)};
+    const bool coarse = now.st_mtim.tv_nsec == 0 && now.st_ctim.tv_nsec == 0;
+    const bool settled = std::max(stamp.mtime, stamp.ctime) < realtime - (coarse ? kCoarseGrain : kGrain);
+
+    const std::size_t place = (node * 0x9e3779b97f4a7c15u) >> 50;
+    static_assert(kPlaces == std::size_t{1} << (64 - 50));
+    std::lock_guard lock(locks_[place % kLocks]);
+    const bool same = places_[place] == stamp;
+    places_[place] = settled ? stamp : Stamp{};
+    return same;
+}
+
+}  // namespace bandfs

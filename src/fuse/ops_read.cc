@@ -1,0 +1,19 @@
+// fuse/ops_read.cc - READ.
+#include "fuse/data_job.h"
+#include "fuse/data_job_caller.h"
+#include "fuse/operations.h"
+#include "fuse/request.h"
+#include "fuse/session_message.h"
+
+namespace bandfs {
+
+void op_read(fuse_req_t request, fuse_ino_t, size_t bytes, off_t offset, fuse_file_info* info) {
+    Filesystem& filesystem = filesystem_of(request);
+    const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
+    const CallerLineage lineage = lineage_of(request, file->opener);
+    filesystem.data->read(std::make_unique<FuseRead>(request, file, static_cast<std::uint64_t>(offset),
+                                                     static_cast<std::uint32_t>(bytes)),
+                          lineage.ids(), current_message().others_wait);
+}
+
+}  // namespace bandfs

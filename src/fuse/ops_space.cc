@@ -1,0 +1,29 @@
+// fuse/ops_space.cc - FALLOCATE and LSEEK.
+//
+// There is no COPY_FILE_RANGE: the kernel then reads and writes in the caller's name, so that a copy is scheduled and
+// charged like every other read and write, page cache included.
+#include "fuse/data_job.h"
+#include "fuse/operations.h"
+#include "fuse/request.h"
+#include "sys/file_io.h"
+
+namespace bandfs {
+
+void op_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
+    Filesystem& filesystem = filesystem_of(request);
+    const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
+    filesystem.gate->submit(std::make_unique<FuseAllocate>(request, file, mode, static_cast<std::uint64_t>(offset),
+                                                           static_cast<std::uint64_t>(length)),
+                            *filesystem.groups, {}, false);
+}
+
+void op_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {
+    const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
+    const Result<std::uint64_t> found = seek_file(file->data->descriptor(), static_cast<std::uint64_t>(offset), whence);
+    if (found)
+        fuse_reply_lseek(request, static_cast<off_t>(*found));
+    else
+        fuse_reply_err(request, found.code());
+}
+
+}  // namespace bandfs

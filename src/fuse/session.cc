@@ -1,0 +1,264 @@
+#define FUSE_USE_VERSION 314
+
+#include "fuse/session.h"
+
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <charconv>
+#include <condition_variable>
+#include <mutex>
+#include <string_view>
+#include <thread>
+
+#include <fuse_lowlevel.h>
+
+#include "fuse/dispatch.h"
+#include "fuse/reply.h"
+#include "fuse/session_message.h"
+#include "fuse/transport.h"
+#include "sys/tuning.h"
+
+namespace bandfs {
+namespace {
+
+/// Wakes a receiver out of its wait for a message.
+constexpr int kWakeSignal = SIGUSR1;
+/// A signal may arrive just before the receiver waits, so it is repeated until the receiver has left.
+constexpr std::chrono::milliseconds kWakeEvery{1};
+/// Without memory for a message, a receiver waits this long for others to give some back.
+constexpr std::chrono::milliseconds kMemoryRetry{10};
+/// More receivers do not make a mount faster: data is moved by the gate's workers, metadata is answered in
+/// microseconds.
+constexpr unsigned kMostReceivers = 4;
+/// One that does a cache hit or a metadata call, one that waits.
+constexpr unsigned kFewestReceivers = 2;
+
+struct DestroySession {
+    void operator()(fuse_session* session) const { fuse_session_destroy(session); }
+};
+using FuseSessionPtr = std::unique_ptr<fuse_session, DestroySession>;
+
+/// The handler does nothing and lacks SA_RESTART: read(2) returns EINTR.
+void install_wake_handler() {
+    struct sigaction action {};
+    action.sa_handler = [](int) {};
+    ::sigaction(kWakeSignal, &action, nullptr);
+}
+
+/// Signals of the process are for its main thread.
+void block_signals_of_process() {
+    sigset_t blocked;
+    ::sigfillset(&blocked);
+    for (const int kept : {kWakeSignal, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) ::sigdelset(&blocked, kept);
+    ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+}
+
+/// The N of an option max_read=N, 0 when there is none.
+std::uint32_t max_read_of(const std::vector<std::string>& options) {
+    constexpr std::string_view kName = "max_read=";
+    std::uint32_t bytes = 0;
+    for (const std::string& option : options)
+        if (option.starts_with(kName))
+            std::from_chars(option.data() + kName.size(), option.data() + option.size(), bytes);
+    return bytes;
+}
+
+/// What libfuse parses as a command line. Owns its strings.
+class LibfuseArguments {
+public:
+    explicit LibfuseArguments(const std::vector<std::string>& options) {
+        add("bandfs");
+        for (const std::string& option : options) add(("-o" + option).c_str());
+    }
+    ~LibfuseArguments() { fuse_opt_free_args(&arguments_); }
+    LibfuseArguments(const LibfuseArguments&) = delete;
+
+    fuse_args* get() { return &arguments_; }
+
+private:
+    void add(const char* argument) {
+        if (fuse_opt_add_arg(&arguments_, argument) != 0) throw std::bad_alloc();
+    }
+    fuse_args arguments_ = FUSE_ARGS_INIT(0, nullptr);
+};
+
+/// The receivers of one mount.
+///
+/// Who wakes whom: the kernel wakes a receiver with a message, or all of them with ENODEV when the mount is gone;
+/// stop() wakes them with a signal until each has left. The last receiver that leaves lets everything held pass, waits
+/// until all answers are sent, closes what callers had open, and says that it ended.
+class ReceiverSession final : public Session {
+public:
+    ReceiverSession(Filesystem& filesystem, UniqueFd dev_fuse, unsigned receivers)
+        : filesystem_(filesystem), transport_(std::move(dev_fuse)), wanted_receivers_(receivers) {}
+    ~ReceiverSession() override {
+        stop();
+        filesystem_.forget_attributes = nullptr;
+    }
+
+    Status set_up(int dev_fuse, const std::vector<std::string>& options);
+    Status start(std::function<void()> ready, std::function<void()> ended) override;
+    void stop() override;
+
+private:
+    struct Receiver {
+        explicit Receiver(ReplySlot from) : slot(from) {}
+        const ReplySlot slot;
+        PooledBuffer memory;             ///< of this receiver's thread alone
+        std::atomic<bool> waits{false};  ///< for a message: a signal interrupts nothing else
+        std::thread thread;
+    };
+
+    void receive(Receiver& self);
+    bool receive_one(Receiver& self);
+    void handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait);
+    void leave();
+    void end();
+
+    Filesystem& filesystem_;
+    DevFuse transport_;
+    const unsigned wanted_receivers_;
+    FuseSessionPtr session_;  ///< after transport_: answers until it is destroyed
+
+    std::function<void()> ready_;
+    std::function<void()> ended_;
+    std::atomic<bool> stopping_{false};
+    std::atomic<int> waiting_{0};  ///< receivers that wait for a message
+
+    std::mutex mutex_;
+    std::condition_variable left_;
+    std::vector<std::unique_ptr<Receiver>> receivers_;  ///< guarded by mutex_
+    unsigned receiving_ = 0;                            ///< guarded by mutex_: receivers that have not left
+};
+
+Status ReceiverSession::set_up(int dev_fuse, const std::vector<std::string>& options) {
+    LibfuseArguments arguments(options);
+    session_.reset(fuse_session_new(arguments.get(), &dispatch_table(), sizeof(fuse_lowlevel_ops), &filesystem_));
+    if (!session_) return Errno{EINVAL};
+    // libfuse closes its descriptor when it is destroyed; it never reads or writes it, since all goes through kReplyIo.
+    UniqueFd own(::fcntl(dev_fuse, F_DUPFD_CLOEXEC, 3));
+    if (!own) return last_errno();
+    if (const int refused = fuse_session_custom_io(session_.get(), &kReplyIo, own.get()); refused != 0)
+        return Errno{-refused};
+    own.release();
+    filesystem_.forget_attributes = [this](std::uint64_t node) {
+        fuse_lowlevel_notify_inval_inode(session_.get(), node, -1, 0);
+    };
+    return {};
+}
+
+Status ReceiverSession::start(std::function<void()> ready, std::function<void()> ended) {
+    ready_ = std::move(ready);
+    ended_ = std::move(ended);
+    std::lock_guard lock(mutex_);
+    for (unsigned i = 0; i < wanted_receivers_; ++i) {
+        auto receiver = std::make_unique<Receiver>(transport_.open_channel());
+        Receiver& self = *receiver;
+        receivers_.push_back(std::move(receiver));
+        try {
+            self.thread = std::thread([this, &self] { receive(self); });
+        } catch (const std::system_error& error) {
+            receivers_.pop_back();
+            if (receivers_.empty()) return Errno{error.code().value()};
+            break;  // those that there are do
+        }
+        ++receiving_;
+    }
+    return {};
+}
+
+void ReceiverSession::receive(Receiver& self) {
+    block_signals_of_process();
+    ::pthread_setname_np(::pthread_self(), "bandfs-receive");
+    // Without the privilege memory reclaim may wait for us; there is nobody to tell and nothing to do about it.
+    (void)become_io_flusher();
+    const Replying replying(self.slot);
+    while (!stopping_) {
+        if (!self.memory) self.memory = filesystem_.data->buffers().take();
+        if (!self.memory)
+            std::this_thread::sleep_for(kMemoryRetry);
+        else if (!receive_one(self))
+            break;
+    }
+    self.memory = PooledBuffer();
+    leave();
+}
+
+/// Waits for one message and handles it. False when no more will come.
+bool ReceiverSession::receive_one(Receiver& self) {
+    std::byte* message = self.memory.data() + kMessageOffset;
+    waiting_.fetch_add(1, std::memory_order_relaxed);
+    self.waits = true;
+    const Result<std::size_t> bytes = self.slot.transport->receive(self.slot, message, kMessageBytes);
+    self.waits = false;
+    const int others = waiting_.fetch_sub(1, std::memory_order_relaxed) - 1;
+    if (!bytes) return bytes.error() == Errno{EINTR};
+    handle(message, *bytes, self, others > 0);
+    return true;
+}
+
+void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait) {
+    const auto* header = reinterpret_cast<const fuse_in_header*>(message);
+    const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
+    current_message() = {header, &self.memory, others_wait};
+    fuse_buf buffer{};
+    buffer.mem = message;
+    buffer.size = bytes;
+    fuse_session_process_buf(session_.get(), &buffer);
+    current_message() = {};
+    if (opcode == FUSE_INIT && ready_) std::exchange(ready_, nullptr)();
+}
+
+void ReceiverSession::leave() {
+    bool last = false;
+    {
+        std::lock_guard lock(mutex_);
+        last = --receiving_ == 0;
+        left_.notify_all();
+    }
+    if (last) end();
+}
+
+void ReceiverSession::end() {
+    filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups->go_down(); });
+    filesystem_.pending.wait_for_none();
+    filesystem_.handles.close_all();
+    if (ended_) ended_();
+}
+
+void ReceiverSession::stop() {
+    stopping_ = true;
+    std::vector<std::unique_ptr<Receiver>> leaving;
+    {
+        std::unique_lock lock(mutex_);
+        while (receiving_ > 0) {
+            for (const auto& receiver : receivers_)
+                if (receiver->waits) ::pthread_kill(receiver->thread.native_handle(), kWakeSignal);
+            left_.wait_for(lock, kWakeEvery);
+        }
+        leaving.swap(receivers_);
+    }
+    for (const auto& receiver : leaving) receiver->thread.join();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::create(Filesystem& filesystem, UniqueFd dev_fuse,
+                                                 const SessionSettings& settings) {
+    install_wake_handler();
+    const unsigned receivers =
+        settings.receivers != 0 ? settings.receivers
+                                : std::clamp(std::thread::hardware_concurrency() + 1, kFewestReceivers, kMostReceivers);
+    filesystem.options.max_read = max_read_of(settings.libfuse_options);
+    const int fd = dev_fuse.get();
+    auto session = std::make_unique<ReceiverSession>(filesystem, std::move(dev_fuse), receivers);
+    if (const Status ready = session->set_up(fd, settings.libfuse_options); !ready) return ready.error();
+    return std::unique_ptr<Session>(std::move(session));
+}
+
+}  // namespace bandfs

@@ -1,0 +1,27 @@
+// fuse/session_init.h - what is agreed with the kernel when a mount begins (FUSE_INIT).
+#pragma once
+
+#include <cstdint>
+
+struct fuse_conn_info;
+struct fuse_init_in;
+struct fuse_init_out;
+
+namespace bandfs {
+
+struct Filesystem;
+
+/// Says what bandfs wants of what libfuse offers: the `init` handler.
+void choose_capabilities(void* filesystem, fuse_conn_info* connection);
+
+/// Adds to libfuse's answer what libfuse 3.14 cannot ask for, or forgets, as far as the kernel offers it:
+///   PARALLEL_DIROPS      lookups in one directory do not wait for each other;
+///   HAS_IOCTL_DIR        ioctl(2) on directories;
+///   HANDLE_KILLPRIV_V2   set-user-id bits are cleared by us when asked to, so that no write needs a GETXATTR first;
+///   DIRECT_IO_ALLOW_MMAP files opened with O_DIRECT can do parallel writes and still be mapped (Linux 6.6).
+void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer);
+
+/// Whether the answer agreed on parallel direct writes.
+bool agreed_parallel_direct_writes(const fuse_init_out& answer);
+
+}  // namespace bandfs

@@ -1,0 +1,162 @@
+#include "gate/data_plane.h"
+
+#include <linux/falloc.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "gate/write_back.h"
+#include "sys/file_io.h"
+
+namespace bandfs {
+
+namespace {
+
+constexpr std::uint64_t kMiB = 1u << 20;
+constexpr std::uint64_t kEverything = UINT64_MAX;
+
+}  // namespace
+
+std::uint64_t DataPlane::default_dirty_bytes() {
+    return std::min(64 * kMiB, physical_memory_bytes() / 64);
+}
+
+DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
+    : gate_(gate),
+      groups_(groups),
+      unit_size_(settings.unit_size),
+      files_(io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }) {
+    WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns};
+    if (write_back.bound == 0) write_back.bound = default_dirty_bytes();
+    gate_.enter(groups_);
+    write_back_ = std::make_unique<WriteBack>(gate_, groups_, write_back, counters_);
+}
+
+DataPlane::~DataPlane() {
+    write_back_.reset();
+    gate_.leave(groups_);
+}
+
+void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline) {
+    FileData& data = *request->file_->data;
+    const std::uint64_t offset = request->offset_;
+    const bool direct = request->file_->direct();
+    std::uint64_t end = offset + request->size_;
+    if (direct && !data.direct_allows(offset, request->size_)) return request->answer(Errno{EINVAL});
+    if (direct && data.write_back_kind() != WriteBackKind::memory) {
+        const Result<FileFacts> facts = file_facts(data.descriptor());
+        if (!facts) return request->answer(facts.error());
+        end = std::clamp(facts->size, offset, end);
+        if (end == offset) return request->answer(std::span<const std::byte>());
+    } else {
+        if (!request->take_buffer(buffers_)) return request->answer(Errno{ENOMEM});
+        const Result<CachedRead> cached = data.read_cached(offset, request->place(0, request->size_));
+        if (!cached) return request->answer(cached.error());
+        counters_.cached_bytes.fetch_add(cached->bytes, std::memory_order_relaxed);
+        if (cached->complete) {
+            counters_.cached_reads.fetch_add(1, std::memory_order_relaxed);
+            return request->answer(std::span<const std::byte>(request->place(0, cached->bytes)));
+        }
+        request->cached_ = request->done_ = cached->bytes;
+        if (cached->bytes == 0) request->buffer_ = PooledBuffer();
+        end = cached->end;
+    }
+    request->pool_ = &buffers_;
+    request->cut(Direction::read, end - offset - request->cached_, unit_size_);
+    request->keep();
+    gate_.submit(std::move(request), groups_, lineage, may_inline);
+}
+
+void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline) {
+    OpenFile& file = *request->file_;
+    if (request->writepage_) {
+        counters_.mapped_writes.fetch_add(1, std::memory_order_relaxed);
+        lineage = file.opener;
+    }
+    const std::size_t size = request->payload_.size();
+    const bool direct = file.direct() && !request->writepage_;
+    if (direct && !file.data->direct_allows(request->offset_, size)) return request->answer(Errno{EINVAL});
+    const WriteBackKind kind = file.data->write_back_kind();
+    const bool is_unit = direct || file.durability() != Durability::none || kind == WriteBackKind::synchronous;
+    if (size == 0 || kind == WriteBackKind::memory) {
+        request->perform(0, 0);
+        request->finish(JobOutcome::performed);
+    } else if (is_unit) {
+        request->cut(Direction::write, size, unit_size_);
+        request->payload_ = request->keep();
+        gate_.submit(std::move(request), groups_, lineage, may_inline);
+    } else {
+        write_to_cache(std::move(request), gate_.owner(groups_, lineage));
+    }
+}
+
+void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner owner) {
+    request->write_back_ = write_back_.get();
+    request->owner_ = owner;
+    const bool waits = !write_back_->reserve(*request);
+    if (!waits && !request->file_->data->write_would_read(request->offset_, request->payload_.size())) {
+        request->perform(0, 0);
+        request->finish(JobOutcome::performed);
+        return;
+    }
+    request->payload_ = request->keep();
+    if (waits) {
+        write_back_->wait(std::move(request));
+    } else {
+        gate_.submit(std::move(request), groups_, {}, false);
+    }
+}
+
+void DataPlane::sync(std::unique_ptr<SyncRequest> request) {
+    request->write_back_ = write_back_.get();
+    request->keep();
+    write_back_->sync(std::move(request));
+}
+
+void DataPlane::release(std::shared_ptr<OpenFile> file) {
+    const std::shared_ptr<FileData> data = file->data;
+    file.reset();
+    if (data->dirty(0, kEverything) && data->abandoned()) write_back_->discard(*data, 0, kEverything);
+}
+
+void DataPlane::unlinked(FileKey key) {
+    const std::shared_ptr<FileData> data = files_.find(key);
+    if (data && data->abandoned()) write_back_->discard(*data, 0, kEverything);
+}
+
+Status DataPlane::resize(OpenFile& file, std::uint64_t size) {
+    const Status done = truncate_file(file.data->descriptor(), size);
+    if (done) write_back_->discard(*file.data, size, kEverything);
+    return done;
+}
+
+void DataPlane::resized(FileKey key, std::uint64_t size) {
+    if (const std::shared_ptr<FileData> data = files_.find(key)) write_back_->discard(*data, size, kEverything);
+}
+
+Status DataPlane::allocate(OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) {
+    const Status done = allocate_file(file.data->descriptor(), mode, offset, bytes);
+    constexpr int kEmptied = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    if (done && (mode & kEmptied) != 0) write_back_->discard(*file.data, offset, offset + bytes);
+    return done;
+}
+
+bool DataPlane::drain(TimeNs deadline) {
+    gate_.with([&](DeviceGroup&) { groups_.go_down(); });
+    return write_back_->drain(deadline) && gate_.drain(groups_, deadline);
+}
+
+std::uint64_t DataPlane::dirty_bytes() const {
+    return write_back_->dirty();
+}
+
+std::uint64_t DataPlane::dirty_bytes(DirtyOwner owner) const {
+    return write_back_->dirty(owner);
+}
+
+std::uint64_t DataPlane::dirty_bound() const {
+    return write_back_->bound();
+}
+
+}  // namespace bandfs

@@ -1,0 +1,257 @@
+#include "gate/gate.h"
+
+#include <algorithm>
+#include <cassert>
+#include <system_error>
+
+#include "gate/gate_worker.h"
+#include "gate/mount_account.h"
+
+namespace bandfs {
+
+namespace {
+
+constexpr TimeNs kLongestHold = 30 * kSecond;
+Group& group_for(MountGroups& groups, std::span<const GroupId> lineage) {
+    for (const GroupId id : lineage) {
+        if (Group* const group = groups.find(id)) return *group;
+    }
+    return groups.default_group();
+}
+
+}  // namespace
+
+Gate::Gate(std::unique_ptr<DeviceGroup> device_group)
+    : device_group_(std::move(device_group)), longest_hold_(kLongestHold) {
+    workers_.reserve(kMostWorkers);
+    started_ = coming_ = 1;
+    start_worker();
+    if (started_ == 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
+    timer_ = std::thread([this] { keep_time(); });
+}
+
+Gate::~Gate() {
+    {
+        const Locked locked(*this);
+        assert(std::ranges::all_of(accounts_, [](const auto& account) { return account->jobs == 0; }));
+        stopping_ = true;
+    }
+    timer_.join();
+    // A worker that is being joined may just be starting the next.
+    for (std::size_t i = 0;; ++i) {
+        std::unique_lock lock(mutex_);
+        if (i == workers_.size()) break;
+        std::thread& thread = workers_[i]->thread;
+        lock.unlock();
+        if (thread.joinable()) thread.join();
+    }
+}
+
+std::optional<GroupId> Gate::owner(MountGroups& groups, std::span<const GroupId> lineage) {
+    if (lineage.empty()) return std::nullopt;
+    const std::lock_guard lock(mutex_);
+    const Group& group = group_for(groups, lineage);
+    return group.is_default() ? std::nullopt : std::optional(group.id());
+}
+
+void Gate::enter(MountGroups& groups) {
+    auto account = std::make_unique<MountAccount>(MountAccount{&groups});
+    const std::lock_guard lock(mutex_);
+    accounts_.push_back(std::move(account));
+}
+
+void Gate::leave(MountGroups& groups) {
+    const std::lock_guard lock(mutex_);
+    assert(account_of(groups).jobs == 0);
+    std::erase_if(accounts_, [&](const auto& account) { return account->mount == &groups; });
+}
+
+// A device group has few mounts.
+MountAccount& Gate::account_of(const MountGroups& groups) {
+    const auto found = std::ranges::find_if(accounts_, [&](const auto& account) { return account->mount == &groups; });
+    assert(found != accounts_.end());
+    return **found;
+}
+
+Job& Gate::adopt(std::unique_ptr<Job> job, const MountGroups& groups) {
+    Job& taken = *job.release();
+    assert(taken.state_ == JobState::idle);
+    taken.arrived_ = now_ns();
+    taken.account_ = &account_of(groups);
+    ++taken.account_->jobs;
+    return taken;
+}
+
+void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline) {
+    Turn mine;
+    {
+        const Locked locked(*this);
+        Job& taken = adopt(std::move(job), groups);
+        const bool alone = may_inline && held_.empty() && ready_.empty();
+        if (!taken.errand()) admit(taken, group_for(groups, lineage));
+        if (alone && !taken.errand() && taken.released_ == taken.unit_count_) {
+            taken.state_ = JobState::running;
+            mine = {&taken, 0, taken.unit_count_, false};
+        } else if (taken.errand() || taken.released_ != 0) {
+            make_ready(taken);
+        }
+    }
+    if (mine.job == nullptr) return;
+    MountAccount* const account = end(take_turn(mine, false));
+    const std::lock_guard lock(mutex_);
+    settle(account);
+}
+
+void Gate::park(std::unique_ptr<Job> job, MountGroups& groups) {
+    const Locked locked(*this);
+    Job& taken = adopt(std::move(job), groups);
+    assert(taken.errand());
+    taken.parked_ = true;
+    taken.state_ = JobState::waiting;
+    hold(taken);
+    if (taken.account_->draining) unpark_locked(taken);
+}
+
+void Gate::admit(Job& job, Group& group) {
+    for (JobUnit& unit : job.units()) {
+        unit.group = &group;
+        device_group_->admit(unit, job.arrived_);
+    }
+    job.state_ = JobState::waiting;
+    hold(job);
+    note_released(job);
+}
+
+void Gate::hold(Job& job) {
+    if (held_.empty()) check_due_ = job.arrived_ + std::min(kCheckEveryNs, longest_hold_);
+    held_.push_back(job);
+}
+
+void Gate::release(TimeNs now) {
+    while (Unit* const unit = device_group_->release_next(now)) {
+        Job& job = *static_cast<JobUnit*>(unit)->job;
+        const std::uint32_t before = job.released_;
+        note_released(job);
+        if (job.released_ != before && job.state_ == JobState::waiting) make_ready(job);
+    }
+}
+
+// Counts the units at the front that have been issued, and takes the job off the waiting ones after the last.
+void Gate::note_released(Job& job) {
+    const std::span<JobUnit> units = job.units();
+    while (job.released_ != job.unit_count_ && units[job.released_].state == UnitState::issued) ++job.released_;
+    if (job.released_ == job.unit_count_ && job.held()) held_.erase(held_.iterator_to(job));
+}
+
+void Gate::make_ready(Job& job) {
+    job.state_ = JobState::ready;
+    (job.urgent() ? urgent_ : ready_).push_back(job);
+}
+
+void Gate::unpark(Job& job) {
+    const Locked locked(*this);
+    unpark_locked(job);
+}
+
+void Gate::unpark_locked(Job& job) {
+    if (!job.parked_) return;
+    job.parked_ = false;
+    held_.erase(held_.iterator_to(job));
+    make_ready(job);
+}
+
+void Gate::expedite(Job& job) {
+    const Locked locked(*this);
+    pass(job);
+}
+
+// Lets the rest of a job go next.
+void Gate::pass(Job& job) {
+    unpark_locked(job);
+    if (job.state_ == JobState::ready && !job.urgent()) {
+        ready_.erase(ready_.iterator_to(job));
+        urgent_.push_back(job);
+    }
+    job.passed_ = true;
+    const TimeNs now = now_ns();
+    for (JobUnit& unit : job.units()) {
+        if (unit.state == UnitState::held) device_group_->expedite(unit, now);
+    }
+}
+
+bool Gate::cancel(Job& job) {
+    const Locked locked(*this);
+    if (job.taken_back_) return true;
+    if (!job.held()) return false;
+    take_back(job);
+    return true;
+}
+
+// Requires that the job waits: parked, or with held units.
+void Gate::take_back(Job& job) {
+    if (job.performed_ != 0 || job.state_ == JobState::running) {
+        pass(job);
+        return;
+    }
+    ++cancelled_;
+    if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
+    held_.erase(held_.iterator_to(job));
+    end_units(job, 0, job.unit_count_);
+    job.parked_ = false;
+    job.taken_back_ = true;
+    make_ready(job);
+}
+
+// Completes units that were issued and takes back those that are held.
+void Gate::end_units(Job& job, std::uint32_t from, std::uint32_t to) {
+    const TimeNs now = now_ns();
+    for (JobUnit& unit : job.units().subspan(from, to - from)) {
+        if (unit.state == UnitState::issued) device_group_->complete(unit, now);
+        if (unit.state == UnitState::held) device_group_->cancel(unit, now);
+    }
+}
+
+void Gate::set_dying(std::function<bool(pid_t)> dying) {
+    auto shared = std::make_shared<const std::function<bool(pid_t)>>(std::move(dying));
+    const std::lock_guard lock(mutex_);
+    dying_.swap(shared);
+}
+
+void Gate::set_longest_hold(TimeNs longest) {
+    const Locked locked(*this);
+    longest_hold_ = longest;
+    if (!held_.empty()) check_due_ = now_ns();
+}
+
+bool Gate::drain(MountGroups& groups, TimeNs deadline) {
+    {
+        const Locked locked(*this);
+        account_of(groups).draining = true;
+        groups.go_down();
+        for (auto it = held_.begin(); it != held_.end();) {
+            Job& job = *it++;
+            if (job.account_->mount == &groups) unpark_locked(job);
+        }
+    }
+    std::unique_lock lock(mutex_);
+    ++drains_;
+    const auto done = [&] { return account_of(groups).jobs == 0; };
+    const bool drained =
+        deadline == kNever ? (drained_.wait(lock, done), true) : drained_.wait_until(lock, steady_time(deadline), done);
+    --drains_;
+    return drained;
+}
+
+GateReport Gate::report() {
+    const std::lock_guard lock(mutex_);
+    GateReport report;
+    report.passed_over_age = passed_over_age_;
+    report.cancelled = cancelled_;
+    report.waiting = held_.size();
+    if (!held_.empty()) report.oldest_wait_ns = now_ns() - held_.front().arrived_;
+    report.workers = started_;
+    report.busy_workers = on_ready_ + on_urgent_;
+    return report;
+}
+
+}  // namespace bandfs

@@ -1,0 +1,35 @@
+#include "gate/job.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace bandfs {
+
+Job::Job(Direction direction, std::uint64_t bytes, std::uint32_t unit_size, pid_t caller_tid)
+    : caller_tid_(caller_tid) {
+    cut(direction, bytes, unit_size);
+}
+
+Job::~Job() {
+    assert(state_ == JobState::idle || state_ == JobState::finished);
+}
+
+void Job::cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size) {
+    assert(state_ == JobState::idle && unit_count_ == 0 && unit_size != 0);
+    bytes_ = bytes;
+    unit_size_ = unit_size;
+    unit_count_ = static_cast<std::uint32_t>((bytes + unit_size - 1) / unit_size);
+    if (unit_count_ > 1) more_ = std::make_unique<JobUnit[]>(unit_count_);
+    for (std::uint32_t i = 0; i != unit_count_; ++i) {
+        JobUnit& unit = units()[i];
+        unit.bytes = static_cast<std::uint32_t>(begin_of(i + 1) - begin_of(i));
+        unit.direction = direction;
+        unit.job = this;
+    }
+}
+
+std::uint64_t Job::begin_of(std::uint32_t index) const {
+    return std::min(std::uint64_t{index} * unit_size_, bytes_);
+}
+
+}  // namespace bandfs

@@ -1,0 +1,104 @@
+// gate/requests.h - a read, a write and an fsync of a caller, as the FUSE side hands them in and the data plane runs
+// them.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+#include "disk/open_file.h"
+#include "gate/job.h"
+#include "sys/buffer_pool.h"
+#include "sys/result.h"
+
+namespace bandfs {
+
+class DataPlane;
+class WriteBack;
+
+/// A read of an open file, of at most 1 MiB.
+class ReadRequest : public Job {
+public:
+    ReadRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t size, pid_t caller_tid);
+
+protected:
+    /// The request outlives the call that handed it in, and other threads will see it: the last moment to register an
+    /// interrupt callback (which may call Gate::cancel(*this)).
+    virtual void keep() {}
+    /// Exactly once, with no lock held. First unregisters what keep() registered. The bytes stay until it returns.
+    virtual void answer(Result<std::span<const std::byte>> data) = 0;
+
+private:
+    friend class DataPlane;
+    bool perform(std::uint64_t begin, std::uint64_t end) final;
+    void finish(JobOutcome outcome) final;
+    bool take_buffer(BufferPool& pool);
+    std::span<std::byte> place(std::size_t from, std::size_t to);
+
+    const std::shared_ptr<OpenFile> file_;
+    const std::uint64_t offset_;
+    const std::uint32_t size_;
+    BufferPool* pool_ = nullptr;
+    PooledBuffer buffer_;     ///< only while there are bytes in it
+    std::size_t cached_ = 0;  ///< bytes at the start of the range that the page cache gave, uncharged
+    std::size_t done_ = 0;    ///< bytes at the start of the range that are in the buffer
+    int error_ = 0;
+};
+
+using WaitingWriteHook = JobHook<struct WaitingWriteTag>;
+
+/// A write to an open file, of at most 1 MiB. Its payload is borrowed until keep().
+class WriteRequest : public Job, public WaitingWriteHook {
+public:
+    /// `writepage`: the kernel writes back a shared mapping; nobody waits, and who opened the file is charged.
+    WriteRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
+                 bool writepage, pid_t caller_tid);
+
+protected:
+    /// As for a read; and returns the payload at a place where it stays until the request is destroyed, page aligned.
+    virtual std::span<const std::byte> keep() = 0;
+    /// Exactly once, with no lock held: how many bytes were written.
+    virtual void answer(Result<std::size_t> written) = 0;
+
+private:
+    friend class DataPlane;
+    friend class WriteBack;
+    bool perform(std::uint64_t begin, std::uint64_t end) final;
+    void finish(JobOutcome outcome) final;
+    Result<std::size_t> write(std::uint64_t offset, std::span<const std::byte> from);
+
+    const std::shared_ptr<OpenFile> file_;
+    const std::uint64_t offset_;
+    std::span<const std::byte> payload_;
+    const bool writepage_;
+    WriteBack* write_back_ = nullptr;  ///< of a write into the page cache that will have to be written back
+    DirtyOwner owner_;
+    std::uint64_t reserved_ = 0;  ///< of its owner's bound; guarded by write_back_
+    std::size_t written_ = 0;
+    int error_ = 0;
+};
+
+/// An fsync or fdatasync of an open file.
+class SyncRequest : public Job {
+public:
+    SyncRequest(std::shared_ptr<OpenFile> file, bool data_only, pid_t caller_tid);
+
+protected:
+    /// As for a read. Called for every fsync: each waits for the disk.
+    virtual void keep() {}
+    virtual void answer(Status status) = 0;
+
+private:
+    friend class DataPlane;
+    friend class WriteBack;
+    bool perform(std::uint64_t begin, std::uint64_t end) final;
+    void finish(JobOutcome outcome) final;
+
+    const std::shared_ptr<OpenFile> file_;
+    const bool data_only_;
+    WriteBack* write_back_ = nullptr;
+    Status status_;
+};
+
+}  // namespace bandfs

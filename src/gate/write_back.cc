@@ -1,0 +1,343 @@
+#include "gate/write_back.h"
+
+#include <algorithm>
+#include <cassert>
+#include <iterator>
+#include <utility>
+
+#include "gate/data_plane.h"
+#include "gate/gate_worker.h"
+#include "sys/thread_setup.h"
+
+namespace bandfs {
+
+namespace {
+
+constexpr std::uint64_t kMiB = 1u << 20;
+// Of a file per job.
+constexpr std::uint64_t kJobSpan = kMiB;
+// What a group has in jobs at a time, in bytes and in jobs: at 128 KiB a unit, 32 units for the scheduler to see.
+constexpr std::uint64_t kBytesInJobs = 4 * kMiB;
+constexpr unsigned kJobsOfGroup = 32;
+// How many jobs of an fsync are ahead of everything else at a time.
+constexpr unsigned kUrgentJobs = 4;
+// What a group may rest: an eighth of its bound, and not more than a slow disk writes in a fifth of a second.
+constexpr std::uint64_t kMostResting = 8 * kMiB;
+// Files with resting extents keep a descriptor each; beyond so many of a group they are due.
+constexpr std::size_t kMostRestingFiles = 1024;
+
+std::uint64_t in_pages(std::uint64_t offset, std::uint64_t bytes) {
+    constexpr std::uint64_t kPage = DirtyExtents::kGranule;
+    return bytes == 0 ? 0 : ((offset + bytes - 1) / kPage - offset / kPage + 1) * kPage;
+}
+
+/// Closes a file, which may take the disk's time when it had no name any more.
+class LetGo final : public Job {
+public:
+    explicit LetGo(std::shared_ptr<FileData> file) : Job(0), file_(std::move(file)) {}
+    bool perform(std::uint64_t, std::uint64_t) override { return true; }
+    void finish(JobOutcome) override {}
+
+private:
+    const std::shared_ptr<FileData> file_;
+};
+
+}  // namespace
+
+WriteBack::WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& settings, DataCounters& counters)
+    : gate_(gate),
+      groups_(groups),
+      settings_(settings),
+      mark_(std::min(settings.bound / 8, kMostResting)),
+      counters_(counters),
+      flusher_([this] { flush_old(); }) {}
+
+WriteBack::~WriteBack() {
+    {
+        const std::lock_guard lock(mutex_);
+        assert(file_jobs_.empty());
+        stopping_ = true;
+    }
+    flusher_wakes_.notify_one();
+    flusher_.join();
+}
+
+DirtyLedger& WriteBack::ledger_of(DirtyOwner owner) {
+    return ledgers_.try_emplace(owner, owner).first->second;
+}
+
+void WriteBack::forget_if_idle(DirtyLedger& ledger) {
+    if (ledger.idle()) ledgers_.erase(ledger.owner);
+    if (draining_) drained_.notify_all();
+}
+
+// Writes and their room.
+
+bool WriteBack::has_room(const DirtyLedger& ledger, const WriteRequest& request) const {
+    const std::uint64_t bytes = in_pages(request.offset_, request.payload_.size());
+    return draining_ || ledger.dirty == 0 || ledger.dirty + bytes <= settings_.bound;
+}
+
+bool WriteBack::reserve(WriteRequest& request) {
+    const std::lock_guard lock(mutex_);
+    DirtyLedger& ledger = ledger_of(request.owner_);
+    if (!ledger.writes.empty() || !has_room(ledger, request)) return false;
+    request.reserved_ = in_pages(request.offset_, request.payload_.size());
+    ledger.dirty += request.reserved_;
+    return true;
+}
+
+void WriteBack::wait(std::unique_ptr<WriteRequest> request) {
+    counters_.waited_writes.fetch_add(1, std::memory_order_relaxed);
+    WriteRequest& waiting = *request;
+    const std::lock_guard lock(mutex_);
+    DirtyLedger& ledger = ledger_of(waiting.owner_);
+    gate_.park(std::move(request), groups_);
+    ledger.writes.push_back(waiting);
+    let_writes_run(ledger);
+    pump(ledger);
+}
+
+void WriteBack::let_writes_run(DirtyLedger& ledger) {
+    while (!ledger.writes.empty() && has_room(ledger, ledger.writes.front())) {
+        WriteRequest& request = ledger.writes.front();
+        ledger.writes.pop_front();
+        request.reserved_ = in_pages(request.offset_, request.payload_.size());
+        ledger.dirty += request.reserved_;
+        gate_.unpark(request);
+    }
+}
+
+void WriteBack::wrote(WriteRequest& request) {
+    const std::shared_ptr<FileData>& file = request.file_->data;
+    const std::lock_guard lock(mutex_);
+    DirtyLedger& ledger = ledger_of(request.owner_);
+    const std::uint64_t added =
+        request.written_ == 0 ? 0 : file->note_dirty(request.offset_, request.written_, request.owner_);
+    ledger.dirty += added;
+    ledger.dirty -= std::exchange(request.reserved_, 0);
+    if (added != 0) {
+        ledger.note(file, added, now_ns());
+        if (std::exchange(flusher_rests_, false)) flusher_wakes_.notify_one();
+    }
+    pump(ledger);
+    let_writes_run(ledger);
+    forget_if_idle(ledger);
+}
+
+void WriteBack::forget(WriteRequest& request) {
+    const std::lock_guard lock(mutex_);
+    const auto found = ledgers_.find(request.owner_);
+    if (found == ledgers_.end()) return;
+    DirtyLedger& ledger = found->second;
+    if (request.WaitingWriteHook::is_linked()) ledger.writes.erase(ledger.writes.iterator_to(request));
+    ledger.dirty -= std::exchange(request.reserved_, 0);
+    let_writes_run(ledger);
+    forget_if_idle(ledger);
+}
+
+// Jobs.
+
+bool WriteBack::pressed(const DirtyLedger& ledger) const {
+    if (ledger.waiting.empty()) return false;
+    return draining_ || !ledger.writes.empty() || ledger.noted > mark_ || ledger.files.size() > kMostRestingFiles;
+}
+
+// Hands jobs of a group to the gate as far as something is due or presses.
+void WriteBack::pump(DirtyLedger& ledger) {
+    while (ledger.jobs < kJobsOfGroup && ledger.in_jobs < kBytesInJobs) {
+        if (ledger.due.empty()) {
+            if (!pressed(ledger)) return;
+            ledger.make_due(*ledger.waiting.front().file, false);
+        }
+        const std::shared_ptr<FileData> file = ledger.due.front().file;
+        if (file->abandoned()) {
+            drop(*file, 0, UINT64_MAX);
+            ledger.take(*file, UINT64_MAX, now_ns());
+            gate_.submit(std::make_unique<LetGo>(file), groups_, {}, false);
+        } else if (auto job = next_job(ledger, file)) {
+            submit(std::move(job));
+        }
+    }
+}
+
+// Makes a job of the next extents of a file. nullptr when there are none, whatever was counted.
+std::unique_ptr<WriteBackJob> WriteBack::next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file) {
+    std::vector<Extent> extents = file->schedule(ledger.owner, kJobSpan);
+    if (extents.empty()) {
+        ledger.take(*file, UINT64_MAX, now_ns());
+        return nullptr;
+    }
+    auto job = std::make_unique<WriteBackJob>(*this, file, ledger.owner, std::move(extents), settings_.unit_size,
+                                              ++jobs_made_);
+    ledger.take(*file, job->bytes(), now_ns());
+    ledger.in_jobs += job->bytes();
+    ++ledger.jobs;
+    file_jobs_[file.get()].all.push_back(*job);
+    return job;
+}
+
+void WriteBack::submit(std::unique_ptr<WriteBackJob> job) {
+    const DirtyOwner owner = job->owner();
+    const std::span<const GroupId> lineage = owner ? std::span(&*owner, 1) : std::span<const GroupId>();
+    WriteBackJob& submitted = *job;
+    gate_.submit(std::move(job), groups_, lineage, false);
+    // Not destroyed yet: its finish() needs our lock.
+    if (submitted.urgent) gate_.expedite(submitted);
+}
+
+void WriteBack::submit_later(FileJobs& jobs) {
+    while (!jobs.later.empty() && jobs.urgent < kUrgentJobs) {
+        std::unique_ptr<WriteBackJob> job = std::move(jobs.later.front());
+        jobs.later.pop_front();
+        job->urgent = true;
+        ++jobs.urgent;
+        submit(std::move(job));
+    }
+}
+
+void WriteBack::on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed) {
+    if (failed) counters_.writeback_errors.fetch_add(1, std::memory_order_relaxed);
+    const std::lock_guard lock(mutex_);
+    DirtyLedger& ledger = ledger_of(job.owner());
+    ledger.dirty -= bytes;
+    let_writes_run(ledger);
+}
+
+void WriteBack::finished(WriteBackJob& job) {
+    const std::lock_guard lock(mutex_);
+    const auto of_file = file_jobs_.find(job.file().get());
+    FileJobs& jobs = of_file->second;
+    jobs.all.erase(jobs.all.iterator_to(job));
+    if (job.urgent) --jobs.urgent;
+    count_down(jobs, job);
+    submit_later(jobs);
+    if (jobs.all.empty()) file_jobs_.erase(of_file);
+    DirtyLedger& ledger = ledger_of(job.owner());
+    ledger.in_jobs -= job.bytes();
+    --ledger.jobs;
+    pump(ledger);
+    let_writes_run(ledger);
+    forget_if_idle(ledger);
+}
+
+// Fsync.
+
+void WriteBack::sync(std::unique_ptr<SyncRequest> request) {
+    const std::shared_ptr<FileData>& file = request->file_->data;
+    const std::lock_guard lock(mutex_);
+    const auto known = file_jobs_.find(file.get());
+    if (known != file_jobs_.end()) {
+        for (WriteBackJob& job : known->second.all) gate_.expedite(job);
+    }
+    for (auto& [owner, ledger] : ledgers_) {
+        while (ledger.files.contains(file.get())) {
+            if (auto job = next_job(ledger, file)) file_jobs_[file.get()].later.push_back(std::move(job));
+        }
+    }
+    const auto jobs = file_jobs_.find(file.get());
+    if (jobs == file_jobs_.end()) {
+        gate_.submit(std::move(request), groups_, {}, false);
+        return;
+    }
+    jobs->second.syncs.push_back({request.get(), jobs_made_, jobs->second.all.size()});
+    gate_.park(std::move(request), groups_);
+    submit_later(jobs->second);
+}
+
+// A job of a file is done: fsyncs that waited for no other can go on.
+void WriteBack::count_down(FileJobs& jobs, const WriteBackJob& job) {
+    for (auto it = jobs.syncs.begin(); it != jobs.syncs.end();) {
+        WaitingSync& sync = *it;
+        const bool ready = job.number() <= sync.last_job && --sync.jobs == 0;
+        if (ready) gate_.unpark(*sync.request);
+        it = ready ? jobs.syncs.erase(it) : std::next(it);
+    }
+}
+
+void WriteBack::forget(SyncRequest& request) {
+    const std::lock_guard lock(mutex_);
+    const auto jobs = file_jobs_.find(request.file_->data.get());
+    if (jobs == file_jobs_.end()) return;
+    jobs->second.syncs.remove_if([&](const WaitingSync& sync) { return sync.request == &request; });
+}
+
+// What need not be written.
+
+void WriteBack::discard(FileData& file, std::uint64_t begin, std::uint64_t end) {
+    if (!file.dirty(begin, end)) return;
+    const std::shared_ptr<FileData> kept = file.shared_from_this();  // not closed under the lock
+    const std::lock_guard lock(mutex_);
+    drop(file, begin, end);
+    for (auto it = ledgers_.begin(); it != ledgers_.end();) {
+        DirtyLedger& ledger = (it++)->second;
+        let_writes_run(ledger);
+        forget_if_idle(ledger);
+    }
+}
+
+void WriteBack::drop(FileData& file, std::uint64_t begin, std::uint64_t end) {
+    for (const OwnedBytes& gone : file.discard(begin, end)) {
+        DirtyLedger& ledger = ledger_of(gone.owner);
+        ledger.dirty -= gone.noted + gone.scheduled;
+        if (gone.noted != 0) ledger.take(file, gone.noted, now_ns());
+    }
+}
+
+// Time, the end, and figures.
+
+void WriteBack::flush_old() {
+    set_up_thread("bandfs-flusher");
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        TimeNs oldest = kNever;
+        for (auto it = ledgers_.begin(); it != ledgers_.end();) {
+            DirtyLedger& ledger = (it++)->second;
+            ledger.make_older_due(now_ns() - settings_.oldest_ns);
+            pump(ledger);
+            let_writes_run(ledger);
+            if (!ledger.waiting.empty()) oldest = std::min(oldest, ledger.waiting.front().since);
+            forget_if_idle(ledger);
+        }
+        flusher_rests_ = oldest == kNever;
+        if (flusher_rests_) {
+            flusher_wakes_.wait(lock);
+        } else {
+            flusher_wakes_.wait_until(lock, steady_time(oldest + settings_.oldest_ns));
+        }
+    }
+}
+
+bool WriteBack::drain(TimeNs deadline) {
+    std::unique_lock lock(mutex_);
+    draining_ = true;
+    for (auto it = ledgers_.begin(); it != ledgers_.end();) {
+        DirtyLedger& ledger = (it++)->second;
+        let_writes_run(ledger);
+        pump(ledger);
+        forget_if_idle(ledger);
+    }
+    const auto done = [&] {
+        return std::ranges::all_of(ledgers_, [](const auto& entry) { return entry.second.idle(); });
+    };
+    if (deadline == kNever) {
+        drained_.wait(lock, done);
+        return true;
+    }
+    return drained_.wait_until(lock, steady_time(deadline), done);
+}
+
+std::uint64_t WriteBack::dirty() const {
+    const std::lock_guard lock(mutex_);
+    std::uint64_t bytes = 0;
+    for (const auto& [owner, ledger] : ledgers_) bytes += ledger.dirty;
+    return bytes;
+}
+
+std::uint64_t WriteBack::dirty(DirtyOwner owner) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = ledgers_.find(owner);
+    return found == ledgers_.end() ? 0 : found->second.dirty;
+}
+
+}  // namespace bandfs

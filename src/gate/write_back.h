@@ -1,0 +1,128 @@
+// gate/write_back.h - puts what a mount has dirtied on the disk, as jobs of the groups that dirtied it.
+//
+// A buffered write is answered once it is in the page cache. What it dirtied is noted in its file and counted in the
+// ledger of its group. Extents become jobs, of up to 1 MiB of a file, when
+//   - the group has more of them than a mark, or a write of it waits for its bound (pressure);
+//   - they are older than 5 s;
+//   - their file is fsynced: then at once, expedited, and a few at a time, so that a large one leaves the disk to
+//   others too;
+//   - the mount ends.
+// Until then a rewrite adds nothing, and a file that loses its last name is not written at all. A group has few jobs at
+// the gate at a time: enough for the scheduler to see that it wants the disk, and no more, for what is not in a job yet
+// can still be rewritten, merged or dropped.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <unordered_map>
+
+#include "gate/dirty_ledger.h"
+#include "gate/gate.h"
+#include "gate/requests.h"
+#include "gate/write_back_job.h"
+
+namespace bandfs {
+
+struct DataCounters;
+
+struct WriteBackSettings {
+    std::uint32_t unit_size = 131072;
+    std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait
+    TimeNs oldest_ns = 0;     ///< what has been dirty longer is due
+};
+
+/// Thread-safe. Its lock is taken before those of the gate and of a file, and never inside them. Destroyed when it is
+/// idle (drained) or when nothing of what is dirty matters any more and no job of it is at the gate.
+///
+/// Duties: a write that waits is let run by the completion of the write-back it waits for, since pressure keeps jobs of
+/// its group at the gate while it waits; a fsync by the completion of the last job it waits for; what is dirty and not
+/// due is looked at by the flusher when the oldest of it has its age.
+class WriteBack {
+public:
+    WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& settings, DataCounters& counters);
+    ~WriteBack();
+    WriteBack(const WriteBack&) = delete;
+    WriteBack& operator=(const WriteBack&) = delete;
+
+    /// Takes room under the bound of a write's group; false: it has to wait().
+    bool reserve(WriteRequest& request);
+    /// Parks a write until there is room for it.
+    void wait(std::unique_ptr<WriteRequest> request);
+    /// A write that had room is in the page cache, as far as it went.
+    void wrote(WriteRequest& request);
+    /// A write is about to be answered: gives back what it still has.
+    void forget(WriteRequest& request);
+
+    void sync(std::unique_ptr<SyncRequest> request);
+    void forget(SyncRequest& request);
+
+    /// Extents of [begin, end) need not be written any more.
+    void discard(FileData& file, std::uint64_t begin, std::uint64_t end);
+
+    /// From now on everything is due, and nothing waits for the bound. False when `deadline` passed before all was
+    /// written.
+    bool drain(TimeNs deadline);
+
+    std::uint64_t dirty() const;
+    std::uint64_t dirty(DirtyOwner owner) const;
+    std::uint64_t bound() const { return settings_.bound; }
+
+private:
+    friend class WriteBackJob;
+
+    /// An fsync that waits for the jobs of its file up to one.
+    struct WaitingSync {
+        SyncRequest* request;
+        std::uint64_t last_job;
+        std::size_t jobs;
+    };
+    /// The write-back jobs of a file.
+    struct FileJobs {
+        WriteBackJob::List all;                          ///< at the gate, or in `later`
+        std::list<std::unique_ptr<WriteBackJob>> later;  ///< of an fsync, not yet at the gate
+        std::list<WaitingSync> syncs;
+        unsigned urgent = 0;  ///< of an fsync, at the gate
+    };
+
+    void on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed);  // called by the job
+    void finished(WriteBackJob& job);                                   // called by the job
+
+    // Each requires the lock.
+    DirtyLedger& ledger_of(DirtyOwner owner);
+    bool has_room(const DirtyLedger& ledger, const WriteRequest& request) const;
+    bool pressed(const DirtyLedger& ledger) const;
+    void pump(DirtyLedger& ledger);
+    std::unique_ptr<WriteBackJob> next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file);
+    void submit(std::unique_ptr<WriteBackJob> job);
+    void submit_later(FileJobs& jobs);
+    void count_down(FileJobs& jobs, const WriteBackJob& job);
+    void let_writes_run(DirtyLedger& ledger);
+    void forget_if_idle(DirtyLedger& ledger);
+    void drop(FileData& file, std::uint64_t begin, std::uint64_t end);
+    void flush_old();
+
+    Gate& gate_;
+    MountGroups& groups_;
+    const WriteBackSettings settings_;
+    const std::uint64_t mark_;  ///< bytes of a group that may rest before they are due
+    DataCounters& counters_;
+
+    mutable std::mutex mutex_;
+    // Guarded by it:
+    std::unordered_map<DirtyOwner, DirtyLedger> ledgers_;
+    std::unordered_map<const FileData*, FileJobs> file_jobs_;
+    std::uint64_t jobs_made_ = 0;
+    bool draining_ = false;
+    bool stopping_ = false;
+    bool flusher_rests_ = false;  ///< nothing is dirty that it would have to look at
+    std::condition_variable flusher_wakes_;
+    std::condition_variable drained_;
+    std::thread flusher_;
+};
+
+}  // namespace bandfs

@@ -1,0 +1,344 @@
+// Owners, modes, times, permissions, set-id bits and extended attributes.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+#include "oracle.h"
+
+using namespace bandfs::mount_test;
+
+namespace {
+
+int make_file(const char* name, mode_t mode = 0644) {
+    const int f = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (f < 0) return -1;
+    const ssize_t n = write(f, "content", 7);
+    close(f);
+    return n != 7 || chmod(name, mode) != 0 ? -1 : 0;
+}
+
+/// Both times of a file, to the nanosecond.
+void see_times(Scene& scene, const char* name) {
+    struct stat attr {};
+    if (lstat(name, &attr) != 0) return scene.say(std::string(name) + ": " + strerrorname_np(errno));
+    char text[200];
+    snprintf(text, sizeof text, "%s: accessed %ld.%09ld modified %ld.%09ld", name, attr.st_atim.tv_sec,
+             attr.st_atim.tv_nsec, attr.st_mtim.tv_sec, attr.st_mtim.tv_nsec);
+    scene.say(text);
+}
+
+struct timespec mtime_of(const char* name) {
+    struct stat attr {};
+    lstat(name, &attr);
+    return attr.st_mtim;
+}
+
+struct timespec ctime_of(const char* name) {
+    struct stat attr {};
+    lstat(name, &attr);
+    return attr.st_ctim;
+}
+
+bool before(const timespec& a, const timespec& b) {
+    return a.tv_sec < b.tv_sec || (a.tv_sec == b.tv_sec && a.tv_nsec < b.tv_nsec);
+}
+
+/// A time that a later change cannot equal: the clock of the file system ticks every few milliseconds.
+void age(const char* name) {
+    const timespec past[2] = {{1000000000, 1}, {1000000000, 1}};
+    utimensat(AT_FDCWD, name, past, AT_SYMLINK_NOFOLLOW);
+}
+
+}  // namespace
+
+SCENARIO(Attributes, Modes) {
+    DO(make_file("f"));
+    for (const mode_t mode : {0000u, 0644u, 0777u, 04711u, 02755u, 02644u, 01777u, 06755u}) {
+        DO(chmod("f", mode));
+        scene.see("f");
+    }
+    DO(mkdir("d", 0755));
+    DO(chmod("d", 03777));
+    scene.see("d");
+    DO(chmod("absent", 0644));
+    const int f = open("f", O_RDONLY);
+    DO(fchmod(f, 0640));
+    scene.see("f");
+    close(f);
+}
+
+SCENARIO(Attributes, ModesOfOthers) {
+    DO(make_file("f", 0666));
+    DO(mkdir("d", 0777));
+    DO(chmod("d", 0777));
+    for (const User* user : {&kAlice, &kBob}) {
+        scene.as(*user, [&] {
+            DO(chmod("f", 0600));
+            DO(chown("f", scene.user().uid, static_cast<gid_t>(-1)));
+            DO(truncate("f", 3));
+            DO(make_file(user == &kAlice ? "d/a" : "d/b"));
+            DO(unlink("f"));
+            scene.see("f");
+        });
+    }
+    scene.see_names("d");
+    scene.see("d/a");
+    scene.see("d/b");
+}
+
+SCENARIO(Attributes, Owners) {
+    DO(make_file("f", 06755));
+    DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+    scene.see("f");
+    DO(chown("f", static_cast<uid_t>(-1), kCommonGroup));
+    scene.see("f");
+    DO(chown("f", kBob.uid, static_cast<gid_t>(-1)));
+    scene.see("f");
+    DO(chown("f", scene.user().uid, scene.user().gid));
+    scene.see("f");
+    DO(symlink("f", "s"));
+    DO(lchown("s", static_cast<uid_t>(-1), scene.user().gid));
+    scene.see("s");
+    DO(mkdir("d", 0755));
+    DO(chmod("d", 06755));
+    DO(chown("d", static_cast<uid_t>(-1), scene.user().gid));
+    scene.see("d");
+}
+
+SCENARIO(Attributes, NewObjectsBelongToTheCaller) {
+    DO(mkdir("open", 0777));
+    DO(chmod("open", 0777));
+    DO(mkdir("setgid", 0777));
+    DO(chown("setgid", static_cast<uid_t>(-1), kCommonGroup));
+    DO(chmod("setgid", 02777));
+    scene.see("setgid");
+    for (const User* user : {&kAlice, &kBob}) {
+        scene.as(*user, [&] {
+            for (const std::string directory : {"open/", "setgid/"}) {
+                const std::string name = directory + user->name;
+                DO(make_file((name + ".file").c_str()));
+                DO(mkdir((name + ".directory").c_str(), 0777));
+                DO(symlink("x", (name + ".symlink").c_str()));
+                DO(mkfifo((name + ".fifo").c_str(), 0666));
+                DO(close(open((name + ".setgid").c_str(), O_CREAT | O_WRONLY, 02755)));
+                for (const char* kind : {".file", ".directory", ".symlink", ".fifo", ".setgid"}) scene.see(name + kind);
+            }
+        });
+    }
+}
+
+SCENARIO(Attributes, GroupsGivePermission) {
+    DO(mkdir("common", 0770));
+    DO(chown("common", static_cast<uid_t>(-1), kCommonGroup));
+    DO(chmod("common", 0770));
+    for (const User* user : {&kAlice, &kBob}) {
+        scene.as(*user, [&] {
+            DO(make_file("common/f"));
+            scene.see("common/f");
+            scene.see_names("common");
+        });
+    }
+}
+
+SCENARIO(Attributes, StickyDirectory) {
+    DO(mkdir("t", 0777));
+    DO(chmod("t", 01777));
+    DO(make_file("t/mine", 0666));
+    scene.as(kAlice, [&] { DO(make_file("t/alice", 0666)); });
+    scene.as(kBob, [&] {
+        DO(unlink("t/mine"));
+        DO(unlink("t/alice"));
+        DO(rename("t/alice", "t/bob"));
+        DO(make_file("t/bob"));
+        DO(rename("t/bob", "t/alice"));
+        DO(unlink("t/bob"));
+    });
+    scene.as(kAlice, [&] { DO(unlink("t/alice")); });
+    scene.see_names("t");
+}
+
+SCENARIO(Attributes, Access) {
+    DO(make_file("f", 0640));
+    DO(mkdir("closed", 0700));
+    DO(make_file("closed/f"));
+    DO(make_file("program", 0755));
+    const auto look = [&] {
+        for (const char* name : {"f", "closed", "closed/f", "program", "absent"}) {
+            for (const int mode : {F_OK, R_OK, W_OK, X_OK}) {
+                scene.say(name);
+                DO(access(name, mode));
+            }
+        }
+        DO(open("f", O_RDONLY) >= 0);
+        DO(open("f", O_WRONLY) >= 0);
+        DO(open("closed", O_RDONLY) >= 0);
+        DO(chdir("closed"));
+    };
+    scene.as(kAlice, look);
+    scene.as(kBob, look);
+    look();
+}
+
+SCENARIO(Attributes, SetIdFallsOnWriting) {
+    const auto set_up = [&] {
+        DO(make_file("f"));
+        DO(chmod("f", 06777));
+    };
+    const auto in_turn = [&](auto change) {
+        set_up();
+        scene.as(kBob, change);
+        scene.see("f");
+        set_up();
+        change();
+        scene.see("f");
+    };
+    in_turn([&] {
+        const int f = open("f", O_WRONLY);
+        DO(write(f, "x", 1));
+        close(f);
+    });
+    in_turn([&] { DO(truncate("f", 2)); });
+    in_turn([&] {
+        const int f = open("f", O_RDWR);
+        DO(ftruncate(f, 3));
+        close(f);
+    });
+    in_turn([&] { close(open("f", O_WRONLY | O_TRUNC)); });
+    in_turn([&] { DO(chmod("f", 06711)); });
+    in_turn([&] { DO(chown("f", static_cast<uid_t>(-1), scene.user().gid)); });
+}
+
+SCENARIO(Times, Set) {
+    DO(make_file("f"));
+    const timespec both[2] = {{1234567890, 123456789}, {987654321, 987654321}};
+    DO(utimensat(AT_FDCWD, "f", both, 0));
+    see_times(scene, "f");
+    const timespec accessed[2] = {{5, 6}, {0, UTIME_OMIT}};
+    DO(utimensat(AT_FDCWD, "f", accessed, 0));
+    see_times(scene, "f");
+    const timespec modified[2] = {{0, UTIME_OMIT}, {7, 8}};
+    DO(utimensat(AT_FDCWD, "f", modified, 0));
+    see_times(scene, "f");
+    const timespec neither[2] = {{0, UTIME_OMIT}, {0, UTIME_OMIT}};
+    DO(utimensat(AT_FDCWD, "f", neither, 0));
+    see_times(scene, "f");
+    const int f = open("f", O_RDONLY);
+    DO(futimens(f, both));
+    see_times(scene, "f");
+    const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+    DO(futimens(f, now));
+    DO(mtime_of("f").tv_sec > 1700000000);
+    close(f);
+    DO(symlink("f", "s"));
+    DO(utimensat(AT_FDCWD, "s", both, AT_SYMLINK_NOFOLLOW));
+    see_times(scene, "s");
+    const timespec old[2] = {{-1000, 0}, {-1, 5}};
+    DO(utimensat(AT_FDCWD, "f", old, 0));
+    see_times(scene, "f");
+    const timespec wrong[2] = {{0, 2000000000}, {0, 0}};
+    DO(utimensat(AT_FDCWD, "f", wrong, 0));
+}
+
+SCENARIO(Times, SetByOthers) {
+    DO(make_file("f", 0666));
+    DO(make_file("g", 0644));
+    scene.as(kBob, [&] {
+        const timespec given[2] = {{1, 0}, {1, 0}};
+        const timespec now[2] = {{0, UTIME_NOW}, {0, UTIME_NOW}};
+        DO(utimensat(AT_FDCWD, "f", given, 0));
+        DO(utimensat(AT_FDCWD, "f", now, 0));
+        DO(utimensat(AT_FDCWD, "f", nullptr, 0));
+        DO(utimensat(AT_FDCWD, "g", nullptr, 0));
+    });
+}
+
+SCENARIO(Times, Modified) {
+    DO(mkdir("d", 0755));
+    DO(make_file("d/f"));
+    const auto changes = [&](const char* name, const char* what, auto change) {
+        age(name);
+        const timespec m = mtime_of(name), c = ctime_of(name);
+        change();
+        scene.say(std::string(what) + ": mtime " + (before(m, mtime_of(name)) ? "moves" : "stays") + ", ctime " +
+                  (before(ctime_of(name), c) ? "goes back" : "does not go back"));
+    };
+    changes("d", "creating", [] { close(creat("d/g", 0644)); });
+    changes("d", "unlinking", [] { unlink("d/g"); });
+    changes("d", "making a directory", [] { mkdir("d/e", 0755); });
+    changes("d", "renaming", [] { rename("d/e", "d/h"); });
+    changes("d", "changing a file inside", [] { truncate("d/f", 1); });
+    changes("d/f", "truncating", [] { truncate("d/f", 0); });
+    changes("d/f", "changing the mode", [] { chmod("d/f", 0600); });
+    changes("d/f", "linking", [] { link("d/f", "d/i"); });
+    changes("d/f", "writing", [] {
+        const int f = open("d/f", O_WRONLY);
+        if (write(f, "x", 1) != 1) abort();
+        close(f);
+    });
+    changes("d/f", "reading", [] {
+        const int f = open("d/f", O_RDONLY);
+        char c = 0;
+        if (read(f, &c, 1) != 1) abort();
+        close(f);
+    });
+}
+
+SCENARIO(Xattrs, User) {
+    DO(make_file("f"));
+    char value[100];
+    DO(getxattr("f", "user.a", value, sizeof value));
+    DO(setxattr("f", "user.a", "one", 3, 0));
+    DO(setxattr("f", "user.a", "two!", 4, XATTR_CREATE));
+    DO(setxattr("f", "user.b", "two!", 4, XATTR_REPLACE));
+    DO(setxattr("f", "user.a", "two!", 4, XATTR_REPLACE));
+    DO(getxattr("f", "user.a", nullptr, 0));
+    DO(getxattr("f", "user.a", value, 2));
+    DO(getxattr("f", "user.a", value, sizeof value));
+    scene.say(std::string(value, 4));
+    DO(setxattr("f", "user.empty", "", 0, 0));
+    DO(getxattr("f", "user.empty", value, sizeof value));
+    DO(removexattr("f", "user.a"));
+    DO(removexattr("f", "user.a"));
+    DO(setxattr("f", "strange.a", "x", 1, 0));
+    DO(setxattr("f", ("user." + std::string(250, 'n')).c_str(), "x", 1, 0));
+    DO(setxattr("f", ("user." + std::string(251, 'n')).c_str(), "x", 1, 0));
+    DO(mkdir("d", 0755));
+    DO(setxattr("d", "user.d", "x", 1, 0));
+    DO(symlink("f", "s"));
+    DO(lsetxattr("s", "user.s", "x", 1, 0));
+    DO(mkfifo("p", 0600));
+    DO(setxattr("p", "user.p", "x", 1, 0));
+    const int f = open("f", O_RDWR);
+    DO(fsetxattr(f, "user.handle", "x", 1, 0));
+    DO(fgetxattr(f, "user.handle", value, sizeof value));
+    close(f);
+    scene.as(kBob, [&] {
+        DO(setxattr("f", "user.bob", "x", 1, 0));
+        DO(getxattr("f", "user.empty", value, sizeof value));
+    });
+}
+
+SCENARIO(Xattrs, Privileged) {
+    DO(make_file("f"));
+    char value[100];
+    DO(setxattr("f", "trusted.a", "one", 3, 0));
+    DO(getxattr("f", "trusted.a", value, sizeof value));
+    DO(setxattr("f", "security.thing", "one", 3, 0));
+    DO(getxattr("f", "security.thing", value, sizeof value));
+    DO(getxattr("f", "security.capability", value, sizeof value));
+    DO(getxattr("f", "system.posix_acl_access", value, sizeof value));
+    DO(setxattr("f", "system.posix_acl_access", "junk", 4, 0));
+}
+
+SCENARIO(Attributes, FileSystem) {
+    struct statvfs fs {};
+    DO(statvfs(".", &fs));
+    scene.say(std::to_string(fs.f_bsize) + " " + std::to_string(fs.f_frsize) + " " + std::to_string(fs.f_blocks) + " " +
+              std::to_string(fs.f_files) + " " + std::to_string(fs.f_namemax));
+}

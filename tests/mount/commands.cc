@@ -1,0 +1,212 @@
+// The command: mounting as root and as a user, what the mount table says, errors and exit codes, several mounts.
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "oracle.h"
+#include "rig.h"
+
+namespace bandfs::mount_test {
+namespace {
+
+/// The line of the mount table for a mount point, empty when there is none.
+std::string mount_line(const std::string& path) {
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string line; std::getline(mounts, line);) {
+        if (line.find(" " + path + " ") != std::string::npos) return line;
+    }
+    return "";
+}
+
+/// An ordinary user with an account, which fusermount3 asks for.
+const User kNobody{"nobody", 65534, 65534, {65534}};
+
+/// Gives this process a mount namespace of its own, in which /dev/fuse is open to everyone, as udev makes it.
+void open_fuse_to_all(const std::string& node) {
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+        mknod(node.c_str(), S_IFCHR | 0666, makedev(10, 229)) != 0 || chmod(node.c_str(), 0666) != 0 ||
+        mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) != 0) {
+        _exit(99);
+    }
+}
+
+class Commands : public testing::Test {
+protected:
+    void SetUp() override {
+        if (const std::string reason = why_no_mounts(); !reason.empty()) GTEST_SKIP() << reason;
+        backing_ = std::make_unique<BackingFs>(janitor_, "tmpfs");
+        std::ofstream(backing_->below() + "/file") << "content";
+    }
+    void TearDown() override {
+        if (!backing_) return;
+        EXPECT_TRUE(wait_until([] { return daemons().empty(); })) << "a daemon is left";
+        backing_.reset();
+    }
+    std::unique_ptr<BandfsMount> mounted(const std::string& options) {
+        return std::make_unique<BandfsMount>(janitor_, backing_->below(), options);
+    }
+    /// What a mount that must fail says.
+    std::string refusal(const std::string& options) {
+        try {
+            mounted(options);
+        } catch (const std::runtime_error& error) {
+            return error.what();
+        }
+        return "it was mounted";
+    }
+
+    Janitor janitor_;
+    std::unique_ptr<BackingFs> backing_;
+};
+
+TEST_F(Commands, MountTable) {
+    {
+        const auto mount = mounted("allow_other");
+        const std::string line = mount_line(mount->path());
+        EXPECT_TRUE(line.starts_with(backing_->below() + " " + mount->path() + " fuse.bandfs rw,nosuid,nodev")) << line;
+        EXPECT_NE(line.find("default_permissions"), std::string::npos) << line;
+        EXPECT_NE(line.find("allow_other"), std::string::npos) << line;
+    }
+    const auto mount = mounted("ro,noexec,noatime,fsname=scratch,x-systemd.automount,_netdev,nofail,comment=what");
+    const std::string line = mount_line(mount->path());
+    EXPECT_TRUE(line.starts_with("scratch " + mount->path() + " fuse.bandfs ro,")) << line;
+    EXPECT_NE(line.find("noexec"), std::string::npos) << line;
+    EXPECT_NE(line.find("noatime"), std::string::npos) << line;
+    EXPECT_EQ(open((mount->path() + "/new").c_str(), O_CREAT | O_WRONLY, 0644), -1);
+    EXPECT_EQ(errno, EROFS);
+}
+
+TEST_F(Commands, BadOptionsSayWhatIsWrong) {
+    struct Case {
+        const char *options, *option, *value;
+    };
+    const Case cases[] = {
+        {"io_throttle=0", "io_throttle", "0"},
+        {"io_throttle=x", "io_throttle", "x"},
+        {"io_limit=99999999999", "io_limit", "99999999999"},
+        {"type=sort", "type", "sort"},
+        {"policy=best", "policy", "best"},
+        {"weight=0", "weight", "0"},
+        {"weight=1000001", "weight", "1000001"},
+        {"token=0", "token", "0"},
+        {"unit_size=5000", "unit_size", "5000"},
+        {"unit_size=2097152", "unit_size", "2097152"},
+        {"devgroup=123456789012345678901234567890123", "devgroup", "123456789012345678901234567890123"},
+        {"type=user,group=2001", "group", "2001"},
+        {"type=user,group=2001:0", "group", "2001:0"},
+        {"type=user,group=nobody-at-all:5", "group", "nobody-at-all"},
+        {"type=user,group=1:5,group=1:6", "group", "1"},
+        {"nonsense", "nonsense", "nonsense"},
+        {"nonsense=5", "nonsense", "nonsense"},
+    };
+    for (const Case& c : cases) {
+        const std::string said = refusal(c.options);
+        EXPECT_NE(said.find(c.option), std::string::npos) << c.options << ": " << said;
+        EXPECT_NE(said.find(c.value), std::string::npos) << c.options << ": " << said;
+        EXPECT_EQ(said.find("exit code 0"), std::string::npos) << said;
+    }
+    EXPECT_TRUE(daemons().empty());
+}
+
+TEST_F(Commands, MissingDirectories) {
+    const std::string here = backing_->path();
+    EXPECT_NE(run({bandfs_program(), here + "/absent", here + "/bare"}), 0);
+    EXPECT_NE(run({bandfs_program(), here + "/below", here + "/absent"}), 0);
+    EXPECT_NE(run({bandfs_program(), here + "/below/file", here + "/bare"}), 0);
+    EXPECT_NE(run({bandfs_program(), here + "/below"}), 0);
+    EXPECT_NE(run({bandfs_program()}), 0);
+    EXPECT_EQ(run({bandfs_program(), "-h"}), 0);
+    EXPECT_EQ(run({bandfs_program(), "-V"}), 0);
+    EXPECT_EQ(mount_line(here + "/bare"), "");
+}
+
+TEST_F(Commands, SeveralMountsShareOneScheduler) {
+    const auto first = mounted("type=user,devgroup=one,group=2001:30");
+    const auto second = mounted("type=user,devgroup=one,group=2002:10");
+    const auto third = mounted("type=user,devgroup=two");
+    EXPECT_EQ(daemons().size(), 2u) << "one process for each device group";
+    EXPECT_NE(refusal("devgroup=one,io_throttle=7").find("io_throttle"), std::string::npos)
+        << "another value is refused";
+    for (const auto* mount : {&first, &second, &third}) {
+        std::ifstream file((*mount)->path() + "/file");
+        std::string text;
+        file >> text;
+        EXPECT_EQ(text, "content");
+    }
+    EXPECT_TRUE(first->unmount());
+    std::ifstream file(second->path() + "/file");
+    std::string text;
+    file >> text;
+    EXPECT_EQ(text, "content") << "unmounting one leaves the other alone";
+}
+
+TEST_F(Commands, ManyTimesOverLeavesNothing) {
+    for (int i = 0; i < 30; ++i) {
+        const auto mount = mounted("allow_other");
+        ASSERT_TRUE(mount->unmount());
+    }
+}
+
+TEST_F(Commands, KilledDaemonLeavesAMountThatCanBeMadeAnew) {
+    const auto mount = mounted("allow_other");
+    ASSERT_EQ(daemons().size(), 1u);
+    kill(daemons().front(), SIGKILL);
+    ASSERT_TRUE(wait_until([] { return daemons().empty(); }));
+    struct stat attr {};
+    EXPECT_EQ(stat(mount->path().c_str(), &attr), -1);
+    EXPECT_TRUE(errno == ENOTCONN || errno == ECONNABORTED) << strerrorname_np(errno);
+    EXPECT_TRUE(mount->unmount());
+    const auto again = mounted("allow_other");
+    EXPECT_EQ(stat(again->path().c_str(), &attr), 0);
+}
+
+TEST_F(Commands, OrdinaryUser) {
+    if (access("/usr/bin/fusermount3", X_OK) != 0) GTEST_SKIP() << "fusermount3 is missing";
+    const std::string source = backing_->path() + "/source", mnt = backing_->path() + "/mnt",
+                      runtime = backing_->path() + "/run";
+    for (const std::string& path : {source, mnt, runtime}) {
+        mkdir(path.c_str(), 0700);
+        ASSERT_EQ(chown(path.c_str(), kNobody.uid, kNobody.gid), 0);
+    }
+    const pid_t child = fork();
+    if (child == 0) {
+        open_fuse_to_all(runtime + "-fuse");
+        if (setgroups(kNobody.groups.size(), kNobody.groups.data()) != 0 ||
+            setresgid(kNobody.gid, kNobody.gid, kNobody.gid) != 0 ||
+            setresuid(kNobody.uid, kNobody.uid, kNobody.uid) != 0) {
+            _exit(100);
+        }
+        setenv("XDG_RUNTIME_DIR", runtime.c_str(), 1);
+        if (run({bandfs_program(), source, mnt, "-o", "type=pid"}) != 0) _exit(101);
+        std::ofstream(mnt + "/mine") << "of nobody";
+        struct stat attr {};
+        if (stat((source + "/mine").c_str(), &attr) != 0 || attr.st_uid != kNobody.uid) _exit(102);
+        std::ifstream status(mnt + "/.bandfs/status");
+        std::string text;
+        if (!(status >> text) || !text.starts_with("devgrp=")) _exit(103);
+        status.close();
+        _exit(wait_until([&] { return run({"fusermount3", "-u", mnt}) == 0; }) ? 0 : 104);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    umount2(mnt.c_str(), MNT_DETACH);
+    EXPECT_EQ(WEXITSTATUS(status), 0);
+}
+
+}  // namespace
+}  // namespace bandfs::mount_test

@@ -1,0 +1,580 @@
+#include "gate/data_plane.h"
+
+#include <atomic>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "support/faulty_disk.h"
+#include "support/scratch_file.h"
+#include "support/waiting.h"
+
+namespace bandfs {
+namespace {
+
+using test::Door;
+using test::eventually;
+using test::FaultyDisk;
+using test::ScratchFile;
+
+constexpr std::uint64_t kPage = DirtyExtents::kGranule;
+constexpr std::uint32_t kUnit = 4 * kPage;
+constexpr std::uint64_t kBound = 64 * kPage;
+constexpr GroupId kAlice = 1000;
+constexpr GroupId kBob = 1001;
+
+/// What was answered, kept when the request is gone.
+struct Answer {
+    std::atomic<int> answers{0};
+    std::atomic<int> kept{0};
+    int code = -1;
+    std::vector<std::byte> data;
+    std::size_t written = 0;
+    std::thread::id thread;
+
+    bool come() const { return answers == 1; }
+};
+
+class TestRead final : public ReadRequest {
+public:
+    TestRead(Answer& to, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t size, pid_t tid)
+        : ReadRequest(std::move(file), offset, size, tid), to_(to) {}
+    void keep() override { ++to_.kept; }
+    void answer(Result<std::span<const std::byte>> data) override {
+        to_.code = data.code();
+        to_.thread = std::this_thread::get_id();
+        if (data) to_.data.assign(data->begin(), data->end());
+        ++to_.answers;
+    }
+
+private:
+    Answer& to_;
+};
+
+class TestWrite final : public WriteRequest {
+public:
+    TestWrite(Answer& to, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
+              bool writepage, pid_t tid)
+        : WriteRequest(std::move(file), offset, payload, writepage, tid), to_(to), borrowed_(payload) {}
+    std::span<const std::byte> keep() override {
+        ++to_.kept;
+        own_ = pool().take();
+        std::memcpy(own_.data(), borrowed_.data(), borrowed_.size());
+        return {own_.data(), borrowed_.size()};
+    }
+    void answer(Result<std::size_t> written) override {
+        to_.code = written.code();
+        to_.written = written ? *written : 0;
+        ++to_.answers;
+    }
+
+private:
+    static BufferPool& pool() {
+        static BufferPool pool;
+        return pool;
+    }
+    Answer& to_;
+    const std::span<const std::byte> borrowed_;
+    PooledBuffer own_;
+};
+
+class TestSync final : public SyncRequest {
+public:
+    TestSync(Answer& to, std::shared_ptr<OpenFile> file, pid_t tid)
+        : SyncRequest(std::move(file), true, tid), to_(to) {}
+    void answer(Status status) override {
+        to_.code = status.code();
+        ++to_.answers;
+    }
+
+private:
+    Answer& to_;
+};
+
+std::vector<std::byte> pattern(std::size_t bytes) {
+    std::vector<std::byte> data(bytes);
+    for (std::size_t i = 0; i != bytes; ++i) data[i] = static_cast<std::byte>(i * 7 + i / 251);
+    return data;
+}
+
+class DataPlaneTest : public ::testing::Test {
+protected:
+    DataPlaneTest() : gate_(DeviceGroup::create({.io_throttle = 8, .io_limit = 16}, "weight")) {
+        gate_.with([&](DeviceGroup& group) {
+            groups_ = std::make_unique<MountGroups>(group, 100);
+            EXPECT_EQ(groups_->attach(kAlice, 30), Error::none);
+            EXPECT_EQ(groups_->attach(kBob, 10), Error::none);
+        });
+        start(kNever / 2);
+    }
+    ~DataPlaneTest() override {
+        let_everything_go();
+        EXPECT_TRUE(plane_->drain(now_ns() + 20 * kSecond));
+        plane_.reset();
+        gate_.with([&](DeviceGroup&) { groups_.reset(); });
+    }
+
+    /// (Re)starts the data plane: what is dirty so long is written back.
+    void start(TimeNs oldest_dirty) {
+        plane_.reset();
+        plane_ = std::make_unique<DataPlane>(gate_, *groups_, disk_, DataPlaneSettings{kUnit, kBound, oldest_dirty});
+    }
+    void let_everything_go() {
+        disk_.at_read.open();
+        disk_.at_write_back.open();
+        disk_.at_sync.open();
+    }
+
+    std::shared_ptr<OpenFile> open(int flags = O_RDWR, std::vector<GroupId> opener = {}) {
+        auto opened =
+            plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, std::move(opener));
+        return opened ? *opened : nullptr;
+    }
+    void read(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size,
+              std::vector<GroupId> lineage = {kAlice}, bool may_inline = false, pid_t tid = 0) {
+        plane_->read(std::make_unique<TestRead>(to, file, offset, size, tid), lineage, may_inline);
+    }
+    void write(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::span<const std::byte> from,
+               std::vector<GroupId> lineage = {kAlice}, bool writepage = false, pid_t tid = 0) {
+        plane_->write(std::make_unique<TestWrite>(to, file, offset, from, writepage, tid), lineage, false);
+    }
+    void write_now(const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::size_t bytes,
+                   std::vector<GroupId> lineage = {kAlice}) {
+        Answer answer;
+        write(answer, file, offset, pattern(bytes), std::move(lineage));
+        ASSERT_TRUE(answer.come());
+        ASSERT_EQ(answer.written, bytes);
+    }
+    int sync_now(const std::shared_ptr<OpenFile>& file) {
+        Answer answer;
+        plane_->sync(std::make_unique<TestSync>(answer, file, 0));
+        EXPECT_TRUE(eventually([&] { return answer.come(); }));
+        return answer.code;
+    }
+    std::uint64_t units(GroupId id, Direction direction) {
+        return gate_.with([&](DeviceGroup&) { return groups_->for_id(id).statistics().of(direction).requests; });
+    }
+
+    ScratchFile file_;
+    FaultyDisk disk_;
+    Gate gate_;
+    std::unique_ptr<MountGroups> groups_;
+    std::unique_ptr<DataPlane> plane_;
+};
+
+// Reads.
+
+TEST_F(DataPlaneTest, AHitIsAnsweredInTheCallAndUncharged) {
+    const auto file = open();
+    write_now(file, 0, 3 * kPage);
+    disk_.resident = [](std::uint64_t) { return true; };
+    Answer answer;
+    read(answer, file, 0, 8 * kPage);
+    ASSERT_TRUE(answer.come());
+    EXPECT_EQ(answer.data, pattern(3 * kPage));
+    EXPECT_EQ(answer.kept, 0);
+    EXPECT_EQ(units(kAlice, Direction::read), 0u);
+    EXPECT_EQ(plane_->counters().cached_reads, 1u);
+}
+
+TEST_F(DataPlaneTest, OnlyTheRestOfAPartialHitIsCharged) {
+    const auto file = open();
+    write_now(file, 0, 16 * kPage);
+    disk_.resident = [](std::uint64_t page) { return page < 5; };
+    Answer answer;
+    read(answer, file, 0, 16 * kPage);
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(answer.data, pattern(16 * kPage));
+    EXPECT_EQ(answer.kept, 1);
+    EXPECT_EQ(units(kAlice, Direction::read), 3u);  // 11 pages in units of 4
+    EXPECT_EQ(plane_->counters().cached_bytes, 5 * kPage);
+}
+
+TEST_F(DataPlaneTest, AMissMayBeReadByTheReceiver) {
+    const auto file = open();
+    write_now(file, 0, 4 * kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    Answer answer;
+    read(answer, file, 0, 4 * kPage, {kBob}, true);
+    ASSERT_TRUE(answer.come());
+    EXPECT_EQ(answer.thread, std::this_thread::get_id());
+    EXPECT_EQ(answer.data, pattern(4 * kPage));
+    EXPECT_EQ(units(kBob, Direction::read), 1u);
+}
+
+TEST_F(DataPlaneTest, AReadErrorIsNoShortAnswer) {
+    const auto file = open();
+    write_now(file, 0, 8 * kPage);
+    disk_.resident = [](std::uint64_t page) { return page < 2; };
+    disk_.read_error = EIO;
+    Answer answer;
+    read(answer, file, 0, 8 * kPage);
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(answer.code, EIO);
+}
+
+TEST_F(DataPlaneTest, ReadsOfAFileThatShrankEndWhereItEnds) {
+    const auto file = open();
+    write_now(file, 0, 16 * kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    Answer answer;
+    read(answer, file, 0, 16 * kPage);
+    ASSERT_TRUE(disk_.at_read.reached(1));
+    ASSERT_EQ(plane_->resize(*file, 5 * kPage + 3).code(), 0);
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(answer.code, 0);
+    EXPECT_EQ(answer.data, pattern(5 * kPage + 3));
+}
+
+TEST_F(DataPlaneTest, DirectRequestsAreUnitsAndMisalignedOnesRefused) {
+    disk_.is.direct_alignment = 512;
+    disk_.resident = [](std::uint64_t) { return true; };
+    const auto file = open(O_RDWR | O_DIRECT);
+    if (file == nullptr) GTEST_SKIP() << "no O_DIRECT in the temporary directory";
+    const auto data = pattern(8 * kPage);
+    Answer written, misaligned, got;
+    write(written, file, 0, data);
+    ASSERT_TRUE(eventually([&] { return written.come(); }));
+    EXPECT_EQ(written.written, data.size());
+    EXPECT_EQ(units(kAlice, Direction::write), 2u);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+    write(misaligned, file, 100, data);
+    EXPECT_EQ(misaligned.code, EINVAL);
+    read(got, file, 0, 8 * kPage);
+    ASSERT_TRUE(eventually([&] { return got.come(); }));
+    EXPECT_EQ(got.data, data);
+    EXPECT_EQ(units(kAlice, Direction::read), 2u);
+}
+
+TEST_F(DataPlaneTest, ADyingReaderIsAnsweredAndReadsNothing) {
+    const auto file = open();
+    write_now(file, 0, 4 * kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    gate_.set_dying([](pid_t tid) { return tid == 7; });
+    std::vector<Answer> running(16);
+    for (Answer& answer : running) read(answer, file, 0, kPage);
+    Answer dies;
+    read(dies, file, 0, kPage, {kAlice}, false, 7);
+    ASSERT_TRUE(eventually([&] { return dies.come(); }));
+    EXPECT_EQ(dies.code, EINTR);
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return std::ranges::all_of(running, &Answer::come); }));
+}
+
+// Buffered writes and their write-back.
+
+TEST_F(DataPlaneTest, ABufferedWriteIsAnsweredBeforeItIsOnTheDisk) {
+    const auto file = open();
+    write_now(file, 0, 4 * kPage);
+    EXPECT_EQ(plane_->dirty_bytes(kAlice), 4 * kPage);
+    EXPECT_EQ(plane_->dirty_bytes(), 4 * kPage);
+    write_now(file, 0, 4 * kPage);
+    EXPECT_EQ(plane_->dirty_bytes(kAlice), 4 * kPage);
+    EXPECT_TRUE(disk_.written_back().empty());
+    EXPECT_EQ(units(kAlice, Direction::write), 0u);
+}
+
+TEST_F(DataPlaneTest, OverTheBoundTheWriterWaitsForItsOwnGroupAlone) {
+    const auto file = open();
+    disk_.at_write_back.shut();
+    for (std::uint64_t page = 0; page < kBound / kPage; page += 8) write_now(file, page * kPage, 8 * kPage);
+    const auto more = pattern(8 * kPage);
+    Answer waits, waits_too;
+    write(waits, file, kBound, more);
+    write(waits_too, file, kBound + 8 * kPage, more);
+    EXPECT_FALSE(waits.come());
+    write_now(file, 4 * kBound, 8 * kPage, {kBob});
+    EXPECT_EQ(plane_->counters().waited_writes, 2u);
+    EXPECT_LE(plane_->dirty_bytes(kAlice), kBound);
+    disk_.at_write_back.open();
+    ASSERT_TRUE(eventually([&] { return waits.come() && waits_too.come(); }));
+    EXPECT_EQ(waits.written, more.size());
+    EXPECT_GT(units(kAlice, Direction::write), 0u);
+}
+
+TEST_F(DataPlaneTest, WriteBackIsChargedToWhoDirtied) {
+    const auto file = open();
+    write_now(file, 0, 4 * kPage, {kAlice});
+    write_now(file, 4 * kPage, 8 * kPage, {kBob});
+    write_now(file, 12 * kPage, 4 * kPage, {});
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_EQ(units(kAlice, Direction::write), 1u);
+    EXPECT_EQ(units(kBob, Direction::write), 2u);
+    EXPECT_EQ(units(0, Direction::write), 1u);  // the default group's
+    EXPECT_EQ(disk_.written_back_bytes(), 16 * kPage);
+}
+
+TEST_F(DataPlaneTest, WhatRestsTooLongIsWrittenBack) {
+    start(10 * kMillisecond);
+    const auto file = open();
+    write_now(file, 0, 2 * kPage);
+    EXPECT_TRUE(eventually([&] { return disk_.written_back_bytes() == 2 * kPage; }));
+    EXPECT_TRUE(eventually([&] { return plane_->dirty_bytes() == 0; }));
+    write_now(file, 0, 2 * kPage);
+    EXPECT_TRUE(eventually([&] { return disk_.written_back_bytes() == 4 * kPage; }));
+}
+
+TEST_F(DataPlaneTest, MoreThanTheMarkIsWrittenBackThoughNobodyAsks) {
+    const auto file = open();
+    write_now(file, 0, kBound / 8);
+    EXPECT_TRUE(disk_.written_back().empty());
+    write_now(file, kBound / 8, kPage);
+    EXPECT_TRUE(eventually([&] { return plane_->dirty_bytes() == 0; }));
+}
+
+TEST_F(DataPlaneTest, AWriteDuringItsWriteBackIsWrittenAgain) {
+    const auto file = open();
+    disk_.at_write_back.shut();
+    write_now(file, 0, kBound / 8 + kPage);
+    ASSERT_TRUE(disk_.at_write_back.reached(1));
+    write_now(file, 0, kPage);
+    disk_.at_write_back.open();
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_EQ(disk_.written_back_bytes(), kBound / 8 + 2 * kPage);
+}
+
+TEST_F(DataPlaneTest, SynchronousVolumesAnswerWhenItIsDurable) {
+    disk_.is.kind = WriteBackKind::synchronous;
+    const auto file = open();
+    disk_.at_sync.shut();
+    Answer answer;
+    write(answer, file, 0, pattern(6 * kPage));
+    ASSERT_TRUE(disk_.at_sync.reached(1));
+    EXPECT_FALSE(answer.come());
+    disk_.at_sync.open();
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(answer.written, 6 * kPage);
+    EXPECT_EQ(units(kAlice, Direction::write), 2u);
+}
+
+TEST_F(DataPlaneTest, OSyncWritesAreUnits) {
+    const auto file = open(O_RDWR | O_SYNC);
+    Answer answer;
+    write(answer, file, 0, pattern(6 * kPage));
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(answer.written, 6 * kPage);
+    EXPECT_EQ(units(kAlice, Direction::write), 2u);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+}
+
+TEST_F(DataPlaneTest, InMemoryNothingIsChargedOrWrittenBack) {
+    disk_.is.kind = WriteBackKind::memory;
+    disk_.resident = [](std::uint64_t) { return false; };
+    const auto file = open();
+    write_now(file, 0, 8 * kPage);
+    Answer answer;
+    read(answer, file, 0, 8 * kPage);
+    ASSERT_TRUE(answer.come());
+    EXPECT_EQ(answer.data, pattern(8 * kPage));
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_TRUE(disk_.written_back().empty());
+    EXPECT_EQ(units(kAlice, Direction::write) + units(kAlice, Direction::read), 0u);
+}
+
+TEST_F(DataPlaneTest, AMappingsWriteBackIsChargedToTheOpener) {
+    const auto file = open(O_RDWR, {kBob});
+    Answer answer;
+    write(answer, file, 0, pattern(4 * kPage), {}, true);
+    ASSERT_TRUE(answer.come());
+    EXPECT_EQ(plane_->dirty_bytes(kBob), 4 * kPage);
+    EXPECT_EQ(plane_->counters().mapped_writes, 1u);
+}
+
+TEST_F(DataPlaneTest, AFullDiskDirtiesWhatItTook) {
+    const auto file = open();
+    disk_.room = 2 * kPage;
+    Answer part, nothing;
+    write(part, file, 0, pattern(4 * kPage));
+    EXPECT_EQ(part.written, 2 * kPage);
+    write(nothing, file, 2 * kPage, pattern(2 * kPage));
+    EXPECT_EQ(nothing.code, ENOSPC);
+    EXPECT_EQ(plane_->dirty_bytes(kAlice), 2 * kPage);
+}
+
+TEST_F(DataPlaneTest, ADyingWriterThatWaitsIsAnswered) {
+    gate_.set_dying([](pid_t tid) { return tid == 7; });
+    const auto file = open();
+    disk_.at_write_back.shut();
+    for (std::uint64_t page = 0; page < kBound / kPage; page += 8) write_now(file, page * kPage, 8 * kPage);
+    Answer dies, waits;
+    write(dies, file, kBound, pattern(kPage), {kAlice}, false, 7);
+    write(waits, file, kBound, pattern(kPage), {kAlice}, false, 8);
+    ASSERT_TRUE(eventually([&] { return dies.come(); }));
+    EXPECT_EQ(dies.code, EINTR);
+    EXPECT_FALSE(waits.come());
+    disk_.at_write_back.open();
+    ASSERT_TRUE(eventually([&] { return waits.come(); }));
+    EXPECT_EQ(waits.written, kPage);
+}
+
+// Durability.
+
+TEST_F(DataPlaneTest, AnFsyncWaitsForItsFileAndThenSyncsIt) {
+    const auto file = open();
+    write_now(file, 0, 5 * kPage);
+    disk_.at_write_back.shut();
+    Answer answer;
+    plane_->sync(std::make_unique<TestSync>(answer, file, 0));
+    ASSERT_TRUE(disk_.at_write_back.reached(1));
+    EXPECT_EQ(disk_.syncs, 0u);
+    EXPECT_FALSE(answer.come());
+    disk_.at_write_back.open();
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(disk_.syncs, 1u);
+    EXPECT_EQ(disk_.written_back_bytes(), 5 * kPage);
+}
+
+TEST_F(DataPlaneTest, AnFsyncIsNotHeldBehindOtherGroups) {
+    const auto file = open();
+    write_now(file, 0, 2 * kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    std::vector<Answer> others(40);  // fills io_limit and waits behind it
+    for (Answer& other : others) read(other, file, 0, kPage, {kBob});
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return std::ranges::all_of(others, &Answer::come); }));
+}
+
+TEST_F(DataPlaneTest, ManyFsyncsOfOneFileAllEnd) {
+    const auto file = open();
+    std::vector<Answer> answers(20);
+    for (std::size_t i = 0; i != answers.size(); ++i) {
+        write_now(file, 100 * kPage * i, 2 * kPage);
+        plane_->sync(std::make_unique<TestSync>(answers[i], file, 0));
+    }
+    ASSERT_TRUE(eventually([&] { return std::ranges::all_of(answers, &Answer::come); }));
+    EXPECT_EQ(disk_.written_back_bytes(), 40 * kPage);
+}
+
+TEST_F(DataPlaneTest, AWriteBackErrorIsCountedAndReachesFsync) {
+    const auto file = open();
+    disk_.write_back_error = EIO;
+    write_now(file, 0, kPage);
+    EXPECT_EQ(sync_now(file), EIO);
+    EXPECT_EQ(plane_->counters().writeback_errors, 1u);
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+}
+
+TEST_F(DataPlaneTest, TruncatingWritesNothingNeedless) {
+    const auto file = open();
+    write_now(file, 0, 8 * kPage);
+    ASSERT_EQ(plane_->resize(*file, 2 * kPage).code(), 0);
+    EXPECT_EQ(plane_->dirty_bytes(kAlice), 2 * kPage);
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
+}
+
+TEST_F(DataPlaneTest, AnOpenThatTruncatesDropsWhatWasDirty) {
+    const auto file = open();
+    write_now(file, 0, 8 * kPage);
+    const auto again = open(O_WRONLY | O_TRUNC);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+}
+
+TEST_F(DataPlaneTest, AFileThatIsGoneIsNotWritten) {
+    auto file = open();
+    write_now(file, 0, 8 * kPage);
+    file_.unlink();
+    EXPECT_EQ(plane_->dirty_bytes(), 8 * kPage);  // it is open: it may get a name again
+    plane_->release(std::move(file));
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+    EXPECT_TRUE(disk_.written_back().empty());
+}
+
+TEST_F(DataPlaneTest, AFileRemovedAfterItsCloseIsNotWritten) {
+    auto file = open();
+    write_now(file, 0, 8 * kPage);
+    const FileKey key = file->data->key();
+    plane_->release(std::move(file));
+    EXPECT_EQ(plane_->dirty_bytes(), 8 * kPage);
+    file_.unlink();
+    plane_->unlinked(key);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+    EXPECT_EQ(plane_->files().find(key), nullptr);
+    EXPECT_TRUE(disk_.written_back().empty());
+}
+
+TEST_F(DataPlaneTest, AForgottenRemovalIsFoundWhenItsTurnComes) {
+    auto file = open();
+    write_now(file, 0, 8 * kPage);
+    plane_->release(std::move(file));
+    file_.unlink();
+    EXPECT_TRUE(plane_->drain(now_ns() + 20 * kSecond));
+    EXPECT_TRUE(disk_.written_back().empty());
+}
+
+TEST_F(DataPlaneTest, DrainWritesEverythingBack) {
+    auto file = open();
+    write_now(file, 0, 8 * kPage, {kAlice});
+    write_now(file, 100 * kPage, 8 * kPage, {kBob});
+    plane_->release(std::move(file));
+    EXPECT_TRUE(plane_->drain(now_ns() + 20 * kSecond));
+    EXPECT_EQ(disk_.written_back_bytes(), 16 * kPage);
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+}
+
+TEST_F(DataPlaneTest, ADetachedGroupsDirtyDataIsWrittenByTheDefaultGroup) {
+    const auto file = open();
+    write_now(file, 0, 4 * kPage, {kBob});
+    gate_.with([&](DeviceGroup&) { EXPECT_EQ(groups_->detach(kBob, now_ns(), nullptr), Error::none); });
+    EXPECT_EQ(sync_now(file), 0);
+    EXPECT_EQ(disk_.written_back_bytes(), 4 * kPage);
+    EXPECT_EQ(units(0, Direction::write), 1u);
+}
+
+// Many threads write, read, fsync and truncate one file over a small bound; nothing is lost, left over or answered
+// twice.
+TEST_F(DataPlaneTest, EverythingIsAnsweredOnceInConfusion) {
+    start(5 * kMillisecond);
+    gate_.set_dying([](pid_t tid) { return tid == 3; });
+    const auto file = open(O_RDWR, {kAlice});
+    constexpr int kThreads = 4;
+    constexpr int kSteps = 150;
+    std::vector<Answer> answers(kThreads * kSteps);
+    std::vector<std::thread> threads;
+    const auto data = pattern(16 * kPage);
+    for (int t = 0; t != kThreads; ++t) {
+        threads.emplace_back([&, t] {
+            unsigned state = 17 * static_cast<unsigned>(t) + 1;
+            const auto random = [&] { return (state = state * 1664525u + 1013904223u) >> 16; };
+            for (int i = 0; i != kSteps; ++i) {
+                Answer& answer = answers[static_cast<std::size_t>(t * kSteps + i)];
+                const std::uint64_t offset = random() % 256 * kPage / 2;
+                const std::size_t size = 1 + random() % data.size();
+                const GroupId who = random() % 2 != 0 ? kAlice : kBob;
+                const auto tid = static_cast<pid_t>(random() % 5);
+                switch (random() % 8) {
+                    case 0:
+                        plane_->sync(std::make_unique<TestSync>(answer, file, tid));
+                        break;
+                    case 1:
+                        read(answer, file, offset, static_cast<std::uint32_t>(size), {who}, true, tid);
+                        break;
+                    case 2:
+                        EXPECT_EQ(plane_->resize(*file, offset).code(), 0);
+                        ++answer.answers;
+                        break;
+                    default:
+                        write(answer, file, offset, std::span(data).first(size), {who}, random() % 4 == 0, tid);
+                }
+            }
+        });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_TRUE(eventually([&] { return std::ranges::all_of(answers, &Answer::come); }));
+    ASSERT_TRUE(plane_->drain(now_ns() + 20 * kSecond));
+    EXPECT_EQ(plane_->dirty_bytes(), 0u);
+    EXPECT_FALSE(file->data->dirty(0, UINT64_MAX));
+    EXPECT_EQ(gate_.with([](DeviceGroup& group) { return group.issued() + group.blocked(); }), 0u);
+}
+
+}  // namespace
+}  // namespace bandfs

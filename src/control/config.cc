@@ -10,6 +10,7 @@
 #include <toml++/toml.h>
 
 #include "control/config_keys.h"
+#include "control/message_grammar.h"
 #include "control/nearest.h"
 #include "sys/result.h"
 #include "sys/whole_file.h"
@@ -22,6 +23,62 @@ constexpr std::size_t kLongestDeviceGroupName = 32;         // bytes
 
 std::string in_quotes(std::string_view text) {
     return "\"" + std::string(text) + "\"";
+}
+
+// Each gives the reason why `node` is no value for this key; empty when it is.
+
+std::string convert_text(const toml::node& node, ConfigValue& ret_value) {
+    if (!node.is_string()) return "must be a string";
+    ret_value.text = node.as_string()->get();
+    return ret_value.text.find('\0') == std::string::npos ? "" : "must not contain a zero byte";
+}
+
+/// A string as it is; a whole number in digits.
+std::string convert_text_or_number(const toml::node& node, ConfigValue& ret_value) {
+    if (node.is_string()) return convert_text(node, ret_value);
+    if (!node.is_integer()) return "must be a string or a whole number";
+    const std::int64_t whole = node.as_integer()->get();
+    if (whole < 0) return "must not be negative";
+    ret_value.text = std::to_string(whole);
+    return {};
+}
+
+std::string convert_rate(const toml::node& node, ConfigValue& ret_value) {
+    if (std::string reason = convert_text_or_number(node, ret_value); !reason.empty()) return reason;
+    const std::string reason = parse_rate(ret_value.text, ret_value.whole);
+    return reason.empty() ? "" : "is wrong: " + reason;
+}
+
+std::string convert_whole(const ConfigKey& key, const toml::node& node, ConfigValue& ret_value) {
+    if (!node.is_integer()) return "must be a whole number";
+    const std::int64_t whole = node.as_integer()->get();
+    ret_value.whole = static_cast<std::uint64_t>(whole);
+    const bool within = whole >= 0 && ret_value.whole >= key.min && ret_value.whole <= key.max;
+    return within ? "" : "must be " + std::to_string(key.min) + " to " + std::to_string(key.max);
+}
+
+std::string convert_seconds(const ConfigKey& key, const toml::node& node, ConfigValue& ret_value) {
+    const std::optional<double> seconds = node.is_number() ? node.value<double>() : std::nullopt;
+    const bool within = seconds && *seconds >= static_cast<double>(key.min) && *seconds <= static_cast<double>(key.max);
+    if (!within) return "must be a number from " + std::to_string(key.min) + " to " + std::to_string(key.max);
+    ret_value.seconds = *seconds;
+    return {};
+}
+
+std::string convert(const ConfigKey& key, const toml::node& node, ConfigValue& ret_value) {
+    switch (key.form) {
+        case ConfigForm::text:
+            return convert_text(node, ret_value);
+        case ConfigForm::id:
+            return convert_text_or_number(node, ret_value);
+        case ConfigForm::rate:
+            return convert_rate(node, ret_value);
+        case ConfigForm::whole:
+            return convert_whole(key, node, ret_value);
+        case ConfigForm::seconds:
+            return convert_seconds(key, node, ret_value);
+    }
+    return "has no form";
 }
 
 /// A key of one table, with what the reader of a table has to know of it.
@@ -71,37 +128,6 @@ private:
         std::string reason = convert(row.key, node, value);
         if (reason.empty()) reason = row.take(target, value);
         if (!reason.empty()) report(node.source(), in_quotes(row.key.name) + " " + reason);
-    }
-
-    /// The reason why `node` is no value for this key; empty when it is.
-    static std::string convert(const ConfigKey& key, const toml::node& node, ConfigValue& ret_value) {
-        const std::string range = std::to_string(key.min) + " to " + std::to_string(key.max);
-        if (key.form == ConfigForm::text || (key.form == ConfigForm::id && node.is_string())) {
-            if (!node.is_string()) return "must be a string";
-            ret_value.text = node.as_string()->get();
-            return ret_value.text.find('\0') == std::string::npos ? "" : "must not contain a zero byte";
-        }
-        if (key.form == ConfigForm::seconds) {
-            const std::optional<double> seconds = node.is_number() ? node.value<double>() : std::nullopt;
-            const bool within =
-                seconds && *seconds >= static_cast<double>(key.min) && *seconds <= static_cast<double>(key.max);
-            if (!within) return "must be a number from " + range;
-            ret_value.seconds = *seconds;
-            return {};
-        }
-        if (!node.is_integer())
-            return key.form == ConfigForm::id ? "must be a string or a whole number" : "must be a whole number";
-        const std::int64_t whole = node.as_integer()->get();
-        if (key.form == ConfigForm::id) {
-            if (whole < 0) return "must not be negative";
-            ret_value.text = std::to_string(whole);
-            return {};
-        }
-        const bool within =
-            whole >= 0 && static_cast<std::uint64_t>(whole) >= key.min && static_cast<std::uint64_t>(whole) <= key.max;
-        if (!within) return "must be " + range;
-        ret_value.whole = static_cast<std::uint64_t>(whole);
-        return {};
     }
 
     std::span<const ConfigKeyOf<Target>> keys_;
@@ -200,18 +226,29 @@ private:
             }
             ConfiguredGroup group;
             Reader(group_keys(), result_.problems).read(*table, "[[mount.group]]", {}, group);
-            if (!group.id.empty())
-                check_id(mount.type.value_or(GroupType::none), group.id, table->get("id")->source(), ids);
+            check_ids(mount, group, *table, ids);
             mount.groups.push_back(std::move(group));
         }
     }
 
-    void check_id(GroupType type, const std::string& id, const toml::source_region& where,
-                  std::set<std::uint64_t>& ids) {
+    /// The ids of a group that stands behind those with `ids`.
+    void check_ids(const ConfiguredMount& mount, const ConfiguredGroup& group, const toml::table& table,
+                   std::set<std::uint64_t>& ids) {
+        const GroupType type = mount.type.value_or(GroupType::none);
+        if (group.parent) {
+            const Parsed<std::uint64_t> parent = parse_group_id(type, *group.parent);
+            if (!parent || !ids.contains(*parent)) {
+                report(table.get("parent")->source(),
+                       in_quotes(*group.parent) + " is no group that stands before this one");
+            }
+        }
+        if (group.id.empty()) return;
+        const toml::source_region& where = table.get("id")->source();
         if (type == GroupType::none) return report(where, "groups need a \"type\" in their [[mount]] other than none");
-        const Parsed<std::uint64_t> number = parse_group_id(type, id);
+        const Parsed<std::uint64_t> number = parse_group_id(type, group.id);
         if (!number) return report(where, number.reason());
-        if (!ids.insert(*number).second) report(where, in_quotes(id) + " is the id of another group of this mount");
+        if (!ids.insert(*number).second)
+            report(where, in_quotes(group.id) + " is the id of another group of this mount");
     }
 
     ParsedConfig& result_;

@@ -15,6 +15,7 @@ namespace bandfs {
 struct ConfiguredDeviceGroup {
     std::string name;
     std::optional<std::string> policy;
+    std::optional<std::string> cost;  ///< "bytes" or "time"
     std::optional<std::uint64_t> io_throttle;
     std::optional<std::uint64_t> io_limit;
     std::optional<std::uint64_t> token;
@@ -23,8 +24,12 @@ struct ConfiguredDeviceGroup {
 
 /// `[[mount.group]]`
 struct ConfiguredGroup {
-    std::string id;  ///< as written: "alice", "1000", "/user.slice"
+    std::string id;                     ///< as written: "alice", "1000", "/user.slice"
+    std::optional<std::string> parent;  ///< the id of a group that stands before it, as written
+    std::optional<std::string> owner;   ///< a user: "alice", "1000"
     std::optional<std::uint64_t> weight;
+    std::optional<std::uint64_t> min;  ///< bytes per second
+    std::optional<std::uint64_t> max;  ///< bytes per second
 };
 
 /// `[[mount]]`

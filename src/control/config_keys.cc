@@ -53,6 +53,19 @@ std::string take_policy(ConfiguredDeviceGroup& device_group, const ConfigValue& 
     return one_of(DeviceGroup::policy_names());
 }
 
+std::string take_cost(ConfiguredDeviceGroup& device_group, const ConfigValue& value) {
+    if (value.text != "bytes" && value.text != "time") return "must be \"bytes\" or \"time\"";
+    device_group.cost = value.text;
+    return {};
+}
+
+std::string take_owner(ConfiguredGroup& group, const ConfigValue& value) {
+    const Parsed<std::uint64_t> uid = parse_group_id(GroupType::user, value.text);
+    if (!uid) return "is wrong: " + uid.reason();
+    group.owner = value.text;
+    return {};
+}
+
 std::string take_type(ConfiguredMount& mount, const ConfigValue& value) {
     const Parsed<GroupType> type = parse_group_type(value.text);
     if (!type) return "is wrong: " + type.reason();
@@ -82,6 +95,9 @@ using enum ConfigForm;
 
 constexpr std::array kDeviceGroupKeys{
     ConfigKeyOf<DG>{{"policy", text, false, "", "\"default\"", 0, 0, "How the next unit is chosen."}, take_policy},
+    ConfigKeyOf<DG>{{"cost", text, false, "", "\"bytes\"", 0, 0,
+                     "What the policy fair shares out: \"bytes\", or the disk's \"time\"."},
+                    take_cost},
     ConfigKeyOf<DG>{{"io_throttle", whole, false, "units", "4", 1, kMaxUnits, "Units in flight, low mark."},
                     take_whole<DG, &DG::io_throttle>},
     ConfigKeyOf<DG>{{"io_limit", whole, false, "units", "128", 1, kMaxUnits, "Units in flight, high mark."},
@@ -131,6 +147,17 @@ constexpr std::array kGroupKeys{
         take_text<CG, &CG::id>},
     ConfigKeyOf<CG>{{"weight", whole, false, "", "100", 1, kMaxWeight, "Weight of the group."},
                     take_whole<CG, &CG::weight>},
+    ConfigKeyOf<CG>{{"parent", id, false, "", "", 0, 0,
+                     "The id of a group that stands before this one, of whose share it has a part."},
+                    take_text<CG, &CG::parent>},
+    ConfigKeyOf<CG>{{"owner", id, false, "", "", 0, 0, "The user who sets the weights of the group's children."},
+                    take_owner},
+    ConfigKeyOf<CG>{{"min", rate, false, "bytes per second", "0", 0, 0,
+                     "What the policy fair guarantees the group, with K, M, G or T if wanted; 0: nothing."},
+                    take_whole<CG, &CG::min>},
+    ConfigKeyOf<CG>{{"max", rate, false, "bytes per second", "0", 0, 0,
+                     "What the policy fair holds the group to, with K, M, G or T if wanted; 0: no bound."},
+                    take_whole<CG, &CG::max>},
 };
 
 }  // namespace

@@ -16,6 +16,7 @@ enum class ConfigForm {
     text,     ///< a string; `take` judges it
     id,       ///< a string or a whole number
     whole,    ///< a whole number from min to max
+    rate,     ///< bytes per second: a whole number, or a string such as "20M"
     seconds,  ///< a number of seconds from min to max, with a fraction
 };
 

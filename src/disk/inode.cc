@@ -4,9 +4,9 @@
 
 namespace bandfs {
 
-void Inode::set_place(InodePtr parent, std::string name) {
+void Inode::seen_at(InodePtr parent, std::string name, TimeNs now) {
+    seen_ = now;
     if (mount_->handles || id_ == kRootNode) return;
-    told_gone_ = false;
     auto place = std::make_unique<Place>(Place{std::move(parent), std::move(name)});
     std::lock_guard lock(mutex_);
     std::swap(place_, place);
@@ -16,6 +16,11 @@ void Inode::set_place(InodePtr parent, std::string name) {
 Place Inode::place() const {
     std::lock_guard lock(mutex_);
     return place_ ? *place_ : Place{};
+}
+
+Errno Inode::gone(TimeNs now) {
+    const TimeNs seen = seen_.exchange(kToldGone);
+    return Errno{seen == kToldGone || now - seen < kFresh ? ENOENT : ESTALE};
 }
 
 }  // namespace bandfs

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -12,6 +13,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "disk/inode_key.h"
+#include "sys/clock.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
@@ -55,14 +57,15 @@ public:
     bool is_directory() const { return S_ISDIR(type_); }
     bool is_regular() const { return S_ISREG(type_); }
 
-    /// Remembers where the file is, if that is how it is found again.
-    void set_place(InodePtr parent, std::string name);
+    /// The file was found by this name. Remembers where, if that is how it is found again.
+    void seen_at(InodePtr parent, std::string name, TimeNs now);
     Place place() const;
 
-    /// What a request that came with a path is told when the file is gone. ESTALE at first: the kernel then looks the
-    /// whole path up again, and finds what has taken its place. When it comes back with this inode all the same, the
-    /// path was changed once more meanwhile, and ENOENT is what the caller of a local file system would see.
-    Errno gone() { return Errno{told_gone_.exchange(true) ? ENOENT : ESTALE}; }
+    /// What a request that came with a path is told when the file is gone. ESTALE: the kernel then looks the whole path
+    /// up again, once, and finds what has taken the file's place. ENOENT when it has just done so (kFresh), or was told
+    /// before: then the path was changed once more meanwhile, which on a local file system looks like this.
+    Errno gone(TimeNs now);
+    static constexpr TimeNs kFresh = 100 * kMillisecond;
 
 private:
     friend class InodeTable;
@@ -80,7 +83,8 @@ private:
     HeldFd held_;
     bool pinned_ = false;  ///< held_ is the only way to the file: no name is left, or none was known
 
-    std::atomic<bool> told_gone_{false};
+    static constexpr TimeNs kToldGone = std::numeric_limits<TimeNs>::max();
+    std::atomic<TimeNs> seen_{std::numeric_limits<TimeNs>::min() / 2};  ///< when its name was found last, or kToldGone
 
     mutable std::mutex mutex_;
     std::unique_ptr<Place> place_;

@@ -130,10 +130,9 @@ Result<InodePtr> Tree::revive(NodeId id) {
     if (!fd) return fd.error();
     Result<Found> found = identify(fd->get());
     if (!found) return found.error();
-    if (codec_.encode(found->key) != id) return Errno{ESTALE};
     InodePtr inode = enter(fd->get(), *found);
-    inodes_.forget(*inode, 1);  // known, but not to the kernel yet
-    if (inode->id() != id) return Errno{ESTALE};
+    inodes_.forget(*inode, 1);                    // known, but not to the kernel yet
+    if (inode->id() != id) return Errno{ESTALE};  // ext4 takes generation 0 for any
     pool_.put(*inode, std::move(*fd));
     return inode;
 }
@@ -153,7 +152,7 @@ Result<HeldFd> Tree::descriptor(Inode& inode) {
 Result<HeldFd> Tree::directory(Inode& inode, const char* name) {
     if (!is_component(name)) return Errno{EINVAL};
     Result<HeldFd> held = descriptor(inode);
-    if (held.code() == ESTALE) return inode.gone();
+    if (held.code() == ESTALE) return inode.gone(now_ns());
     return held;
 }
 
@@ -184,7 +183,7 @@ Result<UniqueFd> Tree::open_name(int directory, const char* name) {
 Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
     Result<HeldFd> held = descriptor(inode);
-    if (!held) return held.code() == ESTALE ? inode.gone() : held.error();
+    if (!held) return held.code() == ESTALE ? inode.gone(now_ns()) : held.error();
     return with_descriptors([&] { return links_.reopen((*held)->get(), flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)); });
 }
 
@@ -207,7 +206,7 @@ Result<Entry> Tree::enter_name(UniqueFd fd, Inode& parent, const char* name) {
     Result<Found> found = identify(fd.get(), *handle);
     if (!found) return found.error();
     InodePtr inode = enter(fd.get(), *found);
-    inode->set_place(parent.shared_from_this(), name);
+    inode->seen_at(parent.shared_from_this(), name, now_ns());
     pool_.put(*inode, std::move(fd));
     return Entry{inode.get(), found->attr, inode->generation()};
 }

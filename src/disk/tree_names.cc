@@ -49,7 +49,7 @@ Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mod
     Result<Found> found = identify(fd->get());
     if (!found) return found.error();
     InodePtr inode = enter(fd->get(), *found);
-    inode->set_place(parent.shared_from_this(), name);
+    inode->seen_at(parent.shared_from_this(), name, now_ns());
     return CreatedFile{{inode.get(), found->attr, inode->generation()}, std::move(*fd)};
 }
 
@@ -62,7 +62,7 @@ Result<Entry> Tree::link(Inode& inode, Inode& parent, const char* name) {
     const std::string source = MagicLinks::name((*file)->get());
     if (::linkat(links_.directory(), source.c_str(), (*directory)->get(), name, AT_SYMLINK_FOLLOW) != 0)
         return last_errno();
-    inode.set_place(parent.shared_from_this(), name);
+    inode.seen_at(parent.shared_from_this(), name, now_ns());
     return lookup_itself(inode);
 }
 
@@ -113,7 +113,7 @@ void Tree::after_move(Inode& parent, const char* name) {
     if (!fd) return;
     const Result<Found> found = identify(fd->get());
     if (!found) return;
-    if (const InodePtr inode = inodes_.find(found->key)) inode->set_place(parent.shared_from_this(), name);
+    if (const InodePtr inode = inodes_.find(found->key)) inode->seen_at(parent.shared_from_this(), name, now_ns());
 }
 
 }  // namespace bandfs

@@ -22,7 +22,8 @@ std::vector<std::string> problems(std::string_view text) {
 TEST(Config, UnderstandsEveryKey) {
     const ParsedConfig parsed = parse_config(R"(
         [device_group.scratch]
-        policy = "weight"
+        policy = "fair"
+        cost = "time"
         io_throttle = 2
         io_limit = 16
         token = 64
@@ -45,6 +46,10 @@ TEST(Config, UnderstandsEveryKey) {
         weight = 300
         [[mount.group]]
         id = 1000
+        parent = 0
+        owner = "root"
+        min = "5M"
+        max = 20000000
         [[mount]]
         source = "/srv/b"
         mountpoint = "/mnt/b"
@@ -52,7 +57,8 @@ TEST(Config, UnderstandsEveryKey) {
     ASSERT_TRUE(parsed.ok()) << describe(parsed.problems[0], "f");
     const ConfiguredDeviceGroup* const device_group = parsed.config.find_device_group("scratch");
     ASSERT_NE(device_group, nullptr);
-    EXPECT_EQ(device_group->policy, "weight");
+    EXPECT_EQ(device_group->policy, "fair");
+    EXPECT_EQ(device_group->cost, "time");
     EXPECT_EQ(device_group->io_throttle, 2u);
     EXPECT_EQ(device_group->io_limit, 16u);
     EXPECT_EQ(device_group->token, 64u);
@@ -76,6 +82,10 @@ TEST(Config, UnderstandsEveryKey) {
     EXPECT_EQ(mount.groups[0].weight, 300u);
     EXPECT_EQ(mount.groups[1].id, "1000");
     EXPECT_EQ(mount.groups[1].weight, std::nullopt);
+    EXPECT_EQ(mount.groups[1].parent, "0");
+    EXPECT_EQ(mount.groups[1].owner, "root");
+    EXPECT_EQ(mount.groups[1].min, 5u << 20);
+    EXPECT_EQ(mount.groups[1].max, 20'000'000u);
     EXPECT_EQ(parsed.config.mounts[1].device_group, std::nullopt);
 }
 
@@ -124,6 +134,14 @@ const Wrong kWrong[] = {
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = \"no-such-user\"", {"f:6:6: there is no user \"no-such-user\""}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = -1", {"f:6:6: \"id\" must not be negative"}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = true", {"f:6:6: \"id\" must be a string or a whole number"}},
+    {"[device_group.a]\ncost = \"money\"", {"f:2:8: \"cost\" must be \"bytes\" or \"time\""}},
+    {MOUNT "type = \"user\"\n[[mount.group]]\nid = 1\nparent = 1",
+     {"f:7:10: \"1\" is no group that stands before this one"}},
+    {MOUNT "type = \"user\"\n[[mount.group]]\nid = 1\nmin = \"5X\"",
+     {"f:7:7: \"min\" is wrong: \"5X\" is not a number"}},
+    {MOUNT "type = \"user\"\n[[mount.group]]\nid = 1\nmax = -1", {"f:7:7: \"max\" must not be negative"}},
+    {MOUNT "type = \"user\"\n[[mount.group]]\nid = 1\nowner = \"no-such-user\"",
+     {"f:7:9: \"owner\" is wrong: there is no user \"no-such-user\""}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = 0\n[[mount.group]]\nid = \"root\"",
      {"f:8:6: \"root\" is the id of another group of this mount"}},
 };

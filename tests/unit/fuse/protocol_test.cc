@@ -321,6 +321,21 @@ TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
     EXPECT_EQ(answer->header.unique, unique);
 }
 
+TEST_F(ProtocolTest, TheReserveComesInWhenEveryReceiverSleepsInTheDisk) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDWR).fh;
+    disk_.stop_all();
+    for (int i = 0; i < 2; ++i) {
+        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
+        ASSERT_TRUE(eventually([&] { return disk_.waiting() == i + 1; }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->header.unique, unique);
+}
+
 TEST_F(ProtocolTest, AHandlerWithoutMemoryAnswersSo) {
     initialise();
     const std::uint64_t node = look_up("file");

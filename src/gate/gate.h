@@ -166,7 +166,8 @@ private:
     void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
     void start_worker();
-    void unwatch();  // requires the lock
+    unsigned most_on_ready() const;  // requires the lock
+    void unwatch();                  // requires the lock
 
     // gate_timer.cc
     void keep_time();

@@ -41,7 +41,7 @@ void Gate::work(Worker& self) {
 
 Gate::Turn Gate::next_turn() {
     const bool urgent = !urgent_.empty() && on_urgent_ < kMostOnUrgent;
-    if (!urgent && (ready_.empty() || on_ready_ == kMostOnReady)) return {};
+    if (!urgent && (ready_.empty() || on_ready_ >= most_on_ready())) return {};
     JobReadyQueue& queue = urgent ? urgent_ : ready_;
     Job& job = queue.front();
     queue.pop_front();
@@ -83,6 +83,12 @@ void Gate::settle(MountAccount* account) {
     if (--account->jobs == 0 && drains_ != 0) drained_.notify_all();
 }
 
+// No more than io_limit, also when everything passes because a mount goes away: what the disk has been given cannot be
+// taken back, and a daemon that is told to leave at once would have to wait for it.
+unsigned Gate::most_on_ready() const {
+    return std::clamp(device_group_->io_limit(), 2U, kMostOnReady);
+}
+
 // Chooses whom to wake: as many workers as there are jobs that may run, and the timer when a time comes up that nobody
 // watches. They are counted as coming until they are here.
 void Gate::choose_wakes(Wakes& wakes, bool looks_next) {
@@ -99,7 +105,8 @@ void Gate::choose_wakes(Wakes& wakes, bool looks_next) {
         wakes.timer = true;
         return;
     }
-    const std::size_t ready = std::min<std::size_t>(ready_.size(), kMostOnReady - on_ready_);
+    const std::size_t ready =
+        std::min<std::size_t>(ready_.size(), most_on_ready() - std::min(on_ready_, most_on_ready()));
     const std::size_t urgent = std::min<std::size_t>(urgent_.size(), kMostOnUrgent - on_urgent_);
     const std::size_t runnable = ready + urgent;
     for (std::size_t coming = coming_ + (looks_next ? 1 : 0); coming < runnable; ++coming) {

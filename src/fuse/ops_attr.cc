@@ -56,8 +56,9 @@ void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int wh
             const Status status = resize(request, inode, static_cast<std::uint64_t>(wanted->st_size), info);
             if (!status) return status.error();
         }
-        const bool owner = (which & (FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID)) != 0;
-        return tree.set_attributes(inode, decode(*wanted, which), identity_of(request, owner));
+        const AttrChange change = decode(*wanted, which);
+        const bool owner = change.uid || change.gid || change.owners_as_they_are;
+        return tree.set_attributes(inode, change, identity_of(request, owner));
     };
     reply_attributes(request, on_inode(request, node, set));
 }

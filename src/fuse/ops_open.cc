@@ -45,8 +45,12 @@ std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse
 /// Opens as the caller would, who may lack CAP_FSETID: truncation then clears set-id bits.
 Result<std::shared_ptr<OpenFile>> open_for_caller(fuse_req_t request, Inode& inode, int flags) {
     Filesystem& filesystem = filesystem_of(request);
-    std::optional<WithoutFsetid> ordinary;
-    if (kill_suidgid_requested()) ordinary.emplace();
+    std::optional<ActingAs> ordinary;
+    if (kill_suidgid_requested()) {
+        const Result<struct stat> attributes = filesystem.tree->attributes(inode);
+        if (!attributes) return attributes.error();
+        ordinary.emplace(clearing_setid(request, attributes->st_mode));
+    }
     return filesystem.data->files().open(*filesystem.tree, inode, flags, lineage_of(request).to_vector());
 }
 

@@ -109,14 +109,6 @@ ActingAs::~ActingAs() {
     }
 }
 
-WithoutFsetid::WithoutFsetid() : had_it_(ThreadCapabilities().effective(CAP_FSETID)) {
-    if (had_it_) ThreadCapabilities().change(CAP_FSETID, false);
-}
-
-WithoutFsetid::~WithoutFsetid() {
-    if (had_it_) ThreadCapabilities().change(CAP_FSETID, true);
-}
-
 bool prepare_identities() {
     const ThreadCapabilities capabilities;
     if (!capabilities.effective(CAP_SETUID) || !capabilities.effective(CAP_SETGID)) return false;

@@ -40,19 +40,6 @@ private:
     const bool setid_changed_;
 };
 
-/// While it lives, this thread lacks CAP_FSETID, so that set-user-id and set-group-id bits fall on a write, truncation
-/// or change of owner as they would for an ordinary user.
-class WithoutFsetid {
-public:
-    WithoutFsetid();
-    ~WithoutFsetid();
-    WithoutFsetid(const WithoutFsetid&) = delete;
-    WithoutFsetid& operator=(const WithoutFsetid&) = delete;
-
-private:
-    const bool had_it_;
-};
-
 /// Keeps capabilities over changes of fsuid, for the calling thread and those it starts afterwards: to be called before
 /// CAP_SETPCAP is dropped and the first thread is started. True when this process can take on identities (root's
 /// powers).

@@ -94,7 +94,7 @@ TEST_P(TreeAsRoot, TruncationTakesSetIdBitsFromOrdinaryCallers) {
     ASSERT_TRUE(tree->truncate(*file.inode, 2));
     EXPECT_EQ(stat_of(source / "file").st_mode & 07777, 06777u);
     {
-        const WithoutFsetid ordinary;
+        const ActingAs ordinary({.uid = 1234, .gid = 2345, .decides_setid = true, .keeps_setid = false});
         ASSERT_TRUE(tree->truncate(*file.inode, 1));
     }
     EXPECT_EQ(stat_of(source / "file").st_mode & 07777, 0777u);

@@ -28,19 +28,27 @@ constexpr std::array kMountAttributes{
     MountAttribute{"cost", nullptr},
     MountAttribute{"attach", nullptr},
     MountAttribute{"detach", nullptr},
+    MountAttribute{"owner", nullptr},
     MountAttribute{"reset", nullptr},
 };
 
+/// An id, or a user, or none.
+template <typename Number>
+std::string text_or_none(const std::optional<Number>& number) {
+    return number ? std::to_string(*number) : "none";
+}
+
 constexpr std::array kGroupAttributes{
-    GroupAttribute{"id", [](GroupType, const GroupSnapshot& group) { return id_text(group); }},
-    GroupAttribute{"name",
-                   [](GroupType type, const GroupSnapshot& group) {
-                       return group.is_default ? "default" : describe_group_id(type, group.id);
-                   }},
-    GroupAttribute{"weight", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.weight); }},
-    GroupAttribute{"min", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.floor); }},
-    GroupAttribute{"max", [](GroupType, const GroupSnapshot& group) { return std::to_string(group.ceiling); }},
-    GroupAttribute{"stat", [](GroupType, const GroupSnapshot& group) { return group_stat_text(group); }},
+    GroupAttribute{"id", [](const GroupView& v) { return id_text(v.group); }},
+    GroupAttribute{
+        "name",
+        [](const GroupView& v) { return v.group.is_default ? "default" : describe_group_id(v.type, v.group.id); }},
+    GroupAttribute{"parent", [](const GroupView& v) { return text_or_none(v.group.parent); }},
+    GroupAttribute{"owner", [](const GroupView& v) { return text_or_none(v.owner); }},
+    GroupAttribute{"weight", [](const GroupView& v) { return std::to_string(v.group.weight); }},
+    GroupAttribute{"min", [](const GroupView& v) { return std::to_string(v.group.floor); }},
+    GroupAttribute{"max", [](const GroupView& v) { return std::to_string(v.group.ceiling); }},
+    GroupAttribute{"stat", [](const GroupView& v) { return group_stat_text(v.group); }},
 };
 
 template <typename Table>

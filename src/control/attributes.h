@@ -2,6 +2,7 @@
 // control directory and the xattr of the same name, so that the two cannot differ.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,15 +31,19 @@ struct MountAttribute {
     bool settable() const { return find_message(name) != nullptr; }
 };
 
+/// What a group's attributes are read from.
+struct GroupView {
+    GroupType type;
+    const GroupSnapshot& group;
+    std::optional<uid_t> owner;
+};
+
 /// The same of one group; the message that sets it takes [ID:] and a value, and is given the id.
 struct GroupAttribute {
     std::string_view name;
-    std::string (*read)(GroupType type, const GroupSnapshot& group);
+    std::string (*read)(const GroupView& view);
 
-    bool settable() const {
-        const ControlMessage* const message = find_message(name);
-        return message != nullptr && (message->form == ArgumentForm::value || message->form == ArgumentForm::rate);
-    }
+    bool settable() const { return find_message(name) != nullptr; }
 };
 
 /// A value of one line ends without a newline; files add it, xattrs do not.

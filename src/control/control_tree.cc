@@ -15,6 +15,8 @@ constexpr std::string_view kGroups = "groups";
 // The sticky bit makes the kernel answer EPERM, not EACCES, when somebody else sets a user.* xattr of a directory.
 constexpr mode_t kAttributedDirectory = 01755;
 constexpr mode_t kPlainDirectory = 0755;
+// Of a group whose parent has an owner: who may is for us to say.
+constexpr mode_t kDelegatedDirectory = 0777;
 
 /// The name after the prefix; empty when the xattr is none of ours.
 std::string_view attribute_name(std::string_view xattr) {
@@ -132,9 +134,14 @@ Result<ControlNode> ControlTree::look(std::string_view path) {
             break;
     }
     std::string own_path = std::string(kGroups) + "/" + group_directory_name(filesystem_.type.load(), place->group);
-    if (place->kind == ControlPlace::Kind::group) return directory_node(std::move(own_path), kAttributedDirectory);
+    const bool delegated = owner_of_parent(*place).has_value();
+    if (place->kind == ControlPlace::Kind::group) {
+        return directory_node(std::move(own_path), delegated ? kDelegatedDirectory : kAttributedDirectory);
+    }
     const GroupAttribute& attribute = *place->group_attribute;
-    return file_node(own_path.append("/").append(attribute.name), true, attribute.settable());
+    ControlNode node = file_node(own_path.append("/").append(attribute.name), true, attribute.settable());
+    if (delegated && attribute.settable()) node.mode |= 0022;
+    return node;
 }
 
 Result<std::vector<ControlName>> ControlTree::list(std::string_view path) {
@@ -180,7 +187,7 @@ Result<std::string> ControlTree::value_of(const MountAttribute& attribute) {
 Result<std::string> ControlTree::value_of(const GroupAttribute& attribute, const ControlPlace& place) {
     const std::optional<GroupSnapshot> snapshot = group_snapshot(place.group);
     if (!snapshot) return Errno{ENOENT};
-    return attribute.read(filesystem_.type.load(), *snapshot);
+    return attribute.read({filesystem_.type.load(), *snapshot, owner_of(place.group)});
 }
 
 Result<std::string> ControlTree::read(std::string_view path) {
@@ -230,13 +237,28 @@ bool ControlTree::may_change(const ControlCaller& who) const {
     return who.uid == 0 || who.uid == info_.owner;
 }
 
-MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
-    MessageResult result{EPERM, "only root and the owner of the mount may send messages"};
-    if (may_change(who)) {
-        const std::lock_guard lock(changes_);
-        MessageContext context{filesystem_, hooks_.message, debug_level_};
-        result = send_message(context, name, argument);
-    }
+std::optional<uid_t> ControlTree::owner_of(const std::optional<GroupId>& group) {
+    const std::lock_guard lock(changes_);
+    const auto found = group ? owners_.find(*group) : owners_.end();
+    return found == owners_.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<uid_t> ControlTree::owner_of_parent(const ControlPlace& place) {
+    const std::optional<GroupId> parent = filesystem_.gate->with([&](DeviceGroup&) -> std::optional<GroupId> {
+        const Group* const group = place.group ? filesystem_.groups->find(*place.group) : nullptr;
+        if (!group || !group->parent()) return std::nullopt;
+        return group->parent()->id();
+    });
+    return owner_of(parent);
+}
+
+bool ControlTree::may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who) {
+    if (may_change(who)) return true;
+    const ControlMessage* const message = find_message(attribute);
+    return message && message->sender == Sender::parents_owner && owner_of_parent(place) == who.uid;
+}
+
+MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result) {
     const std::string line = std::string(name) + " by uid " + std::to_string(who.uid) + ", thread " +
                              std::to_string(who.tid) + (result.ok() ? ": " : ", refused: ") + result.detail;
     log_.add(line);
@@ -244,18 +266,34 @@ MessageResult ControlTree::send(std::string_view name, std::string_view argument
     return result;
 }
 
+MessageResult ControlTree::apply(std::string_view name, std::string_view argument, const ControlCaller& who) {
+    std::unique_lock lock(changes_);
+    MessageContext context{filesystem_, hooks_.message, debug_level_, owners_};
+    MessageResult result = send_message(context, name, argument);
+    lock.unlock();
+    return logged(name, who, std::move(result));
+}
+
+MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
+    if (may_change(who)) return apply(name, argument, who);
+    return logged(name, who, {EPERM, "only root and the owner of the mount may send messages"});
+}
+
 Status ControlTree::send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,
                                   const ControlCaller& who) {
     const std::string id = place.group ? std::to_string(*place.group) : "default";
-    return status_of(send(message, id + ":" + std::string(value), who));
+    return status_of(apply(message, id + ":" + std::string(value), who));
 }
 
 Status ControlTree::write(std::string_view path, std::string_view text, const ControlCaller& who) {
     const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     if (place->is_directory()) return Errno{EISDIR};
-    if (!may_change(who)) return Errno{EPERM};
-    if (place->kind == ControlPlace::Kind::root_file) {
+    const bool of_mount = place->kind == ControlPlace::Kind::root_file;
+    if (!may_set(*place, of_mount ? place->mount_attribute->name : place->group_attribute->name, who)) {
+        return Errno{EPERM};
+    }
+    if (of_mount) {
         const MountAttribute& attribute = *place->mount_attribute;
         if (!attribute.settable()) return Errno{EROFS};
         return status_of(send(attribute.name, text, who));
@@ -268,8 +306,8 @@ Status ControlTree::set_xattr(std::string_view path, std::string_view name, std:
                               const ControlCaller& who) {
     const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
-    if (!may_change(who)) return Errno{EPERM};
     const std::string_view attribute = attribute_name(name);
+    if (!may_set(*place, attribute, who)) return Errno{EPERM};
     if (place->kind == ControlPlace::Kind::root) {
         const MountAttribute* const row = find_mount_attribute(attribute);
         if (!row || !row->settable()) return why_not_settable(row != nullptr, ENODATA);

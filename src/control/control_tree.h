@@ -32,16 +32,17 @@ struct ControlHooks {
 ///   status table status.json metrics log             reports, read-only
 ///   policy type io_throttle io_limit weight min max token debug
 ///                                                     settings: reading gives the value, writing sends the message
-///   cost attach detach reset                          messages without a value, write-only
+///   cost attach detach owner reset                    messages without a value, write-only
 ///   groups/                                           mkdir attaches, rmdir detaches
-///   groups/NAME/{id,name,weight,min,max,stat}              one group; "default" is the default group
+///   groups/NAME/{id,name,parent,owner,weight,min,max,stat}              one group; "default" is the default group
 ///
 /// Every file is also an xattr of its directory ("user.bandfs.weight" of "" or of "groups/1000"). NAME may be any name
 /// that the mount's type knows; the group's own is that of group_directory_name().
 ///
-/// Who may: root and the mount's owner set, everybody reads. Errors of a change, in this order: EPERM the caller may
-/// not; ENODATA (xattr), ENOENT (file) no such name; EROFS read-only; EINVAL, EEXIST, EBUSY as the message answers.
-/// What is refused has changed nothing.
+/// Who may: root and the mount's owner set, everybody reads; the owner of a group sets the weights of its children in
+/// their directories, which are open to everybody as far as the kernel is concerned. Errors of a change, in this order:
+/// EPERM the caller may not; ENODATA (xattr), ENOENT (file) no such name; EROFS read-only; EINVAL, EEXIST, EBUSY as the
+/// message answers. What is refused has changed nothing.
 ///
 /// Invariant: changes of a mount are applied one at a time (changes_), so that the type by which an id was read is
 /// still the mount's type when the message is applied.
@@ -75,6 +76,11 @@ private:
     ControlNode directory_node(std::string path, mode_t mode) const;
     ControlNode file_node(std::string path, bool readable, bool settable) const;
     bool may_change(const ControlCaller& who) const;
+    std::optional<uid_t> owner_of(const std::optional<GroupId>& group);
+    std::optional<uid_t> owner_of_parent(const ControlPlace& place);
+    bool may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who);
+    MessageResult apply(std::string_view name, std::string_view argument, const ControlCaller& who);
+    MessageResult logged(std::string_view name, const ControlCaller& who, MessageResult result);
     Status send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,
                          const ControlCaller& who);
 
@@ -83,8 +89,10 @@ private:
     EventLog& log_;
     ControlHooks hooks_;
 
+    GroupOwners owners_;          ///< guarded by changes_
     mutable std::mutex changes_;  ///< taken before the gate's lock
     unsigned debug_level_ = 0;    ///< guarded by changes_
+    GroupOwners owners_;          ///< guarded by changes_
 };
 
 }  // namespace bandfs

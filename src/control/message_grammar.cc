@@ -59,18 +59,42 @@ std::string parse_rate(std::string_view text, std::uint64_t& ret_bytes) {
     return {};
 }
 
+std::string parse_user(std::string_view text, std::optional<uid_t>& ret_user) {
+    if (text.empty()) return "a user is missing";
+    if (text == "none") return {};
+    const Parsed<std::uint64_t> uid = parse_group_id(GroupType::user, text);
+    if (!uid) return uid.reason();
+    ret_user = static_cast<uid_t>(*uid);
+    return {};
+}
+
+/// ID [parent=ID]
+std::string parse_newcomer(GroupType type, std::string_view text, Argument& ret_argument) {
+    constexpr std::string_view kParent = "parent=";
+    const std::size_t blank = text.find_last_of(" \t\n");
+    const std::string_view last = blank == std::string_view::npos ? std::string_view() : text.substr(blank + 1);
+    if (last.starts_with(kParent)) {
+        const std::string_view parent = last.substr(kParent.size());
+        if (std::string reason = parse_id(type, parent, ret_argument.parent); !reason.empty()) return reason;
+        text = trimmed(text.substr(0, blank));
+    }
+    return parse_new_id(type, text, ret_argument.group);
+}
+
 /// [ID:|ID=]VALUE, of which `parse` reads the value.
-template <typename Parse>
-std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument, Parse&& parse) {
+template <typename Value, typename Parse>
+std::string parse_value(GroupType type, std::string_view text, Argument& ret_argument, Value Argument::*member,
+                        Parse&& parse) {
+    Value& ret_value = ret_argument.*member;
     // The last separator: a cgroup's path may contain some itself.
     const std::size_t separator = text.find_last_of(":=");
-    if (separator == std::string_view::npos) return parse(text, ret_argument.number);
+    if (separator == std::string_view::npos) return parse(text, ret_value);
     const std::string_view who = trimmed(text.substr(0, separator));
     const bool is_default = who == "default" || (who == "0" && !zero_is_a_group_id(type));
     if (!is_default) {
         if (std::string reason = parse_id(type, who, ret_argument.group); !reason.empty()) return reason;
     }
-    return parse(trimmed(text.substr(separator + 1)), ret_argument.number);
+    return parse(trimmed(text.substr(separator + 1)), ret_value);
 }
 
 }  // namespace
@@ -97,16 +121,19 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
             parsed.reason = parse_number(text, parsed.argument.number);
             break;
         case ArgumentForm::new_id:
-            parsed.reason = parse_new_id(type, text, parsed.argument.group);
+            parsed.reason = parse_newcomer(type, text, parsed.argument);
             break;
         case ArgumentForm::id:
             parsed.reason = parse_id(type, text, parsed.argument.group);
             break;
         case ArgumentForm::value:
-            parsed.reason = parse_value(type, text, parsed.argument, parse_number);
+            parsed.reason = parse_value(type, text, parsed.argument, &Argument::number, parse_number);
             break;
         case ArgumentForm::rate:
-            parsed.reason = parse_value(type, text, parsed.argument, parse_rate);
+            parsed.reason = parse_value(type, text, parsed.argument, &Argument::number, parse_rate);
+            break;
+        case ArgumentForm::user:
+            parsed.reason = parse_value(type, text, parsed.argument, &Argument::user, parse_user);
             break;
     }
     return parsed;

@@ -1,6 +1,8 @@
 // control/message_grammar.h - how the arguments of messages are written.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,17 +17,20 @@ namespace bandfs {
 ///   nothing  ""
 ///   word     NAME
 ///   number   N
-///   new_id   ID, a number or a name that the mount's type knows
+///   new_id   ID [parent=ID], a number or a name that the mount's type knows
 ///   id       ID of a group: the same, or any number, since what an id stands for may be gone
 ///   value    [ID:|ID=]N; ID may be `default`; no ID is the default group, and so is 0 where the type has no id 0
 ///   rate     [ID:|ID=]BYTES, per second: a number with K, M, G or T (times 1024, ...) and "/s" behind it, if wanted
-enum class ArgumentForm { nothing, word, number, new_id, id, value, rate };
+///   user     [ID:|ID=]USER, a name or number, or `none`
+enum class ArgumentForm { nothing, word, number, new_id, id, value, rate, user };
 
 /// An argument, taken apart.
 struct Argument {
-    std::string_view word;         ///< of `word`
-    std::uint64_t number = 0;      ///< of `number`, `value` and `rate`
-    std::optional<GroupId> group;  ///< of `new_id`, `id`, `value` and `rate`; nullopt is the default group
+    std::string_view word;          ///< of `word`
+    std::uint64_t number = 0;       ///< of `number`, `value` and `rate`
+    std::optional<GroupId> group;   ///< of all with an ID; nullopt is the default group
+    std::optional<GroupId> parent;  ///< of `new_id`
+    std::optional<uid_t> user;      ///< of `user`; nullopt is none
 };
 
 /// An argument, or why it is none.

@@ -11,7 +11,6 @@
 namespace bandfs {
 namespace {
 
-constexpr std::uint32_t kWeightAtFirst = 100;
 constexpr std::uint64_t kDebugLevels = 2;
 
 std::string in_quotes(std::string_view text) {
@@ -131,11 +130,16 @@ MessageResult set_type(MessageContext& context, const Argument& argument) {
 }
 
 MessageResult attach(MessageContext& context, const Argument& argument) {
-    const Error error = context.filesystem.gate->with(
-        [&](DeviceGroup&) { return context.filesystem.groups->attach(*argument.group, kWeightAtFirst); });
-    if (error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
-    if (error != Error::none) return refused(EINVAL, "not an id");
-    return {0, group_text(argument.group)};
+    MountGroups& groups = *context.filesystem.groups;
+    const Change change = context.filesystem.gate->with([&](DeviceGroup&) {
+        Group* const parent = argument.parent ? groups.find(*argument.parent) : nullptr;
+        if (argument.parent && !parent) return Change{.group_found = false};
+        return Change{groups.attach(*argument.group, kDefaultWeight, parent)};
+    });
+    if (!change.group_found) return refused(EINVAL, group_text(argument.parent) + " is not attached");
+    if (change.error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
+    if (change.error != Error::none) return refused(EINVAL, "the policy in force has no parents");
+    return {0, group_text(argument.group) + (argument.parent ? ", child of " + group_text(argument.parent) : "")};
 }
 
 MessageResult detach(MessageContext& context, const Argument& argument) {
@@ -144,6 +148,7 @@ MessageResult detach(MessageContext& context, const Argument& argument) {
         [&](DeviceGroup&) { return context.filesystem.groups->detach(*argument.group, now, [] {}); });
     if (error == Error::busy) return refused(EBUSY, group_text(argument.group) + " has children");
     if (error != Error::none) return no_such_group(argument);
+    context.owners.erase(*argument.group);
     return {0, group_text(argument.group)};
 }
 
@@ -157,6 +162,20 @@ MessageResult set_weight(MessageContext& context, const Argument& argument) {
     if (!change.group_found) return no_such_group(argument);
     if (change.error != Error::none) return refused(EINVAL, "must be 1 to 1000000");
     return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+}
+
+MessageResult set_owner(MessageContext& context, const Argument& argument) {
+    if (!argument.group && argument.user) return refused(EINVAL, "the default group has no owner");
+    Filesystem& filesystem = context.filesystem;
+    const bool attached =
+        filesystem.gate->with([&](DeviceGroup&) { return find_group(filesystem, argument.group) != nullptr; });
+    if (!attached) return no_such_group(argument);
+    if (!argument.user) {
+        if (argument.group) context.owners.erase(*argument.group);
+        return {0, group_text(argument.group) + ": none"};
+    }
+    context.owners[*argument.group] = *argument.user;
+    return {0, group_text(argument.group) + ": uid " + std::to_string(*argument.user)};
 }
 
 /// A floor or a ceiling, which differ in what they are called here and there.
@@ -228,34 +247,44 @@ MessageResult set_debug(MessageContext& context, const Argument& argument) {
 
 constexpr std::array kMessages{
     ControlMessage{"policy", ArgumentForm::word, "NAME", "Choose the policy that decides which unit is issued next.",
-                   set_policy},
+                   Sender::mount_owner, set_policy},
     ControlMessage{"cost", ArgumentForm::word, "bytes|time",
-                   "Choose what the policy fair shares out: bytes, or the disk's time.", set_cost},
+                   "Choose what the policy fair shares out: bytes, or the disk's time.", Sender::mount_owner, set_cost},
     ControlMessage{"type", ArgumentForm::word, "NAME",
-                   "Choose which property of a caller is its group id; only while no group is attached.", set_type},
+                   "Choose which property of a caller is its group id; only while no group is attached.",
+                   Sender::mount_owner, set_type},
     ControlMessage{"io_throttle", ArgumentForm::number, "N",
                    "Set the low mark of units in flight: once plugged, the device group issues again at this many.",
-                   set_io_throttle},
+                   Sender::mount_owner, set_io_throttle},
     ControlMessage{"io_limit", ArgumentForm::number, "N",
-                   "Set the high mark of units in flight: the device group is plugged at this many.", set_io_limit},
-    ControlMessage{"attach", ArgumentForm::new_id, "ID", "Make a group of weight 100 for the callers with this id.",
-                   attach},
+                   "Set the high mark of units in flight: the device group is plugged at this many.",
+                   Sender::mount_owner, set_io_limit},
+    ControlMessage{
+        "attach", ArgumentForm::new_id, "ID [parent=ID]",
+        "Make a group of weight 100 for the callers with this id; with a parent it has part of what that gets.",
+        Sender::mount_owner, attach},
     ControlMessage{"detach", ArgumentForm::id, "ID",
-                   "Remove the group of this id; what it has held passes, its callers join the default group.", detach},
-    ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.", set_weight},
+                   "Remove the group of this id; what it has held passes, its callers join the default group.",
+                   Sender::mount_owner, detach},
+    ControlMessage{"weight", ArgumentForm::value, "[ID:]N", "Set a group's weight, 1 to 1000000.",
+                   Sender::parents_owner, set_weight},
+    ControlMessage{"owner", ArgumentForm::user, "ID:USER",
+                   "Let a user set the weights of a group's children; none: nobody but root and the mount's owner.",
+                   Sender::mount_owner, set_owner},
     ControlMessage{"min", ArgumentForm::rate, "[ID:]BYTES",
                    "Guarantee a group bytes per second, with K, M, G or T if wanted, under the policy fair; 0: none.",
-                   set_min},
+                   Sender::mount_owner, set_min},
     ControlMessage{"max", ArgumentForm::rate, "[ID:]BYTES",
                    "Hold a group to bytes per second, with K, M, G or T if wanted, under the policy fair; 0: no bound.",
-                   set_max},
+                   Sender::mount_owner, set_max},
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
                    "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
-                   set_token_base},
+                   Sender::mount_owner, set_token_base},
     ControlMessage{"reset", ArgumentForm::nothing, "", "Set the statistics of the device group and its groups to 0.",
-                   reset_statistics},
+                   Sender::mount_owner, reset_statistics},
     ControlMessage{"debug", ArgumentForm::number, "N",
-                   "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", set_debug},
+                   "Set what is logged: 0 as configured, 1 debug messages, 2 every request.", Sender::mount_owner,
+                   set_debug},
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,11 +27,21 @@ struct MessageHooks {
     std::function<void(unsigned level)> set_debug;  ///< 0 as configured, 1 debug, 2 trace
 };
 
+/// The users to whom groups were given: they set the weights of these groups' children.
+using GroupOwners = std::map<GroupId, uid_t>;
+
 /// Where a message is applied.
 struct MessageContext {
     Filesystem& filesystem;
     MessageHooks& hooks;
     unsigned& debug_level;
+    GroupOwners& owners;
+};
+
+/// Who may send a message, beside root and the owner of the mount.
+enum class Sender {
+    mount_owner,    ///< nobody
+    parents_owner,  ///< the owner of the parent of the group that it changes
 };
 
 struct ControlMessage {
@@ -38,6 +49,7 @@ struct ControlMessage {
     ArgumentForm form;
     std::string_view argument;  ///< as a manual writes it: "[ID:]N"
     std::string_view help;      ///< one sentence
+    Sender sender;
     MessageResult (*apply)(MessageContext& context, const Argument& argument);
 };
 

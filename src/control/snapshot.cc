@@ -2,12 +2,28 @@
 #include "control/snapshot.h"
 
 #include <cstddef>
+#include <unordered_map>
 #include <utility>
 
 namespace bandfs {
 namespace {
 
 constexpr std::size_t kMostFigures = 32;  // no policy has as many
+
+/// A parent was attached before its children, so it stands before them.
+void add_shares(MountSnapshot& copy) {
+    std::unordered_map<GroupId, std::uint64_t> weight_of_children;
+    for (const GroupSnapshot& group : copy.groups) {
+        if (group.parent) weight_of_children[*group.parent] += group.weight;
+    }
+    std::unordered_map<GroupId, double> share_of_parent;
+    for (GroupSnapshot& group : copy.groups) {
+        const double whole = group.parent ? share_of_parent[*group.parent] : 1;
+        const std::uint64_t siblings = group.parent ? weight_of_children[*group.parent] : copy.total_weight;
+        group.share_wanted = whole * group.weight / static_cast<double>(siblings);
+        if (weight_of_children.contains(group.id) && !group.is_default) share_of_parent[group.id] = group.share_wanted;
+    }
+}
 
 void add_data_plane(const DataPlane& data, MountSnapshot& copy) {
     const DataCounters& counters = data.counters();
@@ -29,6 +45,7 @@ GroupSnapshot snapshot_of(const Group& group) {
     GroupSnapshot copy;
     copy.is_default = group.is_default();
     copy.id = group.id();
+    if (const Group* const parent = group.parent()) copy.parent = parent->id();
     copy.weight = group.weight();
     copy.floor = group.floor();
     copy.ceiling = group.ceiling();
@@ -74,6 +91,7 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
         });
     }
     copy.gate = filesystem.gate->report();
+    add_shares(copy);
     copy.unattributed = filesystem.counters.unattributed.load();
     if (filesystem.data) add_data_plane(*filesystem.data, copy);
     return copy;

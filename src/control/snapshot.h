@@ -20,7 +20,9 @@ namespace bandfs {
 struct GroupSnapshot {
     bool is_default = false;
     GroupId id = 0;  ///< meaningless for the default group
+    std::optional<GroupId> parent;
     std::uint32_t weight = 0;
+    double share_wanted = 0;    ///< of 1: what the weights grant while every group without children is busy
     std::uint64_t floor = 0;    ///< bytes per second guaranteed, 0: none
     std::uint64_t ceiling = 0;  ///< bytes per second at most, 0: no bound
     std::int64_t tokens = 0;

@@ -34,6 +34,7 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
     const Shares shares = shares_of(group, snapshot);
     return {{"id", group.is_default ? Json(nullptr) : Json(group.id)},
             {"name", group.is_default ? "default" : describe_group_id(snapshot.type, group.id)},
+            {"parent", group.parent ? Json(*group.parent) : Json(nullptr)},
             {"weight", group.weight},
             {"min", group.floor},
             {"max", group.ceiling},
@@ -141,10 +142,7 @@ std::string group_stat_text(const GroupSnapshot& group) {
 }
 
 Shares shares_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
-    Shares shares;
-    if (snapshot.total_weight != 0) {
-        shares.wanted = static_cast<double>(group.weight) / static_cast<double>(snapshot.total_weight);
-    }
+    Shares shares{.wanted = group.share_wanted};
     const std::uint64_t total_bytes = bytes_done(snapshot.device_statistics);
     if (total_bytes != 0) {
         shares.got = static_cast<double>(bytes_done(group.statistics)) / static_cast<double>(total_bytes);

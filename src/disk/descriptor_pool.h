@@ -34,10 +34,10 @@ private:
     /// Takes the descriptors used longest ago off their inodes, until `keep` are left; the caller closes them unlocked.
     std::vector<HeldFd> take_oldest(std::size_t keep);
 
-
     const std::size_t capacity_;
     mutable std::mutex mutex_;
-    boost::intrusive::list<Inode> recent_;  ///< those that have a descriptor and are not pinned; the last used one first
+    boost::intrusive::list<Inode>
+        recent_;  ///< those that have a descriptor and are not pinned; the last used one first
 };
 
 }  // namespace bandfs

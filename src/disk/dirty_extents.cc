@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::uint64_t kGranule = DirtyExtents::kGranule;
 
-std::uint64_t rounded_down(std::uint64_t at) { return at / kGranule * kGranule; }
+std::uint64_t rounded_down(std::uint64_t at) {
+    return at / kGranule * kGranule;
+}
 
 std::uint64_t rounded_up(std::uint64_t at) {
     return at > UINT64_MAX - kGranule ? UINT64_MAX : rounded_down(at + kGranule - 1);

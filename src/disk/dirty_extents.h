@@ -29,18 +29,18 @@ struct OwnedBytes {
 
 /// The dirty extents of one file, in whole pages. Not thread-safe.
 ///
-/// An extent is *noted* first, then *scheduled* (a write-back job has it, and a rewrite of it adds nothing: it is written
-/// once), and taken off when that job begins to write it. Who dirtied a page first owns it.
-/// Invariants: extents do not overlap; two noted ones of one owner do not touch (they would be one).
+/// An extent is *noted* first, then *scheduled* (a write-back job has it, and a rewrite of it adds nothing: it is
+/// written once), and taken off when that job begins to write it. Who dirtied a page first owns it. Invariants: extents
+/// do not overlap; two noted ones of one owner do not touch (they would be one).
 class DirtyExtents {
 public:
-    static constexpr std::uint64_t kGranule = 4096;   ///< a page: what the kernel writes back at the least
+    static constexpr std::uint64_t kGranule = 4096;  ///< a page: what the kernel writes back at the least
 
     /// Notes [begin, end), widened to whole pages, and returns how many bytes were not dirty before.
     std::uint64_t note(std::uint64_t begin, std::uint64_t end, DirtyOwner owner);
     /// Marks extents of this owner as scheduled, over at most `span` bytes of the file and not across what is somebody
-    /// else's: from its first noted one behind the last batch on, and round again, as an elevator goes. Empty when it has
-    /// none.
+    /// else's: from its first noted one behind the last batch on, and round again, as an elevator goes. Empty when it
+    /// has none.
     std::vector<Extent> schedule(DirtyOwner owner, std::uint64_t span);
     /// Takes off what is scheduled for this owner in `extent`, and returns the pieces.
     std::vector<Extent> take(Extent extent, DirtyOwner owner);
@@ -57,14 +57,14 @@ private:
         DirtyOwner owner;
         bool scheduled;
     };
-    using Map = std::map<std::uint64_t, State>;   // by begin
+    using Map = std::map<std::uint64_t, State>;  // by begin
 
     Map::iterator first_after(std::uint64_t at);
     void cut(std::uint64_t at);
     void add(std::uint64_t begin, std::uint64_t end, DirtyOwner owner);
 
     Map extents_;
-    std::uint64_t elevator_ = 0;   ///< where the last batch ended
+    std::uint64_t elevator_ = 0;  ///< where the last batch ended
 };
 
 }  // namespace bandfs

@@ -30,9 +30,12 @@ public:
 private:
     static SyncedWrite synced_as(Durability durability) {
         switch (durability) {
-            case Durability::none: return SyncedWrite::no;
-            case Durability::data: return SyncedWrite::data;
-            case Durability::all: break;
+            case Durability::none:
+                return SyncedWrite::no;
+            case Durability::data:
+                return SyncedWrite::data;
+            case Durability::all:
+                break;
         }
         return SyncedWrite::all;
     }

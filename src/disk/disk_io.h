@@ -13,9 +13,9 @@ namespace bandfs {
 
 /// What a write has reached when it returns.
 enum class Durability : std::uint8_t {
-    none,       ///< the page cache; for an O_DIRECT descriptor the disk, though perhaps only its cache
-    data,       ///< as after fdatasync: O_DSYNC
-    all,        ///< as after fsync: O_SYNC
+    none,  ///< the page cache; for an O_DIRECT descriptor the disk, though perhaps only its cache
+    data,  ///< as after fdatasync: O_DSYNC
+    all,   ///< as after fsync: O_SYNC
 };
 
 /// Thread-safe. Every call may block but resident_pages() and read_cached(). Reads and writes may be short.

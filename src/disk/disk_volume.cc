@@ -10,31 +10,34 @@ namespace bandfs {
 namespace {
 
 struct KnownType {
-    std::uint64_t type;   // f_type
+    std::uint64_t type;  // f_type
     WriteBackKind kind;
 };
 
-// Local file systems over one block device, whose pages stay dirty or under write-back until the disk has them. overlayfs
-// hands sync_file_range to the file of its upper layer.
+// Local file systems over one block device, whose pages stay dirty or under write-back until the disk has them.
+// overlayfs hands sync_file_range to the file of its upper layer.
 constexpr std::array kKnown{
-    KnownType{0xEF53, WriteBackKind::ranges},          // ext2, ext3, ext4
-    KnownType{0x58465342, WriteBackKind::ranges},      // xfs
-    KnownType{0xF2F52010, WriteBackKind::ranges},      // f2fs
-    KnownType{0x3153464A, WriteBackKind::ranges},      // jfs
-    KnownType{0x4D44, WriteBackKind::ranges},          // vfat
-    KnownType{0x2011BAB0, WriteBackKind::ranges},      // exfat
-    KnownType{0x794C7630, WriteBackKind::ranges},      // overlayfs
-    KnownType{0x01021994, WriteBackKind::memory},      // tmpfs
-    KnownType{0x858458F6, WriteBackKind::memory},      // ramfs
+    KnownType{0xEF53, WriteBackKind::ranges},      // ext2, ext3, ext4
+    KnownType{0x58465342, WriteBackKind::ranges},  // xfs
+    KnownType{0xF2F52010, WriteBackKind::ranges},  // f2fs
+    KnownType{0x3153464A, WriteBackKind::ranges},  // jfs
+    KnownType{0x4D44, WriteBackKind::ranges},      // vfat
+    KnownType{0x2011BAB0, WriteBackKind::ranges},  // exfat
+    KnownType{0x794C7630, WriteBackKind::ranges},  // overlayfs
+    KnownType{0x01021994, WriteBackKind::memory},  // tmpfs
+    KnownType{0x858458F6, WriteBackKind::memory},  // ramfs
 };
 
 }  // namespace
 
 std::string_view name_of(WriteBackKind kind) {
     switch (kind) {
-        case WriteBackKind::ranges: return "ranges";
-        case WriteBackKind::memory: return "memory";
-        case WriteBackKind::synchronous: break;
+        case WriteBackKind::ranges:
+            return "ranges";
+        case WriteBackKind::memory:
+            return "memory";
+        case WriteBackKind::synchronous:
+            break;
     }
     return "synchronous";
 }

@@ -8,9 +8,9 @@ namespace bandfs {
 
 /// How dirty pages get to the disk under control.
 enum class WriteBackKind : std::uint8_t {
-    ranges,        ///< sync_file_range writes extents; a write is answered once it is in the page cache
-    memory,        ///< there is no disk (tmpfs): reads and writes are memory copies, nothing is written back
-    synchronous,   ///< sync_file_range would not do it: each write is a unit, answered when it is durable
+    ranges,       ///< sync_file_range writes extents; a write is answered once it is in the page cache
+    memory,       ///< there is no disk (tmpfs): reads and writes are memory copies, nothing is written back
+    synchronous,  ///< sync_file_range would not do it: each write is a unit, answered when it is durable
 };
 
 /// The word for it in status: "ranges", "memory", "synchronous".

@@ -13,9 +13,15 @@ namespace {
 
 constexpr std::uint64_t kPage = DirtyExtents::kGranule;
 
-std::uint64_t page_begin(std::uint64_t at) { return at / kPage * kPage; }
-std::uint64_t page_end(std::uint64_t at) { return page_begin(at + kPage - 1); }
-std::uint64_t pages_of(std::uint64_t begin, std::uint64_t end) { return (page_end(end) - page_begin(begin)) / kPage; }
+std::uint64_t page_begin(std::uint64_t at) {
+    return at / kPage * kPage;
+}
+std::uint64_t page_end(std::uint64_t at) {
+    return page_begin(at + kPage - 1);
+}
+std::uint64_t pages_of(std::uint64_t begin, std::uint64_t end) {
+    return (page_end(end) - page_begin(begin)) / kPage;
+}
 
 bool same_place_in_page(const std::byte* memory, std::uint64_t offset) {
     return reinterpret_cast<std::uintptr_t>(memory) % kPage == offset % kPage;
@@ -60,7 +66,9 @@ int FileData::direct_descriptor(bool writable) {
     return wanted;
 }
 
-bool FileData::has_direct() { return direct_descriptor(writer_ >= 0) >= 0; }
+bool FileData::has_direct() {
+    return direct_descriptor(writer_ >= 0) >= 0;
+}
 
 bool FileData::direct_allows(std::uint64_t offset, std::size_t bytes) const {
     const std::uint32_t alignment = volume_.direct_alignment;

@@ -18,8 +18,8 @@
 
 namespace bandfs {
 
-/// What the page cache gave of a range: `bytes` from its start are in the buffer; `complete` when that is all there is, up
-/// to the end of the range or of the file. `end` is where the range ends, cut at the end of the file.
+/// What the page cache gave of a range: `bytes` from its start are in the buffer; `complete` when that is all there is,
+/// up to the end of the range or of the file. `end` is where the range ends, cut at the end of the file.
 struct CachedRead {
     std::size_t bytes = 0;
     bool complete = false;
@@ -27,12 +27,12 @@ struct CachedRead {
 };
 
 /// One per inode that is open anywhere in its mount or has dirty extents; all its OpenFiles share it. Holds a buffered
-/// descriptor (read-write once it was opened for writing) and, once that is wanted and where the file system takes it, one
-/// with O_DIRECT. Made by FileTable.
+/// descriptor (read-write once it was opened for writing) and, once that is wanted and where the file system takes it,
+/// one with O_DIRECT. Made by FileTable.
 ///
-/// Thread-safe. Invariant: an extent is noted as dirty only after its bytes are in the page cache, and is taken off before
-/// it is written back. So what this mount has dirtied is noted, about to be noted by a write that is not answered yet, or
-/// being written by a call that runs.
+/// Thread-safe. Invariant: an extent is noted as dirty only after its bytes are in the page cache, and is taken off
+/// before it is written back. So what this mount has dirtied is noted, about to be noted by a write that is not
+/// answered yet, or being written by a call that runs.
 class FileData : public std::enable_shared_from_this<FileData> {
 public:
     FileData(DiskIo& io, FileKey key, Volume volume);
@@ -46,8 +46,9 @@ public:
 
     /// Reads what the page cache holds of the start of the range, and starts no I/O on the disk.
     Result<CachedRead> read_cached(std::uint64_t offset, std::span<std::byte> into);
-    /// Reads from the disk: with O_DIRECT where that gives the same, else buffered. Short only at the end of the file. `into`
-    /// lies at the same place of a page as `offset` does, and the rest of its first and of its last page may be overwritten.
+    /// Reads from the disk: with O_DIRECT where that gives the same, else buffered. Short only at the end of the file.
+    /// `into` lies at the same place of a page as `offset` does, and the rest of its first and of its last page may be
+    /// overwritten.
     Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into);
     /// For an open with O_DIRECT: as the file system answers it.
     Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into);
@@ -57,19 +58,20 @@ public:
     /// Into the page cache.
     Result<std::size_t> write(std::uint64_t offset, std::span<const std::byte> from);
     /// Into the page cache and on, until it is as durable as asked for; where nothing is asked for, as after fdatasync.
-    Result<std::size_t> write_synchronously(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
+    Result<std::size_t> write_synchronously(std::uint64_t offset, std::span<const std::byte> from,
+                                            Durability durability);
     /// For an open with O_DIRECT.
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
     /// Whether the file system takes an O_DIRECT request of this place and length.
     bool direct_allows(std::uint64_t offset, std::size_t bytes) const;
-    bool has_direct();   ///< an O_DIRECT descriptor can be had
+    bool has_direct();  ///< an O_DIRECT descriptor can be had
     /// Whether a write into the page cache would first read a page from the disk, as one of a part of a page may.
     bool write_would_read(std::uint64_t offset, std::size_t bytes);
 
     // Durability.
 
-    /// Puts what is still scheduled for `owner` of these extents on the disk, and returns how many bytes that were. A failure
-    /// is kept for fsync() and told in `status`.
+    /// Puts what is still scheduled for `owner` of these extents on the disk, and returns how many bytes that were. A
+    /// failure is kept for fsync() and told in `status`.
     std::uint64_t write_back(std::span<const Extent> extents, DirtyOwner owner, Status& status);
     /// fsync or fdatasync of the backing file. The failure of an earlier write-back is answered once per `mark`.
     Status sync(bool data_only, std::atomic<std::uint32_t>& mark);
@@ -96,7 +98,8 @@ private:
     void adopt(UniqueFd fd, int flags);
     int direct_descriptor(bool writable);
     Result<std::size_t> read_fully(int fd, std::uint64_t offset, std::span<std::byte> into);
-    Result<std::size_t> write_fully(int fd, std::uint64_t offset, std::span<const std::byte> from, Durability durability);
+    Result<std::size_t> write_fully(int fd, std::uint64_t offset, std::span<const std::byte> from,
+                                    Durability durability);
     std::size_t read_held(std::uint64_t offset, std::span<std::byte> into);
     std::uint64_t resident_start(std::uint64_t offset, std::uint64_t pages);
     std::uint32_t fail(Errno error);
@@ -110,15 +113,15 @@ private:
     std::atomic<int> writer_{-1};
     std::atomic<int> direct_reader_{-1};
     std::atomic<int> direct_writer_{-1};
-    std::atomic<bool> direct_refused_{false};   ///< the file system took the descriptor and then not the read
+    std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
 
     mutable std::mutex mutex_;
-    std::vector<UniqueFd> owned_;      // guarded, as what follows
+    std::vector<UniqueFd> owned_;  // guarded, as what follows
     DirtyExtents dirty_;
-    std::uint32_t failures_ = 0;       ///< counts write-backs that failed
+    std::uint32_t failures_ = 0;  ///< counts write-backs that failed
     int last_failure_ = 0;
-    bool told_ = true;                 ///< somebody has been answered the last failure
+    bool told_ = true;  ///< somebody has been answered the last failure
 };
 
 }  // namespace bandfs

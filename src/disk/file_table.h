@@ -22,8 +22,8 @@ namespace bandfs {
 class Inode;
 class Tree;
 
-/// Finds the one FileData of each inode. Thread-safe. Holds no file open itself: what is open (OpenFile) or has dirty extents
-/// (write-back) keeps its FileData, and an entry without one is dropped as the table grows.
+/// Finds the one FileData of each inode. Thread-safe. Holds no file open itself: what is open (OpenFile) or has dirty
+/// extents (write-back) keeps its FileData, and an entry without one is dropped as the table grows.
 class FileTable {
 public:
     /// `emptied` is called when an open has truncated a file that was open or dirty.
@@ -36,8 +36,8 @@ public:
     /// The file of that key when it is open or dirty, else nullptr.
     std::shared_ptr<FileData> find(FileKey key);
 
-    /// How a file is opened below for a caller's `flags`: for reading too when it is for writing; the page cache, durability
-    /// and appending are the data plane's business, creating is the tree's.
+    /// How a file is opened below for a caller's `flags`: for reading too when it is for writing; the page cache,
+    /// durability and appending are the data plane's business, creating is the tree's.
     static int backing_flags(int flags);
 
 private:
@@ -48,9 +48,9 @@ private:
     DiskIo& io_;
     const std::function<void(FileData&)> emptied_;
     std::mutex mutex_;
-    std::map<FileKey, std::weak_ptr<FileData>> files_;   // guarded, as what follows
+    std::map<FileKey, std::weak_ptr<FileData>> files_;  // guarded, as what follows
     std::map<dev_t, Volume> volumes_;
-    std::size_t drop_at_ = 64;   ///< entries at which those without a file are dropped
+    std::size_t drop_at_ = 64;  ///< entries at which those without a file are dropped
 };
 
 }  // namespace bandfs

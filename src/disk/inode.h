@@ -23,11 +23,12 @@ using InodePtr = std::shared_ptr<Inode>;
 /// A descriptor that stays open while somebody holds it, also when the pool gives it up meanwhile.
 using HeldFd = std::shared_ptr<const UniqueFd>;
 
-/// The mount that backing files are on: SOURCE's, or one at a mount point inside SOURCE. Kept while an inode on it is known.
+/// The mount that backing files are on: SOURCE's, or one at a mount point inside SOURCE. Kept while an inode on it is
+/// known.
 struct BackingMount {
-    int id = -1;            ///< as in /proc/self/mountinfo
-    UniqueFd descriptor;    ///< what open_handle() needs
-    bool handles = false;   ///< files on it can be opened by handle; otherwise by parent and name
+    int id = -1;           ///< as in /proc/self/mountinfo
+    UniqueFd descriptor;   ///< what open_handle() needs
+    bool handles = false;  ///< files on it can be opened by handle; otherwise by parent and name
 };
 
 /// Where a file was found last, for file systems and users without handles.
@@ -36,14 +37,15 @@ struct Place {
     std::string name;
 };
 
-/// An inode. At most one lives for each InodeKey of a Tree, hard links are one. It lives while the kernel has lookups on it
-/// or somebody holds an InodePtr; the Tree outlives it. Thread-safe.
+/// An inode. At most one lives for each InodeKey of a Tree, hard links are one. It lives while the kernel has lookups
+/// on it or somebody holds an InodePtr; the Tree outlives it. Thread-safe.
 ///
-/// Members are guarded by who uses them: lookups_ and self_ by the InodeTable's lock, held_, pinned_ and the hook by the
-/// DescriptorPool's, place_ by mutex_. None of these locks is taken under another.
+/// Members are guarded by who uses them: lookups_ and self_ by the InodeTable's lock, held_, pinned_ and the hook by
+/// the DescriptorPool's, place_ by mutex_. None of these locks is taken under another.
 class Inode : public std::enable_shared_from_this<Inode>, public boost::intrusive::list_base_hook<> {
 public:
-    Inode(NodeId id, std::uint32_t generation, const InodeKey& key, mode_t type, std::shared_ptr<const BackingMount> mount)
+    Inode(NodeId id, std::uint32_t generation, const InodeKey& key, mode_t type,
+          std::shared_ptr<const BackingMount> mount)
         : id_(id), generation_(generation), type_(type & S_IFMT), key_(key), mount_(std::move(mount)) {}
 
     NodeId id() const { return id_; }
@@ -57,9 +59,9 @@ public:
     void set_place(InodePtr parent, std::string name);
     Place place() const;
 
-    /// What a request that came with a path is told when the file is gone. ESTALE at first: the kernel then looks the whole
-    /// path up again, and finds what has taken its place. When it comes back with this inode all the same, the path was
-    /// changed once more meanwhile, and ENOENT is what the caller of a local file system would see.
+    /// What a request that came with a path is told when the file is gone. ESTALE at first: the kernel then looks the
+    /// whole path up again, and finds what has taken its place. When it comes back with this inode all the same, the
+    /// path was changed once more meanwhile, and ENOENT is what the caller of a local file system would see.
     Errno gone() { return Errno{told_gone_.exchange(true) ? ENOENT : ESTALE}; }
 
 private:
@@ -76,7 +78,7 @@ private:
     InodePtr self_;              ///< set while lookups_ is not 0
 
     HeldFd held_;
-    bool pinned_ = false;        ///< held_ is the only way to the file: no name is left, or none was known
+    bool pinned_ = false;  ///< held_ is the only way to the file: no name is left, or none was known
 
     std::atomic<bool> told_gone_{false};
 

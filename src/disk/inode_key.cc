@@ -51,7 +51,8 @@ NodeIdCodec::NodeIdCodec(const InodeKey& root, bool whole)
     [[maybe_unused]] const ssize_t filled = ::getrandom(secret_.data(), sizeof secret_, 0);
     assert(filled == sizeof secret_);
     if (!root.has_handle()) return;
-    for (const Layout layout : {Layout::number32_generation, Layout::number64_generation, Layout::generation_number64}) {
+    for (const Layout layout :
+         {Layout::number32_generation, Layout::number64_generation, Layout::generation_number64}) {
         if (generation(layout, root)) layout_ = layout;
     }
 }

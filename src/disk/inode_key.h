@@ -18,8 +18,8 @@ namespace bandfs {
 using NodeId = std::uint64_t;
 inline constexpr NodeId kRootNode = 1;
 
-/// Device and number name a backing file while it exists; the handle tells it from a later one with the same number. On a
-/// file system without handles the time of birth stands in its place (handle type kBirthTime).
+/// Device and number name a backing file while it exists; the handle tells it from a later one with the same number. On
+/// a file system without handles the time of birth stands in its place (handle type kBirthTime).
 struct InodeKey {
     static constexpr std::int32_t kBirthTime = -1;
 
@@ -38,22 +38,23 @@ struct InodeKeyHash {
     }
 };
 
-/// Node ids that are their own memory: on the file systems that people use, a handle is an inode number and a generation in a
-/// known place, and both fit into a node id. Then a file is found by its node id alone, however long ago the kernel forgot
-/// it, and in the next mount, too: what an export by NFS needs. Whether a handle fits is tried, not assumed: it is taken
-/// apart, put together, and compared.
+/// Node ids that are their own memory: on the file systems that people use, a handle is an inode number and a
+/// generation in a known place, and both fit into a node id. Then a file is found by its node id alone, however long
+/// ago the kernel forgot it, and in the next mount, too: what an export by NFS needs. Whether a handle fits is tried,
+/// not assumed: it is taken apart, put together, and compared.
 class NodeIdCodec {
 public:
-    /// Learns where the number stands from the handle of one file, SOURCE's root. `whole`: SOURCE is a whole file system.
+    /// Learns where the number stands from the handle of one file, SOURCE's root. `whole`: SOURCE is a whole file
+    /// system.
     NodeIdCodec(const InodeKey& root, bool whole);
 
     /// nullopt: on another device, or the number is too large.
     std::optional<NodeId> encode(const InodeKey& key) const;
     /// The handle of a node id that encode() gave. nullopt for ids it cannot have given.
     std::optional<FileHandle> decode(NodeId id) const;
-    /// What the kernel is told as the generation of a node, and has to know to be given the node by a handle. A handle can
-    /// be made up by who may use handles (an NFS client), and below a directory that is not its whole file system must not
-    /// reach the rest of it: there the generation is a keyed hash of the id, good for this mount alone.
+    /// What the kernel is told as the generation of a node, and has to know to be given the node by a handle. A handle
+    /// can be made up by who may use handles (an NFS client), and below a directory that is not its whole file system
+    /// must not reach the rest of it: there the generation is a keyed hash of the id, good for this mount alone.
     std::uint32_t visible_generation(NodeId id) const;
 
     /// Ids with this bit are not encode()'s.
@@ -62,9 +63,9 @@ public:
 private:
     enum class Layout : std::uint8_t {
         none,
-        number32_generation,   ///< ext2/3/4, f2fs, XFS with inode32
-        number64_generation,   ///< XFS
-        generation_number64,   ///< tmpfs
+        number32_generation,  ///< ext2/3/4, f2fs, XFS with inode32
+        number64_generation,  ///< XFS
+        generation_number64,  ///< tmpfs
     };
     static constexpr unsigned kNumberBits = 30;
 

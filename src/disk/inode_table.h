@@ -13,8 +13,9 @@ namespace bandfs {
 
 /// Every inode of a Tree. Thread-safe: one lock, held for a hash look-up.
 ///
-/// A lookup is counted under the lock that a forget takes, before the answer is sent: whichever of a lookup and a forget of
-/// the same inode comes first, the count is right, and an inode that the kernel gave up is revived while anybody holds it.
+/// A lookup is counted under the lock that a forget takes, before the answer is sent: whichever of a lookup and a
+/// forget of the same inode comes first, the count is right, and an inode that the kernel gave up is revived while
+/// anybody holds it.
 class InodeTable {
 public:
     using Make = std::function<InodePtr(NodeId)>;
@@ -68,12 +69,13 @@ private:
 
     const NodeIdCodec& codec_;
     mutable std::mutex mutex_;
-    /// The pointers are valid: an inode leaves the sets, under the lock, before its memory is freed. One that nobody holds
-    /// any more may still stand here.
+    /// The pointers are valid: an inode leaves the sets, under the lock, before its memory is freed. One that nobody
+    /// holds any more may still stand here.
     std::unordered_set<Inode*, ByKeyHash, ByKeyEqual> by_key_;
     std::unordered_set<Inode*, ByIdHash, ByIdEqual> by_id_;
     std::uint64_t numbered_ = 0;
-    /// Inodes whose id says nothing and that the kernel forgot last: known a while longer, since a handle of theirs may come.
+    /// Inodes whose id says nothing and that the kernel forgot last: known a while longer, since a handle of theirs may
+    /// come.
     std::deque<InodePtr> retired_;
 };
 

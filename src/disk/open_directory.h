@@ -45,7 +45,7 @@ private:
     std::vector<std::byte> buffer_;  ///< as getdents64(2) filled it
     std::size_t at_ = 0;             ///< the item here, in the buffer
     std::size_t filled_ = 0;
-    off_t position_ = 0;             ///< of the item here
+    off_t position_ = 0;  ///< of the item here
     DirectoryItem item_;
 };
 

@@ -14,8 +14,8 @@
 namespace bandfs {
 
 /// One open of a caller; what fuse_file_info::fh points to. Shared by requests in flight (std::shared_ptr), so that a
-/// release does not pull it from under one. Made by FileTable, given back through DataPlane::release(). Thread-safe: all
-/// but the error mark is constant.
+/// release does not pull it from under one. Made by FileTable, given back through DataPlane::release(). Thread-safe:
+/// all but the error mark is constant.
 struct OpenFile {
     OpenFile(std::shared_ptr<FileData> file, int open_flags, std::vector<std::uint64_t> opener_lineage)
         : data(std::move(file)), flags(open_flags), opener(std::move(opener_lineage)), error_mark(data->error_mark()) {
@@ -32,10 +32,10 @@ struct OpenFile {
         return (flags & O_DSYNC) != 0 ? Durability::data : Durability::none;
     }
 
-    const std::shared_ptr<FileData> data;      ///< one per inode while it is open anywhere
-    const int flags;                           ///< of open(2)
-    const std::vector<std::uint64_t> opener;   ///< lineage of who opened it, for write-back without a caller
-    std::atomic<std::uint32_t> error_mark;     ///< the write-back errors this open has been told about
+    const std::shared_ptr<FileData> data;     ///< one per inode while it is open anywhere
+    const int flags;                          ///< of open(2)
+    const std::vector<std::uint64_t> opener;  ///< lineage of who opened it, for write-back without a caller
+    std::atomic<std::uint32_t> error_mark;    ///< the write-back errors this open has been told about
 };
 
 }  // namespace bandfs

@@ -24,14 +24,17 @@ std::size_t pool_capacity(const TreeSettings& settings) {
 }
 
 /// A name is one component: no call may be led through another directory.
-bool is_component(const char* name) { return *name != '\0' && std::strchr(name, '/') == nullptr; }
+bool is_component(const char* name) {
+    return *name != '\0' && std::strchr(name, '/') == nullptr;
+}
 
 /// For file systems without handles: as distinct as a generation, unless a file is deleted and made within one tick.
 FileHandle birth_time(int fd) {
     FileHandle handle;
     handle.type = InodeKey::kBirthTime;
     struct statx attributes {};
-    if (::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &attributes) != 0 || !(attributes.stx_mask & STATX_BTIME)) return handle;
+    if (::statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &attributes) != 0 || !(attributes.stx_mask & STATX_BTIME))
+        return handle;
     const std::int64_t time[2] = {attributes.stx_btime.tv_sec, attributes.stx_btime.tv_nsec};
     std::memcpy(handle.bytes.data(), time, sizeof time);
     handle.size = sizeof time;
@@ -62,7 +65,9 @@ Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const 
     pool_.pin(*root_, std::move(root));
 }
 
-Tree::~Tree() { inodes_.forget_all(); }
+Tree::~Tree() {
+    inodes_.forget_all();
+}
 
 Result<Tree::Found> Tree::identify(int fd) {
     Result<MountedHandle> handle = handle_of(fd);
@@ -92,8 +97,7 @@ std::shared_ptr<const BackingMount> Tree::mount_of(int fd, const Found& found) {
     auto mount = std::make_shared<BackingMount>();
     mount->id = found.mount_id;
     if (found.key.has_handle() && !by_name_ && (S_ISDIR(found.attr.st_mode) || S_ISREG(found.attr.st_mode))) {
-        if (Result<UniqueFd> opened = links_.reopen(fd, O_RDONLY); opened)
-            mount->descriptor = std::move(*opened);
+        if (Result<UniqueFd> opened = links_.reopen(fd, O_RDONLY); opened) mount->descriptor = std::move(*opened);
         mount->handles = mount->descriptor && open_handle(mount->descriptor.get(), found.key.handle, O_PATH).ok();
     }
     known = mount;
@@ -126,10 +130,9 @@ Result<InodePtr> Tree::revive(NodeId id) {
     if (!fd) return fd.error();
     Result<Found> found = identify(fd->get());
     if (!found) return found.error();
-    if (codec_.encode(found->key) != id) return Errno{ESTALE};
     InodePtr inode = enter(fd->get(), *found);
     inodes_.forget(*inode, 1);  // known, but not to the kernel yet
-    if (inode->id() != id) return Errno{ESTALE};
+    if (inode->id() != id) return Errno{ESTALE};  // ext4 takes generation 0 for any
     pool_.put(*inode, std::move(*fd));
     return inode;
 }

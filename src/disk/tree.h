@@ -62,14 +62,15 @@ struct AttrChange {
     timespec mtime{0, UTIME_OMIT};
 };
 
-/// The tree below SOURCE. Thread-safe. Errors are those of the file system below, unchanged, and ESTALE for an inode whose
-/// file is gone (see Inode::gone() for requests that come with a path).
+/// The tree below SOURCE. Thread-safe. Errors are those of the file system below, unchanged, and ESTALE for an inode
+/// whose file is gone (see Inode::gone() for requests that come with a path).
 ///
-/// Nothing leads outside: a name is one component, never followed; an inode is reopened by its handle, or by its last known
-/// parent and name and then compared. Nothing is opened but regular files and directories.
+/// Nothing leads outside: a name is one component, never followed; an inode is reopened by its handle, or by its last
+/// known parent and name and then compared. Nothing is opened but regular files and directories.
 ///
-/// A mount point inside SOURCE shows what is mounted there. Renames and links across it are EXDEV, as below; what is mounted
-/// is busy while the kernel remembers an inode of it. refuse_device() keeps the mount itself out of its own tree.
+/// A mount point inside SOURCE shows what is mounted there. Renames and links across it are EXDEV, as below; what is
+/// mounted is busy while the kernel remembers an inode of it. refuse_device() keeps the mount itself out of its own
+/// tree.
 class Tree {
 public:
     static Result<std::unique_ptr<Tree>> open(const TreeSettings& settings);
@@ -77,7 +78,8 @@ public:
     Tree(const Tree&) = delete;
 
     Inode& root() { return *root_; }
-    /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing any more.
+    /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing any
+    /// more.
     Result<InodePtr> inode(NodeId id);
     /// Names "." and ".." are the inode itself and its parent directory.
     Result<Entry> lookup(Inode& parent, const char* name);
@@ -86,8 +88,9 @@ public:
     /// What is on this device, the FUSE mount itself, is ELOOP: its requests would wait for themselves.
     void refuse_device(dev_t device) { refused_device_ = device; }
 
-    /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of which
-    /// O_CREAT, O_EXCL and O_NOFOLLOW are ignored. Inode::gone() when the file is gone for good, ENXIO for other kinds of files.
+    /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of
+    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored. Inode::gone() when the file is gone for good, ENXIO for other
+    /// kinds of files.
     Result<UniqueFd> open_file(Inode& inode, int flags);
 
     Result<struct stat> attributes(Inode& inode);
@@ -102,8 +105,9 @@ public:
     Result<Entry> make_node(Inode& parent, const char* name, mode_t mode, dev_t device, const Identity& who);
     Result<Entry> make_directory(Inode& parent, const char* name, mode_t mode, const Identity& who);
     Result<Entry> make_symlink(Inode& parent, const char* name, const char* target, const Identity& who);
-    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the kernel then
-    /// looks the name up again and opens what stands there, with the permission checks that a new file does not get.
+    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the
+    /// kernel then looks the name up again and opens what stands there, with the permission checks that a new file does
+    /// not get.
     Result<CreatedFile> create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who);
     Result<Entry> link(Inode& inode, Inode& parent, const char* name);
     Result<LostName> unlink(Inode& parent, const char* name) { return remove(parent, name, 0); }

@@ -1,4 +1,5 @@
-// disk/tree_attributes.cc - attributes and extended attributes of inodes, through descriptors that are not open for data.
+// disk/tree_attributes.cc - attributes and extended attributes of inodes, through descriptors that are not open for
+// data.
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/ioctl.h>

@@ -1,7 +1,7 @@
 // disk/tree_names.cc - making, renaming and removing names.
 //
-// What loses its last name while the kernel knows it (an open file, somebody's working directory) can be reached through a
-// descriptor alone: such an inode keeps its descriptor until it is forgotten.
+// What loses its last name while the kernel knows it (an open file, somebody's working directory) can be reached
+// through a descriptor alone: such an inode keeps its descriptor until it is forgotten.
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>

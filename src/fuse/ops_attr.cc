@@ -19,8 +19,8 @@ void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
 constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |
                               FUSE_SET_ATTR_ATIME | FUSE_SET_ATTR_MTIME;
 
-/// What is to be set, but for the size. Nothing at all is how the kernel says chown(-1, -1), and how it asks for the set-id
-/// bits to fall ahead of a write.
+/// What is to be set, but for the size. Nothing at all is how the kernel says chown(-1, -1), and how it asks for the
+/// set-id bits to fall ahead of a write.
 AttrChange decode(const struct stat& wanted, int which) {
     AttrChange change;
     if (which & FUSE_SET_ATTR_MODE) change.mode = wanted.st_mode;
@@ -34,8 +34,8 @@ AttrChange decode(const struct stat& wanted, int which) {
     return change;
 }
 
-/// Truncates or extends, through the caller's open file when there is one: it may be writable where the file no longer is.
-/// The data plane learns what is no longer dirty.
+/// Truncates or extends, through the caller's open file when there is one: it may be writable where the file no longer
+/// is. The data plane learns what is no longer dirty.
 Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
     std::optional<ActingAs> ordinary;
@@ -51,7 +51,7 @@ Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_f
 }
 
 void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {
-    const auto set = [&](Tree& tree, Inode& inode) -> Result<struct stat> {
+    const auto set = [&](Tree & tree, Inode & inode) -> Result<struct stat> {
         if (which & FUSE_SET_ATTR_SIZE) {
             const Status status = resize(request, inode, static_cast<std::uint64_t>(wanted->st_size), info);
             if (!status) return status.error();

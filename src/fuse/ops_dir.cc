@@ -25,7 +25,7 @@ public:
     DirectoryHandle(InodePtr of, OpenDirectory opened) : inode(std::move(of)), directory(std::move(opened)) {}
 
     const InodePtr inode;
-    std::mutex mutex;         ///< readers of one handle take turns
+    std::mutex mutex;  ///< readers of one handle take turns
     OpenDirectory directory;
 };
 

@@ -10,7 +10,8 @@ namespace {
 
 /// "." and ".." come from handles (open_by_handle_at, NFS) whose node the kernel has no longer in its caches.
 void op_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-    reply_entry(request, on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name); }));
+    reply_entry(request,
+                on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name); }));
 }
 
 void op_forget(fuse_req_t request, fuse_ino_t node, std::uint64_t lookups) {

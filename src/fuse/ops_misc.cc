@@ -46,9 +46,8 @@ void op_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void*, fuse
         return;
     }
     if (in_bytes != 0) std::memcpy(argument.data(), in, in_bytes);
-    const Status status = on_inode(request, node, [&](Tree& tree, Inode& inode) {
-        return tree.inode_ioctl(inode, command, argument.data());
-    });
+    const Status status = on_inode(
+        request, node, [&](Tree& tree, Inode& inode) { return tree.inode_ioctl(inode, command, argument.data()); });
     if (status) {
         fuse_reply_ioctl(request, 0, argument.data(), out_bytes);
     } else {

@@ -18,26 +18,27 @@ void note_loss(fuse_req_t request, const LostName& lost) {
 
 void op_mknod(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
     reply_entry(request, on_inode(request, parent, [&](Tree& tree, Inode& directory) {
-        return tree.make_node(directory, name, mode, device, identity_of(request, (mode & S_ISGID) != 0));
-    }));
+                    return tree.make_node(directory, name, mode, device, identity_of(request, (mode & S_ISGID) != 0));
+                }));
 }
 
 void op_mkdir(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode) {
     reply_entry(request, on_inode(request, parent, [&](Tree& tree, Inode& directory) {
-        return tree.make_directory(directory, name, mode, identity_of(request));
-    }));
+                    return tree.make_directory(directory, name, mode, identity_of(request));
+                }));
 }
 
 void op_symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const char* name) {
     reply_entry(request, on_inode(request, parent, [&](Tree& tree, Inode& directory) {
-        return tree.make_symlink(directory, name, target, identity_of(request));
-    }));
+                    return tree.make_symlink(directory, name, target, identity_of(request));
+                }));
 }
 
 void op_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char* name) {
     reply_entry(request, on_inode(request, node, [&](Tree&, Inode& inode) {
-        return on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.link(inode, directory, name); });
-    }));
+                    return on_inode(request, parent,
+                                    [&](Tree& tree, Inode& directory) { return tree.link(inode, directory, name); });
+                }));
 }
 
 void op_unlink(fuse_req_t request, fuse_ino_t parent, const char* name) {

@@ -72,11 +72,13 @@ void op_listxattr(fuse_req_t request, fuse_ino_t node, std::size_t room) {
     }
 }
 
-void op_setxattr(fuse_req_t request, fuse_ino_t node, const char* name, const char* value, std::size_t bytes, int flags) {
+void op_setxattr(fuse_req_t request, fuse_ino_t node, const char* name, const char* value, std::size_t bytes,
+                 int flags) {
     // An access ACL is the file's mode, too, and may take its set-group-id bit away.
-    reply_status(request, on_inode(request, node, [&](Tree& tree, Inode& inode) {
-        return tree.set_xattr(inode, name, {value, bytes}, flags, identity_of(request, name == kAccessAcl));
-    }));
+    reply_status(
+        request, on_inode(request, node, [&](Tree& tree, Inode& inode) {
+            return tree.set_xattr(inode, name, {value, bytes}, flags, identity_of(request, name == kAccessAcl));
+        }));
 }
 
 void op_removexattr(fuse_req_t request, fuse_ino_t node, const char* name) {

@@ -1,18 +1,18 @@
 // fuse/request.h - what handlers share: from a request to what it is about, and from a result to the answer.
 //
-// A handler is decode - call - reply: it replies exactly once on every path because its last statement is the reply, and
-// what comes before is a Result.
+// A handler is decode - call - reply: it replies exactly once on every path because its last statement is the reply,
+// and what comes before is a Result.
 #pragma once
 
 #ifndef FUSE_USE_VERSION
 #define FUSE_USE_VERSION 314
 #endif
-#include <fuse_lowlevel.h>
-
 #include <sys/stat.h>
 
 #include <type_traits>
 #include <utility>
+
+#include <fuse_lowlevel.h>
 
 #include "disk/tree.h"
 #include "fuse/filesystem.h"
@@ -21,16 +21,20 @@
 
 namespace bandfs {
 
-inline Filesystem& filesystem_of(fuse_req_t request) { return *static_cast<Filesystem*>(fuse_req_userdata(request)); }
-inline Tree& tree_of(fuse_req_t request) { return *filesystem_of(request).tree; }
+inline Filesystem& filesystem_of(fuse_req_t request) {
+    return *static_cast<Filesystem*>(fuse_req_userdata(request));
+}
+inline Tree& tree_of(fuse_req_t request) {
+    return *filesystem_of(request).tree;
+}
 
 /// For whom new files are made. `decides_setid`: the call gives set-group-id bits or may take them away, so that the
 /// caller's groups and CAP_FSETID matter; they cost a look into /proc.
 Identity identity_of(fuse_req_t request, bool decides_setid = false);
 
 /// The caller as one whose writes, truncations and allocations take set-id bits off a file of this mode: one without
-/// CAP_FSETID, as kill_suidgid_requested() says. Whether it is in the file's group is looked up when that matters: S_ISGID of
-/// a file that the group may not execute stays for members.
+/// CAP_FSETID, as kill_suidgid_requested() says. Whether it is in the file's group is looked up when that matters:
+/// S_ISGID of a file that the group may not execute stays for members.
 Identity clearing_setid(fuse_req_t request, mode_t mode);
 
 /// Calls call(Tree&, Inode&) and gives its Result, or ESTALE when the node means nothing any more.
@@ -45,7 +49,9 @@ auto on_inode(fuse_req_t request, fuse_ino_t node, Call&& call) -> std::invoke_r
 /// What the kernel is told of an entry, with the mount's time-outs.
 fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry);
 
-inline void reply_status(fuse_req_t request, const Status& status) { fuse_reply_err(request, status.code()); }
+inline void reply_status(fuse_req_t request, const Status& status) {
+    fuse_reply_err(request, status.code());
+}
 /// An entry whose answer could not be delivered is forgotten: its lookup never reached the kernel.
 void reply_entry(fuse_req_t request, const Result<Entry>& entry);
 void reply_attributes(fuse_req_t request, const Result<struct stat>& attributes);

@@ -20,6 +20,7 @@
 #include "fuse/dispatch.h"
 #include "fuse/reply.h"
 #include "fuse/session_message.h"
+#include "fuse/session_reserve.h"
 #include "fuse/transport.h"
 #include "sys/tuning.h"
 
@@ -37,6 +38,8 @@ constexpr std::chrono::milliseconds kMemoryRetry{10};
 constexpr unsigned kMostReceivers = 4;
 /// One that does a cache hit or a metadata call, one that waits.
 constexpr unsigned kFewestReceivers = 2;
+/// For when the others sleep in the disk, looking for metadata.
+constexpr unsigned kInReserve = 6;
 
 struct DestroySession {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }
@@ -90,8 +93,9 @@ private:
 /// The receivers of one mount.
 ///
 /// Who wakes whom: the kernel wakes a receiver with a message, or all of them with ENODEV when the mount is gone;
-/// stop() wakes them with a signal until each has left. The last receiver that leaves lets everything held pass, waits
-/// until all answers are sent, closes what callers had open, and says that it ended.
+/// stop() wakes them with a signal until each has left; who leaves sends the reserve home. The last receiver that
+/// leaves lets everything held pass, waits until all answers are sent, closes what callers had open, and says that it
+/// ended.
 class ReceiverSession final : public Session {
 public:
     ReceiverSession(Filesystem& filesystem, UniqueFd dev_fuse, unsigned receivers)
@@ -107,8 +111,9 @@ public:
 
 private:
     struct Receiver {
-        explicit Receiver(ReplySlot from) : slot(from) {}
+        Receiver(ReplySlot from, bool reserve) : slot(from), in_reserve(reserve) {}
         const ReplySlot slot;
+        const bool in_reserve;
         PooledBuffer memory;             ///< of this receiver's thread alone
         std::atomic<bool> waits{false};  ///< for a message: a signal interrupts nothing else
         std::thread thread;
@@ -129,6 +134,7 @@ private:
     std::function<void()> ended_;
     std::atomic<bool> stopping_{false};
     std::atomic<int> waiting_{0};  ///< receivers that wait for a message
+    ReceiverReserve reserve_{waiting_};
 
     std::mutex mutex_;
     std::condition_variable left_;
@@ -156,8 +162,8 @@ Status ReceiverSession::start(std::function<void()> ready, std::function<void()>
     ready_ = std::move(ready);
     ended_ = std::move(ended);
     std::lock_guard lock(mutex_);
-    for (unsigned i = 0; i < wanted_receivers_; ++i) {
-        auto receiver = std::make_unique<Receiver>(transport_.open_channel());
+    for (unsigned i = 0; i < wanted_receivers_ + kInReserve; ++i) {
+        auto receiver = std::make_unique<Receiver>(transport_.open_channel(), i >= wanted_receivers_);
         Receiver& self = *receiver;
         receivers_.push_back(std::move(receiver));
         try {
@@ -179,6 +185,10 @@ void ReceiverSession::receive(Receiver& self) {
     (void)become_io_flusher();
     const Replying replying(self.slot);
     while (!stopping_) {
+        if (self.in_reserve && waiting_ > 0) {
+            self.memory = PooledBuffer();
+            if (!reserve_.wait_until_needed()) break;
+        }
         if (!self.memory) self.memory = filesystem_.data->buffers().take();
         if (!self.memory)
             std::this_thread::sleep_for(kMemoryRetry);
@@ -186,18 +196,20 @@ void ReceiverSession::receive(Receiver& self) {
             break;
     }
     self.memory = PooledBuffer();
+    reserve_.close();
     leave();
 }
 
 /// Waits for one message and handles it. False when no more will come.
 bool ReceiverSession::receive_one(Receiver& self) {
     std::byte* message = self.memory.data() + kMessageOffset;
-    waiting_.fetch_add(1, std::memory_order_relaxed);
+    ++waiting_;
     self.waits = true;
     const Result<std::size_t> bytes = self.slot.transport->receive(self.slot, message, kMessageBytes);
     self.waits = false;
-    const int others = waiting_.fetch_sub(1, std::memory_order_relaxed) - 1;
+    const int others = --waiting_;
     if (!bytes) return bytes.error() == Errno{EINTR};
+    if (others == 0) reserve_.call();
     handle(message, *bytes, self, others > 0);
     return true;
 }
@@ -233,6 +245,7 @@ void ReceiverSession::end() {
 
 void ReceiverSession::stop() {
     stopping_ = true;
+    reserve_.close();
     std::vector<std::unique_ptr<Receiver>> leaving;
     {
         std::unique_lock lock(mutex_);
@@ -251,9 +264,9 @@ void ReceiverSession::stop() {
 Result<std::unique_ptr<Session>> Session::create(Filesystem& filesystem, UniqueFd dev_fuse,
                                                  const SessionSettings& settings) {
     install_wake_handler();
-    const unsigned receivers =
-        settings.receivers != 0 ? settings.receivers
-                                : std::clamp(std::thread::hardware_concurrency() + 1, kFewestReceivers, kMostReceivers);
+    const unsigned receivers = settings.receivers != 0 ? settings.receivers
+                                                       : std::clamp(std::thread::hardware_concurrency() / 2 + 1,
+                                                                    kFewestReceivers, kMostReceivers);
     filesystem.options.max_read = max_read_of(settings.libfuse_options);
     const int fd = dev_fuse.get();
     auto session = std::make_unique<ReceiverSession>(filesystem, std::move(dev_fuse), receivers);

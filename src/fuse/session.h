@@ -17,7 +17,7 @@ namespace bandfs {
 
 struct SessionSettings {
     std::vector<std::string> libfuse_options;  ///< for fuse_session_new: "debug", "max_read=65536"
-    unsigned receivers = 0;                    ///< threads that receive; 0: from the number of processors
+    unsigned receivers = 0;                    ///< threads that wait for messages; 0: from the number of processors
 };
 
 /// A session on a mounted /dev/fuse descriptor. The mount itself is made and taken down by the caller (src/cmd).

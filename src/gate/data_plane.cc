@@ -18,7 +18,9 @@ constexpr std::uint64_t kEverything = UINT64_MAX;
 
 }  // namespace
 
-std::uint64_t DataPlane::default_dirty_bytes() { return std::min(64 * kMiB, physical_memory_bytes() / 64); }
+std::uint64_t DataPlane::default_dirty_bytes() {
+    return std::min(64 * kMiB, physical_memory_bytes() / 64);
+}
 
 DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
     : gate_(gate),
@@ -145,10 +147,16 @@ bool DataPlane::drain(TimeNs deadline) {
     return write_back_->drain(deadline) && gate_.drain(groups_, deadline);
 }
 
-std::uint64_t DataPlane::dirty_bytes() const { return write_back_->dirty(); }
+std::uint64_t DataPlane::dirty_bytes() const {
+    return write_back_->dirty();
+}
 
-std::uint64_t DataPlane::dirty_bytes(DirtyOwner owner) const { return write_back_->dirty(owner); }
+std::uint64_t DataPlane::dirty_bytes(DirtyOwner owner) const {
+    return write_back_->dirty(owner);
+}
 
-std::uint64_t DataPlane::dirty_bound() const { return write_back_->bound(); }
+std::uint64_t DataPlane::dirty_bound() const {
+    return write_back_->bound();
+}
 
 }  // namespace bandfs

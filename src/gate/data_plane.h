@@ -2,10 +2,11 @@
 //
 // The FUSE side derives from the requests of gate/requests.h, hands them in, and answers when it is told to:
 //
-//   plane.read(std::make_unique<FuseRead>(req, file, offset, size, tid), lineage, may_inline);   // FuseRead : ReadRequest
+//   plane.read(std::make_unique<FuseRead>(req, file, offset, size, tid), lineage, may_inline);   // FuseRead :
+//   ReadRequest
 //
-// What the page cache serves is answered inside the call. Every other request is first told keep(), inside the call and in
-// the same thread, lives on, and is answered by some worker.
+// What the page cache serves is answered inside the call. Every other request is first told keep(), inside the call and
+// in the same thread, lives on, and is answered by some worker.
 #pragma once
 
 #include <atomic>
@@ -26,17 +27,17 @@ namespace bandfs {
 
 struct DataPlaneSettings {
     std::uint32_t unit_size = 131072;
-    std::uint64_t dirty_bytes = 0;            ///< what a group may have dirty and not on the disk; 0: default_dirty_bytes()
-    TimeNs oldest_dirty_ns = 5 * kSecond;     ///< what has been dirty longer is written back although nothing presses
+    std::uint64_t dirty_bytes = 0;  ///< what a group may have dirty and not on the disk; 0: default_dirty_bytes()
+    TimeNs oldest_dirty_ns = 5 * kSecond;  ///< what has been dirty longer is written back although nothing presses
 };
 
 /// Counts of a mount's data plane that are not the scheduler's.
 struct DataCounters {
-    std::atomic<std::uint64_t> cached_reads{0};       ///< reads that the page cache below answered, uncharged
-    std::atomic<std::uint64_t> cached_bytes{0};       ///< their bytes, and those of the starts of other reads
-    std::atomic<std::uint64_t> waited_writes{0};      ///< buffered writes that waited behind their group's write-back
-    std::atomic<std::uint64_t> mapped_writes{0};      ///< write-back of shared mappings, charged to who opened the file
-    std::atomic<std::uint64_t> writeback_errors{0};   ///< pieces of write-back that failed
+    std::atomic<std::uint64_t> cached_reads{0};      ///< reads that the page cache below answered, uncharged
+    std::atomic<std::uint64_t> cached_bytes{0};      ///< their bytes, and those of the starts of other reads
+    std::atomic<std::uint64_t> waited_writes{0};     ///< buffered writes that waited behind their group's write-back
+    std::atomic<std::uint64_t> mapped_writes{0};     ///< write-back of shared mappings, charged to who opened the file
+    std::atomic<std::uint64_t> writeback_errors{0};  ///< pieces of write-back that failed
 };
 
 /// Thread-safe. Made when the gate and the mount's groups are there; drained, and destroyed before they are.
@@ -54,17 +55,19 @@ public:
     /// For payloads: what is received and what is read comes from one pool.
     BufferPool& buffers() { return buffers_; }
 
-    /// `lineage`: the caller's id and its ancestors', nearest first; the first that has a group attached is charged, the
-    /// default group when none has. `may_inline`: this thread can be spared for a disk I/O.
+    /// `lineage`: the caller's id and its ancestors', nearest first; the first that has a group attached is charged,
+    /// the default group when none has. `may_inline`: this thread can be spared for a disk I/O.
     void read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline);
     void write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline);
     /// The file's dirty extents first, ahead of everything else that is held, then the backing fsync, on a worker.
     void sync(std::unique_ptr<SyncRequest> request);
 
-    /// The handle is closed (RELEASE). Writes nothing; a file that has no name and is not open otherwise loses what is dirty.
+    /// The handle is closed (RELEASE). Writes nothing; a file that has no name and is not open otherwise loses what is
+    /// dirty.
     void release(std::shared_ptr<OpenFile> file);
-    /// A name of this file is gone (unlink, rename over it). If it was the last and nobody has the file open, what is dirty of
-    /// it is dropped, and its space is free as soon as no write-back of it runs. Cheap for a file that is not dirty.
+    /// A name of this file is gone (unlink, rename over it). If it was the last and nobody has the file open, what is
+    /// dirty of it is dropped, and its space is free as soon as no write-back of it runs. Cheap for a file that is not
+    /// dirty.
     void unlinked(FileKey key);
 
     /// Truncates or extends an open file. For a file that was truncated by other means: resized().

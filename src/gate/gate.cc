@@ -236,8 +236,8 @@ bool Gate::drain(MountGroups& groups, TimeNs deadline) {
     std::unique_lock lock(mutex_);
     ++drains_;
     const auto done = [&] { return account_of(groups).jobs == 0; };
-    const bool drained = deadline == kNever ? (drained_.wait(lock, done), true)
-                                            : drained_.wait_until(lock, steady_time(deadline), done);
+    const bool drained =
+        deadline == kNever ? (drained_.wait(lock, done), true) : drained_.wait_until(lock, steady_time(deadline), done);
     --drains_;
     return drained;
 }

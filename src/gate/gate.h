@@ -1,10 +1,12 @@
 // gate/gate.h - the one lock of a device group, and everything that waits behind it.
 //
 // Duties: who wakes whom, and why nobody waits for ever.
-//   a unit held by the scheduler: is released after every completion, every control change and at wakes_at(); at the latest
+//   a unit held by the scheduler: is released after every completion, every control change and at wakes_at(); at the
+//   latest
 //     the timer lets it pass, after the longest hold;
 //   wakes_at(): the last worker to go idle sleeps no longer than that; where none does, the timer is told;
-//   a job that is ready: whoever made it so wakes an idle worker or starts one, before it does anything else; a worker looks
+//   a job that is ready: whoever made it so wakes an idle worker or starts one, before it does anything else; a worker
+//   looks
 //     for the next job before it sleeps;
 //   a parked job: whoever parked it unparks it; at the latest the timer, or drain();
 //   a caller that dies while its job waits: the timer asks every 100 ms;
@@ -30,16 +32,16 @@ namespace bandfs {
 
 /// A moment of the gate, for status.
 struct GateReport {
-    std::uint64_t passed_over_age = 0;   ///< jobs that waited longer than the bound, and passed
-    std::uint64_t cancelled = 0;         ///< jobs of callers that died while they waited
-    std::size_t waiting = 0;             ///< jobs held or parked now
-    TimeNs oldest_wait_ns = 0;           ///< how long the oldest of them has waited
+    std::uint64_t passed_over_age = 0;  ///< jobs that waited longer than the bound, and passed
+    std::uint64_t cancelled = 0;        ///< jobs of callers that died while they waited
+    std::size_t waiting = 0;            ///< jobs held or parked now
+    TimeNs oldest_wait_ns = 0;          ///< how long the oldest of them has waited
     unsigned workers = 0;
     unsigned busy_workers = 0;
 };
 
-/// A device group with its lock, workers and timer. Thread-safe. Lives until every mount of it has left. Starts threads: made
-/// after the daemon has forked.
+/// A device group with its lock, workers and timer. Thread-safe. Lives until every mount of it has left. Starts
+/// threads: made after the daemon has forked.
 ///
 /// No other lock is taken under the gate's; within it there is no system call, allocation, log line or call of a job.
 class Gate {
@@ -50,9 +52,9 @@ public:
     Gate(const Gate&) = delete;
     Gate& operator=(const Gate&) = delete;
 
-    /// Runs `change(DeviceGroup&)` under the lock, releases what the change lets pass, and returns what it returned. This is
-    /// how control reads and sets everything: no other way to the device group exists. `change` must not block, log or call
-    /// libfuse.
+    /// Runs `change(DeviceGroup&)` under the lock, releases what the change lets pass, and returns what it returned.
+    /// This is how control reads and sets everything: no other way to the device group exists. `change` must not block,
+    /// log or call libfuse.
     template <typename Change>
     auto with(Change&& change) {
         const Locked locked(*this);
@@ -66,24 +68,25 @@ public:
     /// The id of the group that takes a caller: the first of `lineage` that is attached; nullopt for the default group.
     std::optional<GroupId> owner(MountGroups& groups, std::span<const GroupId> lineage);
 
-    /// Takes a job, admits its units to the group that owner() would name, and queues it for the workers, or holds it, or
-    /// performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
+    /// Takes a job, admits its units to the group that owner() would name, and queues it for the workers, or holds it,
+    /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
     void submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().
     void park(std::unique_ptr<Job> job, MountGroups& groups);
 
-    // About a job that was handed in and has not been destroyed: its finish() makes sure that nobody calls these any more.
+    // About a job that was handed in and has not been destroyed: its finish() makes sure that nobody calls these any
+    // more.
 
     /// Lets a parked job run. Nothing when it has been let run, or taken back, already.
     void unpark(Job& job);
     /// Lets everything of this job pass next.
     void expedite(Job& job);
-    /// The caller of this job is dying: when no byte was performed it is taken back (finish(cancelled) follows, on a worker),
-    /// else what is left passes at once. False when nothing of it waits.
+    /// The caller of this job is dying: when no byte was performed it is taken back (finish(cancelled) follows, on a
+    /// worker), else what is left passes at once. False when nothing of it waits.
     bool cancel(Job& job);
 
-    /// Every waiting job whose caller `dying(tid)` says is dying is cancelled within 250 ms of its death. Called on the timer
-    /// with no lock held.
+    /// Every waiting job whose caller `dying(tid)` says is dying is cancelled within 250 ms of its death. Called on the
+    /// timer with no lock held.
     void set_dying(std::function<bool(pid_t)> dying);
     /// The longest a job may wait (30 s at first); then it passes, counted.
     void set_longest_hold(TimeNs longest);
@@ -102,19 +105,20 @@ private:
         Job* job = nullptr;
         std::uint32_t from = 0;
         std::uint32_t to = 0;
-        bool urgent = false;   ///< it came from the urgent ones
+        bool urgent = false;  ///< it came from the urgent ones
     };
     /// Whom to wake after unlocking.
     struct Wakes {
-        Worker* workers = nullptr;   ///< a chain through Worker::next
+        Worker* workers = nullptr;  ///< a chain through Worker::next
         unsigned start = 0;
         bool timer = false;
     };
-    /// Holds the lock; when destroyed, releases what may go, unlocks and wakes. `looks_next`: this thread is a worker and will
-    /// look for a job before it sleeps.
+    /// Holds the lock; when destroyed, releases what may go, unlocks and wakes. `looks_next`: this thread is a worker
+    /// and will look for a job before it sleeps.
     class Locked {
     public:
-        explicit Locked(Gate& gate, bool looks_next = false) : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
+        explicit Locked(Gate& gate, bool looks_next = false)
+            : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
         ~Locked() {
             gate_.release(now_ns());
             const Wakes wakes = gate_.wakes(looks_next_);
@@ -146,43 +150,43 @@ private:
 
     // gate_workers.cc
     void work(Worker& self);
-    Turn next_turn();                                      // requires the lock
+    Turn next_turn();  // requires the lock
     Job* take_turn(Turn turn, bool looks_next);
     MountAccount* end(Job* job);
-    void settle(MountAccount* account);                    // requires the lock
-    Wakes wakes(bool looks_next);                          // requires the lock
+    void settle(MountAccount* account);  // requires the lock
+    Wakes wakes(bool looks_next);        // requires the lock
     void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
     void start_worker();
-    void unwatch();                                        // requires the lock
+    void unwatch();  // requires the lock
 
     // gate_timer.cc
     void keep_time();
-    TimeNs watch_due() const;                              // requires the lock
-    void pass_overdue(TimeNs now);                         // requires the lock
+    TimeNs watch_due() const;       // requires the lock
+    void pass_overdue(TimeNs now);  // requires the lock
     void cancel_dying();
 
     std::mutex mutex_;
     // Guarded by it:
     std::unique_ptr<DeviceGroup> device_group_;
     std::vector<std::unique_ptr<MountAccount>> accounts_;
-    JobHeldQueue held_;                  ///< jobs that wait, in order of arrival
-    JobReadyQueue ready_;                ///< jobs with released units, in order of release
-    JobReadyQueue urgent_;               ///< of these, what was let pass; errands; what was taken back
+    JobHeldQueue held_;     ///< jobs that wait, in order of arrival
+    JobReadyQueue ready_;   ///< jobs with released units, in order of release
+    JobReadyQueue urgent_;  ///< of these, what was let pass; errands; what was taken back
     std::vector<std::unique_ptr<Worker>> workers_;
-    Worker* idle_ = nullptr;             ///< a chain, the last to go idle first: its cache is warm
-    Worker* watcher_ = nullptr;          ///< the idle worker that sleeps until watcher_due_ at most
+    Worker* idle_ = nullptr;     ///< a chain, the last to go idle first: its cache is warm
+    Worker* watcher_ = nullptr;  ///< the idle worker that sleeps until watcher_due_ at most
     TimeNs watcher_due_ = kNever;
-    TimeNs timer_due_ = 0;               ///< until when the timer sleeps at most
-    TimeNs check_due_ = kNever;          ///< when the timer looks after those who wait
+    TimeNs timer_due_ = 0;       ///< until when the timer sleeps at most
+    TimeNs check_due_ = kNever;  ///< when the timer looks after those who wait
     TimeNs longest_hold_;
     std::shared_ptr<const std::function<bool(pid_t)>> dying_;
     std::uint64_t passed_over_age_ = 0;
     std::uint64_t cancelled_ = 0;
-    unsigned started_ = 0;               ///< workers that run or are being started
-    unsigned coming_ = 0;                ///< of these, woken or started and not yet here
-    unsigned on_ready_ = 0;              ///< of these, with a job that came from ready_
-    unsigned on_urgent_ = 0;             ///< and from urgent_
+    unsigned started_ = 0;    ///< workers that run or are being started
+    unsigned coming_ = 0;     ///< of these, woken or started and not yet here
+    unsigned on_ready_ = 0;   ///< of these, with a job that came from ready_
+    unsigned on_urgent_ = 0;  ///< and from urgent_
     unsigned drains_ = 0;
     bool stopping_ = false;
 

@@ -1,5 +1,5 @@
-// gate/gate_timer.cc - what happens because time passes: the scheduler is asked again, those who waited too long pass, and
-// the jobs of dying callers are taken back.
+// gate/gate_timer.cc - what happens because time passes: the scheduler is asked again, those who waited too long pass,
+// and the jobs of dying callers are taken back.
 #include <algorithm>
 #include <vector>
 

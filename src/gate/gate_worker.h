@@ -14,7 +14,7 @@ struct Gate::Worker {
     std::thread thread;
     std::condition_variable wakes;
     bool woken = false;
-    Worker* next = nullptr;   ///< in the chain of idle workers, or of those to be woken
+    Worker* next = nullptr;  ///< in the chain of idle workers, or of those to be woken
 };
 
 /// Workers on jobs that are ready, at most: more would not make a disk faster.

@@ -1,5 +1,5 @@
-// gate/gate_workers.cc - the threads that do the I/O: they come for the next job when they are free, so that the order is
-// decided as late as can be, and sleep in the order of their warmth.
+// gate/gate_workers.cc - the threads that do the I/O: they come for the next job when they are free, so that the order
+// is decided as late as can be, and sleep in the order of their warmth.
 #include <algorithm>
 #include <cassert>
 #include <system_error>
@@ -13,8 +13,8 @@ namespace bandfs {
 
 namespace {
 
-// A worker that watches the time sleeps at least this long, so that a policy that asks for a time that has passed cannot
-// make it spin.
+// A worker that watches the time sleeps at least this long, so that a policy that asks for a time that has passed
+// cannot make it spin.
 constexpr TimeNs kShortestSleepNs = 5'000;
 
 }  // namespace
@@ -127,7 +127,7 @@ Gate::Wakes Gate::wakes(bool looks_next) {
 
 void Gate::wake(const Wakes& wakes) {
     for (Worker* worker = wakes.workers; worker != nullptr;) {
-        Worker* const next = worker->next;   // once notified it may go idle again and be in another chain
+        Worker* const next = worker->next;  // once notified it may go idle again and be in another chain
         worker->wakes.notify_one();
         worker = next;
     }

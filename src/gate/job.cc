@@ -10,7 +10,9 @@ Job::Job(Direction direction, std::uint64_t bytes, std::uint32_t unit_size, pid_
     cut(direction, bytes, unit_size);
 }
 
-Job::~Job() { assert(state_ == JobState::idle || state_ == JobState::finished); }
+Job::~Job() {
+    assert(state_ == JobState::idle || state_ == JobState::finished);
+}
 
 void Job::cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size) {
     assert(state_ == JobState::idle && unit_count_ == 0 && unit_size != 0);

@@ -3,10 +3,11 @@
 
 #include <sys/types.h>
 
-#include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
 #include <span>
+
+#include <boost/intrusive/list.hpp>
 
 #include "bandfs/group.h"
 #include "bandfs/unit.h"
@@ -43,13 +44,13 @@ using JobHeldHook = JobHook<struct JobHeldTag>;
 using JobReadyQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobReadyHook>>;
 using JobHeldQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobHeldHook>>;
 
-/// `bytes` of one direction of one group, cut into units of the mount's unit_size. The units are admitted, held and released
-/// one by one and in order; adjacent ones that are released together are performed together, as one call to the disk. They
-/// are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it is scheduled or
-/// charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
+/// `bytes` of one direction of one group, cut into units of the mount's unit_size. The units are admitted, held and
+/// released one by one and in order; adjacent ones that are released together are performed together, as one call to
+/// the disk. They are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it
+/// is scheduled or charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
 ///
-/// Whoever makes a job hands it to the gate, which owns it from then on and destroys it after finish(). What is private is
-/// guarded by the gate's lock.
+/// Whoever makes a job hands it to the gate, which owns it from then on and destroys it after finish(). What is private
+/// is guarded by the gate's lock.
 class Job : public JobReadyHook, public JobHeldHook {
 public:
     /// An errand. `caller_tid` is the thread that waits for it, 0 when nobody does.
@@ -59,14 +60,15 @@ public:
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
 
-    /// Does bytes [begin, end) of the job. Called on a worker (or by the submitter) with no lock held, never twice at once
-    /// for one job, in order without gaps; once with (0, 0) for an errand. Failures are kept by the job for finish(). False:
-    /// the job failed or came to its end early (end of file); what is left of it is not performed but counts as completed.
+    /// Does bytes [begin, end) of the job. Called on a worker (or by the submitter) with no lock held, never twice at
+    /// once for one job, in order without gaps; once with (0, 0) for an errand. Failures are kept by the job for
+    /// finish(). False: the job failed or came to its end early (end of file); what is left of it is not performed but
+    /// counts as completed.
     virtual bool perform(std::uint64_t begin, std::uint64_t end) = 0;
 
     /// Called exactly once, with no lock held, after the last perform() or instead of it: answers the request. The gate
-    /// then destroys the job, and touches nothing else of its mount but the count that drain() waits for. Never called from
-    /// within cancel(), so it may wait until a running interrupt callback has returned.
+    /// then destroys the job, and touches nothing else of its mount but the count that drain() waits for. Never called
+    /// from within cancel(), so it may wait until a running interrupt callback has returned.
     virtual void finish(JobOutcome outcome) = 0;
 
     pid_t caller_tid() const { return caller_tid_; }
@@ -87,18 +89,18 @@ private:
 
     const pid_t caller_tid_;
     JobState state_ = JobState::idle;
-    bool parked_ = false;                 ///< waits for unpark()
-    bool taken_back_ = false;             ///< nothing of it will be performed
-    bool passed_ = false;                 ///< has been let pass: it is urgent
+    bool parked_ = false;      ///< waits for unpark()
+    bool taken_back_ = false;  ///< nothing of it will be performed
+    bool passed_ = false;      ///< has been let pass: it is urgent
     std::uint32_t unit_count_ = 0;
     std::uint32_t unit_size_ = 0;
-    std::uint32_t performed_ = 0;         ///< units before it are done; performed_ <= released_ <= unit_count_
-    std::uint32_t released_ = 0;          ///< units before it have been issued
+    std::uint32_t performed_ = 0;  ///< units before it are done; performed_ <= released_ <= unit_count_
+    std::uint32_t released_ = 0;   ///< units before it have been issued
     std::uint64_t bytes_ = 0;
     TimeNs arrived_ = 0;
     MountAccount* account_ = nullptr;
-    JobUnit only_;                        ///< the unit of a job that has one, as most have
-    std::unique_ptr<JobUnit[]> more_;     ///< those of a job that has several
+    JobUnit only_;                     ///< the unit of a job that has one, as most have
+    std::unique_ptr<JobUnit[]> more_;  ///< those of a job that has several
 };
 
 }  // namespace bandfs

@@ -21,7 +21,8 @@ bool ReadRequest::take_buffer(BufferPool& pool) {
     return static_cast<bool>(buffer_);
 }
 
-// Bytes [from, to) of the range in the buffer: as far into a page as they are in the file, and a page of room before them.
+// Bytes [from, to) of the range in the buffer: as far into a page as they are in the file, and a page of room before
+// them.
 std::span<std::byte> ReadRequest::place(std::size_t from, std::size_t to) {
     std::byte* const begin = buffer_.data() + PooledBuffer::kPage + offset_ % PooledBuffer::kPage;
     return {begin + from, begin + to};

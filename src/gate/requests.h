@@ -1,4 +1,5 @@
-// gate/requests.h - a read, a write and an fsync of a caller, as the FUSE side hands them in and the data plane runs them.
+// gate/requests.h - a read, a write and an fsync of a caller, as the FUSE side hands them in and the data plane runs
+// them.
 #pragma once
 
 #include <cstddef>
@@ -39,9 +40,9 @@ private:
     const std::uint64_t offset_;
     const std::uint32_t size_;
     BufferPool* pool_ = nullptr;
-    PooledBuffer buffer_;             ///< only while there are bytes in it
-    std::size_t cached_ = 0;          ///< bytes at the start of the range that the page cache gave, uncharged
-    std::size_t done_ = 0;            ///< bytes at the start of the range that are in the buffer
+    PooledBuffer buffer_;     ///< only while there are bytes in it
+    std::size_t cached_ = 0;  ///< bytes at the start of the range that the page cache gave, uncharged
+    std::size_t done_ = 0;    ///< bytes at the start of the range that are in the buffer
     int error_ = 0;
 };
 
@@ -51,8 +52,8 @@ using WaitingWriteHook = JobHook<struct WaitingWriteTag>;
 class WriteRequest : public Job, public WaitingWriteHook {
 public:
     /// `writepage`: the kernel writes back a shared mapping; nobody waits, and who opened the file is charged.
-    WriteRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload, bool writepage,
-                 pid_t caller_tid);
+    WriteRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
+                 bool writepage, pid_t caller_tid);
 
 protected:
     /// As for a read; and returns the payload at a place where it stays until the request is destroyed, page aligned.
@@ -71,9 +72,9 @@ private:
     const std::uint64_t offset_;
     std::span<const std::byte> payload_;
     const bool writepage_;
-    WriteBack* write_back_ = nullptr;   ///< of a write into the page cache that will have to be written back
+    WriteBack* write_back_ = nullptr;  ///< of a write into the page cache that will have to be written back
     DirtyOwner owner_;
-    std::uint64_t reserved_ = 0;        ///< of its owner's bound; guarded by write_back_
+    std::uint64_t reserved_ = 0;  ///< of its owner's bound; guarded by write_back_
     std::size_t written_ = 0;
     int error_ = 0;
 };

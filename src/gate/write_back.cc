@@ -62,7 +62,9 @@ WriteBack::~WriteBack() {
     flusher_.join();
 }
 
-DirtyLedger& WriteBack::ledger_of(DirtyOwner owner) { return ledgers_.try_emplace(owner, owner).first->second; }
+DirtyLedger& WriteBack::ledger_of(DirtyOwner owner) {
+    return ledgers_.try_emplace(owner, owner).first->second;
+}
 
 void WriteBack::forget_if_idle(DirtyLedger& ledger) {
     if (ledger.idle()) ledgers_.erase(ledger.owner);
@@ -264,7 +266,7 @@ void WriteBack::forget(SyncRequest& request) {
 
 void WriteBack::discard(FileData& file, std::uint64_t begin, std::uint64_t end) {
     if (!file.dirty(begin, end)) return;
-    const std::shared_ptr<FileData> kept = file.shared_from_this();   // not closed under the lock
+    const std::shared_ptr<FileData> kept = file.shared_from_this();  // not closed under the lock
     const std::lock_guard lock(mutex_);
     drop(file, begin, end);
     for (auto it = ledgers_.begin(); it != ledgers_.end();) {

@@ -1,14 +1,15 @@
 // gate/write_back.h - puts what a mount has dirtied on the disk, as jobs of the groups that dirtied it.
 //
-// A buffered write is answered once it is in the page cache. What it dirtied is noted in its file and counted in the ledger of
-// its group. Extents become jobs, of up to 1 MiB of a file, when
+// A buffered write is answered once it is in the page cache. What it dirtied is noted in its file and counted in the
+// ledger of its group. Extents become jobs, of up to 1 MiB of a file, when
 //   - the group has more of them than a mark, or a write of it waits for its bound (pressure);
 //   - they are older than 5 s;
-//   - their file is fsynced: then at once, expedited, and a few at a time, so that a large one leaves the disk to others too;
+//   - their file is fsynced: then at once, expedited, and a few at a time, so that a large one leaves the disk to
+//   others too;
 //   - the mount ends.
-// Until then a rewrite adds nothing, and a file that loses its last name is not written at all. A group has few jobs at the
-// gate at a time: enough for the scheduler to see that it wants the disk, and no more, for what is not in a job yet can still
-// be rewritten, merged or dropped.
+// Until then a rewrite adds nothing, and a file that loses its last name is not written at all. A group has few jobs at
+// the gate at a time: enough for the scheduler to see that it wants the disk, and no more, for what is not in a job yet
+// can still be rewritten, merged or dropped.
 #pragma once
 
 #include <condition_variable>
@@ -31,16 +32,16 @@ struct DataCounters;
 
 struct WriteBackSettings {
     std::uint32_t unit_size = 131072;
-    std::uint64_t bound = 0;     ///< dirty bytes of a group beyond which its writes wait
-    TimeNs oldest_ns = 0;        ///< what has been dirty longer is due
+    std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait
+    TimeNs oldest_ns = 0;     ///< what has been dirty longer is due
 };
 
-/// Thread-safe. Its lock is taken before those of the gate and of a file, and never inside them. Destroyed when it is idle
-/// (drained) or when nothing of what is dirty matters any more and no job of it is at the gate.
+/// Thread-safe. Its lock is taken before those of the gate and of a file, and never inside them. Destroyed when it is
+/// idle (drained) or when nothing of what is dirty matters any more and no job of it is at the gate.
 ///
-/// Duties: a write that waits is let run by the completion of the write-back it waits for, since pressure keeps jobs of its
-/// group at the gate while it waits; a fsync by the completion of the last job it waits for; what is dirty and not due is
-/// looked at by the flusher when the oldest of it has its age.
+/// Duties: a write that waits is let run by the completion of the write-back it waits for, since pressure keeps jobs of
+/// its group at the gate while it waits; a fsync by the completion of the last job it waits for; what is dirty and not
+/// due is looked at by the flusher when the oldest of it has its age.
 class WriteBack {
 public:
     WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& settings, DataCounters& counters);
@@ -63,7 +64,8 @@ public:
     /// Extents of [begin, end) need not be written any more.
     void discard(FileData& file, std::uint64_t begin, std::uint64_t end);
 
-    /// From now on everything is due, and nothing waits for the bound. False when `deadline` passed before all was written.
+    /// From now on everything is due, and nothing waits for the bound. False when `deadline` passed before all was
+    /// written.
     bool drain(TimeNs deadline);
 
     std::uint64_t dirty() const;
@@ -81,14 +83,14 @@ private:
     };
     /// The write-back jobs of a file.
     struct FileJobs {
-        WriteBackJob::List all;                                ///< at the gate, or in `later`
-        std::list<std::unique_ptr<WriteBackJob>> later;        ///< of an fsync, not yet at the gate
+        WriteBackJob::List all;                          ///< at the gate, or in `later`
+        std::list<std::unique_ptr<WriteBackJob>> later;  ///< of an fsync, not yet at the gate
         std::list<WaitingSync> syncs;
-        unsigned urgent = 0;                                   ///< of an fsync, at the gate
+        unsigned urgent = 0;  ///< of an fsync, at the gate
     };
 
-    void on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed);   // called by the job
-    void finished(WriteBackJob& job);                                    // called by the job
+    void on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed);  // called by the job
+    void finished(WriteBackJob& job);                                   // called by the job
 
     // Each requires the lock.
     DirtyLedger& ledger_of(DirtyOwner owner);
@@ -107,7 +109,7 @@ private:
     Gate& gate_;
     MountGroups& groups_;
     const WriteBackSettings settings_;
-    const std::uint64_t mark_;    ///< bytes of a group that may rest before they are due
+    const std::uint64_t mark_;  ///< bytes of a group that may rest before they are due
     DataCounters& counters_;
 
     mutable std::mutex mutex_;
@@ -117,7 +119,7 @@ private:
     std::uint64_t jobs_made_ = 0;
     bool draining_ = false;
     bool stopping_ = false;
-    bool flusher_rests_ = false;   ///< nothing is dirty that it would have to look at
+    bool flusher_rests_ = false;  ///< nothing is dirty that it would have to look at
     std::condition_variable flusher_wakes_;
     std::condition_variable drained_;
     std::thread flusher_;

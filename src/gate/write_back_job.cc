@@ -46,6 +46,8 @@ bool WriteBackJob::perform(std::uint64_t begin, std::uint64_t end) {
     return true;
 }
 
-void WriteBackJob::finish(JobOutcome) { write_back_.finished(*this); }
+void WriteBackJob::finish(JobOutcome) {
+    write_back_.finished(*this);
+}
 
 }  // namespace bandfs

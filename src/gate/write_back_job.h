@@ -1,10 +1,11 @@
 // gate/write_back_job.h - some dirty extents of a file on their way to the disk.
 #pragma once
 
-#include <boost/intrusive/list.hpp>
 #include <cstdint>
 #include <memory>
 #include <vector>
+
+#include <boost/intrusive/list.hpp>
 
 #include "disk/file_data.h"
 #include "gate/job.h"
@@ -29,7 +30,7 @@ public:
     DirtyOwner owner() const { return owner_; }
     std::uint64_t number() const { return number_; }
 
-    bool urgent = false;   ///< an fsync waits for it; guarded by the WriteBack
+    bool urgent = false;  ///< an fsync waits for it; guarded by the WriteBack
 
     bool perform(std::uint64_t begin, std::uint64_t end) override;
     void finish(JobOutcome outcome) override;

@@ -6,7 +6,9 @@ namespace bandfs {
 
 namespace {
 
-void unmap(std::byte* base) { ::munmap(base, PooledBuffer::kBytes); }
+void unmap(std::byte* base) {
+    ::munmap(base, PooledBuffer::kBytes);
+}
 
 }  // namespace
 
@@ -14,7 +16,9 @@ PooledBuffer::~PooledBuffer() {
     if (pool_ != nullptr) pool_->give_back(base_);
 }
 
-BufferPool::BufferPool(std::size_t keep) : keep_(keep) { free_.reserve(keep); }
+BufferPool::BufferPool(std::size_t keep) : keep_(keep) {
+    free_.reserve(keep);
+}
 
 BufferPool::~BufferPool() {
     for (std::byte* const base : free_) unmap(base);

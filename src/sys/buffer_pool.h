@@ -25,9 +25,10 @@ public:
     ~PooledBuffer();
 
     explicit operator bool() const { return pool_ != nullptr; }
-    std::byte* data() const { return base_; }   ///< begins a page; kBytes long
+    std::byte* data() const { return base_; }  ///< begins a page; kBytes long
 
-    /// Room for the largest payload (1 MiB) in whole pages that begin on the second, a header before it and slack behind.
+    /// Room for the largest payload (1 MiB) in whole pages that begin on the second, a header before it and slack
+    /// behind.
     static constexpr std::size_t kPage = 4096;
     static constexpr std::size_t kLargestPayload = 1u << 20;
     static constexpr std::size_t kBytes = kLargestPayload + 2 * kPage;
@@ -40,8 +41,8 @@ private:
     std::byte* base_ = nullptr;
 };
 
-/// Buffers of PooledBuffer::kBytes from mmap. Thread-safe. Keeps at most `keep` free ones and unmaps the rest, so memory
-/// follows what is held. Never waits: a bound on what is out is its users' business.
+/// Buffers of PooledBuffer::kBytes from mmap. Thread-safe. Keeps at most `keep` free ones and unmaps the rest, so
+/// memory follows what is held. Never waits: a bound on what is out is its users' business.
 class BufferPool {
 public:
     explicit BufferPool(std::size_t keep = 32);
@@ -58,7 +59,7 @@ private:
 
     const std::size_t keep_;
     std::mutex mutex_;
-    std::vector<std::byte*> free_;   ///< the last given back is taken first: its pages are warm
+    std::vector<std::byte*> free_;  ///< the last given back is taken first: its pages are warm
 };
 
 }  // namespace bandfs

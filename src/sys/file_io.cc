@@ -97,8 +97,7 @@ Result<std::size_t> write_at(int fd, std::span<const std::byte> from, std::uint6
 
 Status write_back_range(int fd, std::uint64_t offset, std::uint64_t bytes) {
     constexpr unsigned kAll = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
-    return succeed(
-        [&] { return ::sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes), kAll); });
+    return succeed([&] { return ::sync_file_range(fd, static_cast<off_t>(offset), static_cast<off_t>(bytes), kAll); });
 }
 
 Status sync_file(int fd, bool data_only) {
@@ -147,7 +146,9 @@ Result<UniqueFd> reopen(int fd, int flags) {
     return opened;
 }
 
-void turn_readahead_off(int fd) { ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM); }
+void turn_readahead_off(int fd) {
+    ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
+}
 
 Status truncate_file(int fd, std::uint64_t size) {
     return succeed([&] { return ::ftruncate(fd, static_cast<off_t>(size)); });

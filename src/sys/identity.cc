@@ -55,8 +55,8 @@ struct Self {
         ::unshare(CLONE_FS);
         ::umask(umask);
         groups.resize(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
-        groups.resize(static_cast<std::size_t>(
-            std::max(0, ::getgroups(static_cast<int>(groups.size()), groups.data()))));
+        groups.resize(
+            static_cast<std::size_t>(std::max(0, ::getgroups(static_cast<int>(groups.size()), groups.data()))));
     }
 };
 
@@ -66,7 +66,9 @@ Self& self() {
 }
 
 /// For this thread alone, unlike the functions of libc, which change all threads.
-void set_thread_groups(const std::vector<gid_t>& groups) { ::syscall(SYS_setgroups, groups.size(), groups.data()); }
+void set_thread_groups(const std::vector<gid_t>& groups) {
+    ::syscall(SYS_setgroups, groups.size(), groups.data());
+}
 
 std::string read_small_file(const char* path) {
     const UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -77,7 +79,8 @@ std::string read_small_file(const char* path) {
 }
 
 bool same_user_namespace(const std::string& process) {
-    struct stat theirs {}, ours {};
+    struct stat theirs {
+    }, ours{};
     return ::stat((process + "/ns/user").c_str(), &theirs) == 0 && ::stat("/proc/self/ns/user", &ours) == 0 &&
            theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
 }

@@ -1,8 +1,9 @@
 // sys/identity.h - doing a system call as somebody else would: with their ids, groups, umask and without CAP_FSETID.
 //
-// A daemon that runs as root makes files for its callers. The kernel decides owner, group, quota, set-group-id and default
-// ACLs of a new file from the thread that makes it, so the thread takes on the caller's ids for that one call. Only what
-// decides about the new file changes: the capabilities stay (SECBIT_NO_SETUID_FIXUP), permission was checked before.
+// A daemon that runs as root makes files for its callers. The kernel decides owner, group, quota, set-group-id and
+// default ACLs of a new file from the thread that makes it, so the thread takes on the caller's ids for that one call.
+// Only what decides about the new file changes: the capabilities stay (SECBIT_NO_SETUID_FIXUP), permission was checked
+// before.
 #pragma once
 
 #include <sys/types.h>
@@ -24,8 +25,8 @@ struct Identity {
     std::vector<gid_t> groups{};  ///< supplementary ones
 };
 
-/// While it lives, this thread makes files as `who`. An unprivileged process has nobody else's identity to take: there only
-/// the umask changes. Does not nest. The thread gets a umask and file system context of its own the first time.
+/// While it lives, this thread makes files as `who`. An unprivileged process has nobody else's identity to take: there
+/// only the umask changes. Does not nest. The thread gets a umask and file system context of its own the first time.
 class ActingAs {
 public:
     explicit ActingAs(const Identity& who);
@@ -39,8 +40,8 @@ private:
     const bool setid_changed_;
 };
 
-/// While it lives, this thread lacks CAP_FSETID, so that set-user-id and set-group-id bits fall on a write, truncation or
-/// change of owner as they would for an ordinary user.
+/// While it lives, this thread lacks CAP_FSETID, so that set-user-id and set-group-id bits fall on a write, truncation
+/// or change of owner as they would for an ordinary user.
 class WithoutFsetid {
 public:
     WithoutFsetid();
@@ -53,10 +54,12 @@ private:
 };
 
 /// Keeps capabilities over changes of fsuid, for the calling thread and those it starts afterwards: to be called before
-/// CAP_SETPCAP is dropped and the first thread is started. True when this process can take on identities (root's powers).
+/// CAP_SETPCAP is dropped and the first thread is started. True when this process can take on identities (root's
+/// powers).
 bool prepare_identities();
 
-/// Whether this thread, of any process, has a capability (CAP_...) that counts for the whole machine; false when it is gone.
+/// Whether this thread, of any process, has a capability (CAP_...) that counts for the whole machine; false when it is
+/// gone.
 bool thread_has_capability(pid_t tid, int capability);
 
 }  // namespace bandfs

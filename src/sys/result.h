@@ -23,13 +23,31 @@ public:
 
     explicit operator bool() const { return value_.has_value(); }
     bool ok() const { return value_.has_value(); }
-    T& operator*() & { assert(ok()); return *value_; }
-    const T& operator*() const& { assert(ok()); return *value_; }
-    T&& operator*() && { assert(ok()); return std::move(*value_); }
-    T* operator->() { assert(ok()); return &*value_; }
-    const T* operator->() const { assert(ok()); return &*value_; }
+    T& operator*() & {
+        assert(ok());
+        return *value_;
+    }
+    const T& operator*() const& {
+        assert(ok());
+        return *value_;
+    }
+    T&& operator*() && {
+        assert(ok());
+        return std::move(*value_);
+    }
+    T* operator->() {
+        assert(ok());
+        return &*value_;
+    }
+    const T* operator->() const {
+        assert(ok());
+        return &*value_;
+    }
 
-    Errno error() const { assert(!ok()); return Errno{code_}; }
+    Errno error() const {
+        assert(!ok());
+        return Errno{code_};
+    }
     /// The errno, 0 when there is a value: what fuse_reply_err takes.
     int code() const { return ok() ? 0 : code_; }
 
@@ -47,7 +65,10 @@ public:
 
     explicit operator bool() const { return code_ == 0; }
     bool ok() const { return code_ == 0; }
-    Errno error() const { assert(!ok()); return Errno{code_}; }
+    Errno error() const {
+        assert(!ok());
+        return Errno{code_};
+    }
     int code() const { return code_; }
 
 private:
@@ -57,6 +78,8 @@ private:
 using Status = Result<void>;
 
 /// The Errno the last system call of this thread left.
-inline Errno last_errno() { return Errno{errno}; }
+inline Errno last_errno() {
+    return Errno{errno};
+}
 
 }  // namespace bandfs

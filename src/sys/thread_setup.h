@@ -3,8 +3,8 @@
 
 namespace bandfs {
 
-/// Names the calling thread (15 characters are kept) and lets its timed waits end within a few microseconds of their time,
-/// where Linux by default allows itself 50.
+/// Names the calling thread (15 characters are kept) and lets its timed waits end within a few microseconds of their
+/// time, where Linux by default allows itself 50.
 void set_up_thread(const char* name);
 
 }  // namespace bandfs

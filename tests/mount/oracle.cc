@@ -124,8 +124,12 @@ std::string transcript_of(const Named& named, const std::string& directory, cons
 /// The directory of one run, new and the user's own.
 std::string make_directory(const std::string& parent, const std::string& name, const User& user) {
     const std::string path = parent + "/" + name;
-    if (mkdir(path.c_str(), 0755) != 0) ADD_FAILURE() << path << ": " << strerror(errno);
-    if (chown(path.c_str(), user.uid, user.gid) != 0) ADD_FAILURE() << path << ": " << strerror(errno);
+    if (mkdir(path.c_str(), 0755) != 0) {
+        ADD_FAILURE() << path << ": " << strerror(errno);
+    }
+    if (chown(path.c_str(), user.uid, user.gid) != 0) {
+        ADD_FAILURE() << path << ": " << strerror(errno);
+    }
     return path;
 }
 

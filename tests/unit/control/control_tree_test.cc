@@ -120,6 +120,38 @@ TEST_F(ControlDirectoryTree, OnlyRootAndTheOwnerChange) {
     EXPECT_EQ(tree->set_xattr("groups/1000", "user.bandfs.weight", "40", kOwner).code(), 0);
 }
 
+TEST_F(ControlDirectoryTree, TheOwnerOfAGroupSetsTheWeightsOfItsChildren) {
+    ASSERT_EQ(send("policy", "fair"), 0);
+    ASSERT_EQ(send("attach", "7"), 0);
+    ASSERT_EQ(send("attach", "8 parent=7"), 0);
+    ASSERT_EQ(send("attach", "9"), 0);
+    EXPECT_EQ(value("groups/8/parent"), "7\n");
+    EXPECT_EQ(value("groups/7/parent"), "none\n");
+    EXPECT_EQ(tree->write("groups/8/weight", "30", kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/7/owner", std::to_string(kStranger.uid), kStranger).code(), EPERM);
+    ASSERT_EQ(tree->write("groups/7/owner", std::to_string(kStranger.uid), kRoot).code(), 0);
+    EXPECT_EQ(value("groups/7/owner"), "1001\n");
+    EXPECT_EQ(mode("groups/8/weight"), 0666u);
+    EXPECT_EQ(mode("groups/9/weight"), 0644u);
+    EXPECT_EQ(tree->write("groups/8/weight", "30", kStranger).code(), 0);
+    EXPECT_EQ(tree->set_xattr("groups/8", "user.bandfs.weight", "31", kStranger).code(), 0);
+    EXPECT_EQ(value("groups/8/weight"), "31\n");
+    constexpr ControlCaller kOther{1002, 1002, 4};
+    EXPECT_EQ(tree->write("groups/8/weight", "32", kOther).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/8/max", "32", kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/8/owner", "none", kStranger).code(), EPERM);
+    for (const char* path : {"groups/7/weight", "groups/9/weight", "groups/default/weight", "weight"}) {
+        EXPECT_EQ(tree->write(path, "30", kStranger).code(), EPERM) << path;
+    }
+    EXPECT_EQ(tree->send("weight", "8:33", kStranger).code, EPERM);
+    EXPECT_EQ(tree->remove_directory("groups/8", kStranger).code(), EPERM);
+    EXPECT_EQ(tree->remove_directory("groups/7", kRoot).code(), EBUSY) << "it has a child";
+    EXPECT_EQ(tree->remove_directory("groups/8", kRoot).code(), 0);
+    EXPECT_EQ(tree->remove_directory("groups/7", kRoot).code(), 0);
+    ASSERT_EQ(send("attach", "7"), 0);
+    EXPECT_EQ(value("groups/7/owner"), "none\n") << "a new group is nobody's";
+}
+
 TEST_F(ControlDirectoryTree, EachErrorHasItsCase) {
     ASSERT_EQ(send("attach", "1000"), 0);
     EXPECT_EQ(tree->set_xattr("", "user.bandfs.speed", "1", kRoot).code(), ENODATA);

@@ -101,6 +101,18 @@ TEST_F(StatusForms, JsonHasEveryNumber) {
     EXPECT_EQ(group["wait_p99_seconds"], 0.0);
 }
 
+TEST_F(StatusForms, ChildrenShareWhatTheirParentIsGranted) {
+    ASSERT_EQ(send("policy", "fair"), 0);
+    ASSERT_EQ(send("attach", "8 parent=1000"), 0);
+    ASSERT_EQ(send("attach", "9 parent=1000"), 0);
+    ASSERT_EQ(send("weight", "9:300"), 0);
+    const nlohmann::json groups = json()["groups"];
+    EXPECT_DOUBLE_EQ(groups[1]["share_wanted"], 0.6);
+    EXPECT_EQ(groups[3]["parent"], 1000);
+    EXPECT_DOUBLE_EQ(groups[3]["share_wanted"], 0.15);
+    EXPECT_DOUBLE_EQ(groups[4]["share_wanted"], 0.45);
+}
+
 TEST_F(StatusForms, GroupsAddUpToTheDeviceGroup) {
     Statistics sum;
     const MountSnapshot snapshot = take_snapshot(filesystem);

@@ -1,9 +1,9 @@
 #include "disk/dirty_extents.h"
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <random>
+
+#include <gtest/gtest.h>
 
 namespace bandfs {
 namespace {

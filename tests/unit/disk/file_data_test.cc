@@ -1,11 +1,12 @@
 #include "disk/file_data.h"
 
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <array>
 #include <cstring>
 #include <numeric>
+
+#include <gtest/gtest.h>
 
 #include "disk/file_table.h"
 #include "support/faulty_disk.h"
@@ -79,8 +80,9 @@ TEST_F(FileDataTest, TruncatingOpensAreTold) {
 }
 
 TEST_F(FileDataTest, TheOpenFlagsBelowAreTheDataPlanesOwn) {
-    EXPECT_EQ(FileTable::backing_flags(O_WRONLY | O_APPEND | O_DIRECT | O_SYNC | O_CREAT | O_EXCL | O_TRUNC) & ~O_CLOEXEC,
-              O_RDWR | O_TRUNC);
+    EXPECT_EQ(
+        FileTable::backing_flags(O_WRONLY | O_APPEND | O_DIRECT | O_SYNC | O_CREAT | O_EXCL | O_TRUNC) & ~O_CLOEXEC,
+        O_RDWR | O_TRUNC);
     EXPECT_EQ(FileTable::backing_flags(O_RDONLY) & ~O_CLOEXEC, O_RDONLY);
 }
 
@@ -135,9 +137,15 @@ TEST_P(ReadTest, ReadsWhatIsThereAtAnyPlace) {
     const auto data = pattern(10 * kPage + 77);
     fill(data);
     const auto file = open(O_RDONLY);
-    for (const auto& [offset, bytes] : std::initializer_list<std::pair<std::uint64_t, std::size_t>>{
-             {0, 4 * kPage}, {kPage, 1}, {5, 10}, {kPage - 1, 2}, {3 * kPage + 3, 2 * kPage}, {9 * kPage, 2 * kPage},
-             {10 * kPage + 70, 100}, {20 * kPage, kPage}}) {
+    for (const auto& [offset, bytes] :
+         std::initializer_list<std::pair<std::uint64_t, std::size_t>>{{0, 4 * kPage},
+                                                                      {kPage, 1},
+                                                                      {5, 10},
+                                                                      {kPage - 1, 2},
+                                                                      {3 * kPage + 3, 2 * kPage},
+                                                                      {9 * kPage, 2 * kPage},
+                                                                      {10 * kPage + 70, 100},
+                                                                      {20 * kPage, kPage}}) {
         const auto n = file->data->read(offset, place(offset, bytes));
         ASSERT_TRUE(n);
         const std::size_t expected = offset >= data.size() ? 0 : std::min<std::size_t>(bytes, data.size() - offset);
@@ -162,7 +170,7 @@ TEST_F(FileDataTest, WhatIsDirtyIsReadThroughThePageCache) {
     fill(pattern(4 * kPage));
     const auto file = open(O_RDWR);
     file->data->note_dirty(0, kPage, {});
-    disk_.longest_read = 100;   // O_DIRECT would fail on such pieces
+    disk_.longest_read = 100;  // O_DIRECT would fail on such pieces
     EXPECT_EQ(*file->data->read(0, place(0, kPage)), kPage);
 }
 
@@ -185,7 +193,7 @@ TEST_F(FileDataTest, AWriteBackErrorReachesEachOpenOnce) {
     const auto batch = first->data->schedule({}, kPage);
     EXPECT_EQ(first->data->write_back(batch, {}, status), kPage);
     EXPECT_EQ(status.code(), EIO);
-    const auto later = open(O_RDWR);   // nobody has been told yet: Linux tells this one too
+    const auto later = open(O_RDWR);  // nobody has been told yet: Linux tells this one too
     EXPECT_EQ(first->data->sync(false, first->error_mark).code(), EIO);
     EXPECT_EQ(first->data->sync(false, first->error_mark).code(), 0);
     EXPECT_EQ(second->data->sync(true, second->error_mark).code(), EIO);
@@ -210,10 +218,10 @@ TEST_F(FileDataTest, OnlyAWriteOfAPartOfAMissingPageWouldRead) {
     disk_.resident = [](std::uint64_t page) { return page == 0; };
     FileData& data = *file->data;
     EXPECT_FALSE(data.write_would_read(0, kPage));
-    EXPECT_FALSE(data.write_would_read(5, 10));            // its page is there
+    EXPECT_FALSE(data.write_would_read(5, 10));  // its page is there
     EXPECT_TRUE(data.write_would_read(kPage + 5, 10));
     EXPECT_TRUE(data.write_would_read(0, kPage + 10));
-    EXPECT_FALSE(data.write_would_read(4 * kPage, 10));    // behind the end there is nothing to read
+    EXPECT_FALSE(data.write_would_read(4 * kPage, 10));  // behind the end there is nothing to read
     EXPECT_FALSE(data.write_would_read(3 * kPage, kPage + 10));
 }
 

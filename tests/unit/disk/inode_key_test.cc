@@ -1,9 +1,9 @@
 #include "disk/inode_key.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <initializer_list>
+
+#include <gtest/gtest.h>
 
 namespace bandfs {
 namespace {
@@ -54,7 +54,8 @@ TEST(NodeIdCodec, RefusesWhatItCannotHold) {
 }
 
 TEST(NodeIdCodec, KnowsNothingOfHandlesItDoesNotUnderstand) {
-    for (const InodeKey& root : {key(0x4d, 256, {256, 0, 5, 0, 0}), key(InodeKey::kBirthTime, 2, {2, 0}), key(1, 2, {})}) {
+    for (const InodeKey& root :
+         {key(0x4d, 256, {256, 0, 5, 0, 0}), key(InodeKey::kBirthTime, 2, {2, 0}), key(1, 2, {})}) {
         const NodeIdCodec codec(root, true);
         EXPECT_FALSE(codec.encode(root));
         EXPECT_FALSE(codec.decode(77));

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -12,12 +11,15 @@
 #include <fstream>
 #include <string>
 
+#include <gtest/gtest.h>
+
 namespace bandfs::scratch {
 
 /// A directory that is removed with everything in it.
 class ScratchDirectory {
 public:
-    explicit ScratchDirectory(const std::string& below = std::filesystem::temp_directory_path()) : path_(below + "/bandfs-XXXXXX") {
+    explicit ScratchDirectory(const std::string& below = std::filesystem::temp_directory_path())
+        : path_(below + "/bandfs-XXXXXX") {
         if (::mkdtemp(path_.data()) == nullptr) std::abort();
         ::chmod(path_.c_str(), 0755);
     }

@@ -35,6 +35,8 @@ bool wait_until(const std::function<bool()>& condition);
 class StoppableDisk final : public DiskIo {
 public:
     void stop();
+    /// As stop(), and writes into the page cache wait as well: in a receiver.
+    void stop_all();
     void go();
     /// The next call of volume() throws std::bad_alloc, once.
     void run_out_of_memory() { without_memory_ = true; }
@@ -57,6 +59,7 @@ private:
     std::mutex mutex_;
     std::condition_variable going_;
     bool stopped_ = false;
+    std::atomic<bool> all_stopped_{false};
     std::atomic<bool> without_memory_{false};
     std::atomic<int> waiting_{0};
     std::atomic<int> reads_{0};

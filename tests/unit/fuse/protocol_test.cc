@@ -247,7 +247,9 @@ TEST_F(ProtocolTest, AWriteClearsSetIdBitsOnlyWhenAskedTo) {
     const fs::path path = source_ / "file";
     ASSERT_EQ(::chmod(path.c_str(), 06755), 0);
     EXPECT_EQ(call(FUSE_WRITE, node, write_arguments(fh, "a", 0)).header.error, 0);
-    if (::geteuid() == 0) EXPECT_EQ(fs::status(path).permissions(), fs::perms(06755));
+    if (::geteuid() == 0) {
+        EXPECT_EQ(fs::status(path).permissions(), fs::perms(06755));
+    }
     ASSERT_EQ(::chmod(path.c_str(), 06755), 0);
     const std::uint64_t unique = send(FUSE_WRITE, node, write_arguments(fh, "b", FUSE_WRITE_KILL_SUIDGID));
     const std::optional<Answer> notification = receive();
@@ -316,6 +318,21 @@ TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
     const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
     const std::optional<Answer> answer = receive();
     ASSERT_TRUE(answer) << "both receivers sleep in the disk";
+    EXPECT_EQ(answer->header.unique, unique);
+}
+
+TEST_F(ProtocolTest, TheReserveComesInWhenEveryReceiverSleepsInTheDisk) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDWR).fh;
+    disk_.stop_all();
+    for (int i = 0; i < 2; ++i) {
+        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
+        ASSERT_TRUE(wait_until([&] { return disk_.waiting() == i + 1; }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer);
     EXPECT_EQ(answer->header.unique, unique);
 }
 

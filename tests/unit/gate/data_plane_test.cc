@@ -1,11 +1,11 @@
 #include "gate/data_plane.h"
 
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <cstring>
 #include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "support/faulty_disk.h"
 #include "support/scratch_file.h"
@@ -82,7 +82,8 @@ private:
 
 class TestSync final : public SyncRequest {
 public:
-    TestSync(Answer& to, std::shared_ptr<OpenFile> file, pid_t tid) : SyncRequest(std::move(file), true, tid), to_(to) {}
+    TestSync(Answer& to, std::shared_ptr<OpenFile> file, pid_t tid)
+        : SyncRequest(std::move(file), true, tid), to_(to) {}
     void answer(Status status) override {
         to_.code = status.code();
         ++to_.answers;
@@ -127,8 +128,8 @@ protected:
     }
 
     std::shared_ptr<OpenFile> open(int flags = O_RDWR, std::vector<GroupId> opener = {}) {
-        auto opened = plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags,
-                                            std::move(opener));
+        auto opened =
+            plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, std::move(opener));
         return opened ? *opened : nullptr;
     }
     void read(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size,
@@ -187,7 +188,7 @@ TEST_F(DataPlaneTest, OnlyTheRestOfAPartialHitIsCharged) {
     ASSERT_TRUE(eventually([&] { return answer.come(); }));
     EXPECT_EQ(answer.data, pattern(16 * kPage));
     EXPECT_EQ(answer.kept, 1);
-    EXPECT_EQ(units(kAlice, Direction::read), 3u);   // 11 pages in units of 4
+    EXPECT_EQ(units(kAlice, Direction::read), 3u);  // 11 pages in units of 4
     EXPECT_EQ(plane_->counters().cached_bytes, 5 * kPage);
 }
 
@@ -304,7 +305,7 @@ TEST_F(DataPlaneTest, WriteBackIsChargedToWhoDirtied) {
     EXPECT_EQ(sync_now(file), 0);
     EXPECT_EQ(units(kAlice, Direction::write), 1u);
     EXPECT_EQ(units(kBob, Direction::write), 2u);
-    EXPECT_EQ(units(0, Direction::write), 1u);   // the default group's
+    EXPECT_EQ(units(0, Direction::write), 1u);  // the default group's
     EXPECT_EQ(disk_.written_back_bytes(), 16 * kPage);
 }
 
@@ -433,7 +434,7 @@ TEST_F(DataPlaneTest, AnFsyncIsNotHeldBehindOtherGroups) {
     write_now(file, 0, 2 * kPage);
     disk_.resident = [](std::uint64_t) { return false; };
     disk_.at_read.shut();
-    std::vector<Answer> others(40);   // fills io_limit and waits behind it
+    std::vector<Answer> others(40);  // fills io_limit and waits behind it
     for (Answer& other : others) read(other, file, 0, kPage, {kBob});
     EXPECT_EQ(sync_now(file), 0);
     EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
@@ -482,7 +483,7 @@ TEST_F(DataPlaneTest, AFileThatIsGoneIsNotWritten) {
     auto file = open();
     write_now(file, 0, 8 * kPage);
     file_.unlink();
-    EXPECT_EQ(plane_->dirty_bytes(), 8 * kPage);   // it is open: it may get a name again
+    EXPECT_EQ(plane_->dirty_bytes(), 8 * kPage);  // it is open: it may get a name again
     plane_->release(std::move(file));
     EXPECT_EQ(plane_->dirty_bytes(), 0u);
     EXPECT_TRUE(disk_.written_back().empty());
@@ -529,7 +530,8 @@ TEST_F(DataPlaneTest, ADetachedGroupsDirtyDataIsWrittenByTheDefaultGroup) {
     EXPECT_EQ(units(0, Direction::write), 1u);
 }
 
-// Many threads write, read, fsync and truncate one file over a small bound; nothing is lost, left over or answered twice.
+// Many threads write, read, fsync and truncate one file over a small bound; nothing is lost, left over or answered
+// twice.
 TEST_F(DataPlaneTest, EverythingIsAnsweredOnceInConfusion) {
     start(5 * kMillisecond);
     gate_.set_dying([](pid_t tid) { return tid == 3; });
@@ -550,13 +552,18 @@ TEST_F(DataPlaneTest, EverythingIsAnsweredOnceInConfusion) {
                 const GroupId who = random() % 2 != 0 ? kAlice : kBob;
                 const auto tid = static_cast<pid_t>(random() % 5);
                 switch (random() % 8) {
-                    case 0: plane_->sync(std::make_unique<TestSync>(answer, file, tid)); break;
-                    case 1: read(answer, file, offset, static_cast<std::uint32_t>(size), {who}, true, tid); break;
+                    case 0:
+                        plane_->sync(std::make_unique<TestSync>(answer, file, tid));
+                        break;
+                    case 1:
+                        read(answer, file, offset, static_cast<std::uint32_t>(size), {who}, true, tid);
+                        break;
                     case 2:
                         EXPECT_EQ(plane_->resize(*file, offset).code(), 0);
                         ++answer.answers;
                         break;
-                    default: write(answer, file, offset, std::span(data).first(size), {who}, random() % 4 == 0, tid);
+                    default:
+                        write(answer, file, offset, std::span(data).first(size), {who}, random() % 4 == 0, tid);
                 }
             }
         });

@@ -1,13 +1,13 @@
-// The data plane over the real page cache: what O_DIRECT reads, write-back, truncation and buffered writes make of a file
-// together is what a plain file would hold.
-#include <gtest/gtest.h>
-
+// The data plane over the real page cache: what O_DIRECT reads, write-back, truncation and buffered writes make of a
+// file together is what a plain file would hold.
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <random>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "gate/data_plane.h"
 #include "support/scratch_file.h"
@@ -139,8 +139,13 @@ TEST_F(RealDiskTest, HoldsWhatAPlainFileWouldHold) {
         const std::uint64_t offset = random() % (kLargest / grain) * grain;
         const std::size_t size = std::max<std::size_t>(grain, random() % payload.size() / grain * grain);
         switch (random() % 10) {
-            case 0: sync(file); break;
-            case 1: sync(file); forget_pages(); break;
+            case 0:
+                sync(file);
+                break;
+            case 1:
+                sync(file);
+                forget_pages();
+                break;
             case 2:
                 ASSERT_EQ(plane_->resize(*file, offset).code(), 0);
                 model.resize(offset);
@@ -156,7 +161,8 @@ TEST_F(RealDiskTest, HoldsWhatAPlainFileWouldHold) {
             }
             default: {
                 const auto got = read(file, offset, static_cast<std::uint32_t>(size));
-                const std::size_t expected = offset >= model.size() ? 0 : std::min<std::size_t>(size, model.size() - offset);
+                const std::size_t expected =
+                    offset >= model.size() ? 0 : std::min<std::size_t>(size, model.size() - offset);
                 ASSERT_EQ(got.size(), expected);
                 ASSERT_EQ(std::memcmp(got.data(), model.data() + offset, expected), 0);
             }

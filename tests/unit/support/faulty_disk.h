@@ -34,8 +34,8 @@ public:
     /// Which pages the page cache holds; unset: all.
     std::function<bool(std::uint64_t page)> resident;
 
-    Door at_read;         ///< every read passes it
-    Door at_write_back;   ///< every write-back passes it
+    Door at_read;        ///< every read passes it
+    Door at_write_back;  ///< every write-back passes it
     Door at_sync;
 
     std::atomic<unsigned> reads{0};

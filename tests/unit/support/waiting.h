@@ -16,7 +16,7 @@ bool eventually(Condition condition) {
     const auto deadline = std::chrono::steady_clock::now() + kLongEnough;
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));  // waits for the condition
     }
     return true;
 }

@@ -89,7 +89,6 @@ private:
     EventLog& log_;
     ControlHooks hooks_;
 
-    GroupOwners owners_;          ///< guarded by changes_
     mutable std::mutex changes_;  ///< taken before the gate's lock
     unsigned debug_level_ = 0;    ///< guarded by changes_
     GroupOwners owners_;          ///< guarded by changes_

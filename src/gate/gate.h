@@ -13,6 +13,7 @@
 //   drain(): is woken when the last job of its mount has been destroyed.
 #pragma once
 
+#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -99,6 +100,11 @@ public:
 
 private:
     struct Worker;
+    /// Workers on jobs that are ready, at most: more would not make a disk faster.
+    static constexpr unsigned kMostOnReady = 64;
+    /// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
+    static constexpr unsigned kMostOnUrgent = 32;
+    static constexpr unsigned kMostWorkers = kMostOnReady + kMostOnUrgent;
 
     /// What a worker has to do: perform units [from, to) of a job, or its errand, or only finish it.
     struct Turn {
@@ -107,9 +113,10 @@ private:
         std::uint32_t to = 0;
         bool urgent = false;  ///< it came from the urgent ones
     };
-    /// Whom to wake after unlocking.
+    /// Whom to wake after unlocking. Not a chain through them: a worker may wake by itself meanwhile and be idle again.
     struct Wakes {
-        Worker* workers = nullptr;  ///< a chain through Worker::next
+        std::array<Worker*, kMostWorkers> workers;
+        unsigned count = 0;
         unsigned start = 0;
         bool timer = false;
     };
@@ -121,7 +128,8 @@ private:
             : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
         ~Locked() {
             gate_.release(now_ns());
-            const Wakes wakes = gate_.wakes(looks_next_);
+            Wakes wakes;
+            gate_.choose_wakes(wakes, looks_next_);
             lock_.unlock();
             gate_.wake(wakes);
         }
@@ -153,8 +161,8 @@ private:
     Turn next_turn();  // requires the lock
     Job* take_turn(Turn turn, bool looks_next);
     MountAccount* end(Job* job);
-    void settle(MountAccount* account);  // requires the lock
-    Wakes wakes(bool looks_next);        // requires the lock
+    void settle(MountAccount* account);                // requires the lock
+    void choose_wakes(Wakes& wakes, bool looks_next);  // requires the lock
     void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
     void start_worker();

@@ -14,14 +14,8 @@ struct Gate::Worker {
     std::thread thread;
     std::condition_variable wakes;
     bool woken = false;
-    Worker* next = nullptr;  ///< in the chain of idle workers, or of those to be woken
+    Worker* next = nullptr;  ///< in the chain of idle workers
 };
-
-/// Workers on jobs that are ready, at most: more would not make a disk faster.
-inline constexpr unsigned kMostOnReady = 64;
-/// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
-inline constexpr unsigned kMostOnUrgent = 32;
-inline constexpr unsigned kMostWorkers = kMostOnReady + kMostOnUrgent;
 
 /// How often the timer looks after those who wait.
 inline constexpr TimeNs kCheckEveryNs = 100 * kMillisecond;

@@ -85,21 +85,19 @@ void Gate::settle(MountAccount* account) {
 
 // Chooses whom to wake: as many workers as there are jobs that may run, and the timer when a time comes up that nobody
 // watches. They are counted as coming until they are here.
-Gate::Wakes Gate::wakes(bool looks_next) {
-    Wakes wakes;
+void Gate::choose_wakes(Wakes& wakes, bool looks_next) {
     const auto wake_one = [&] {
         Worker* const worker = idle_;
         idle_ = worker->next;
         if (worker == watcher_) unwatch();
         worker->woken = true;
-        worker->next = wakes.workers;
-        wakes.workers = worker;
+        wakes.workers[wakes.count++] = worker;
         ++coming_;
     };
     if (stopping_) {
         while (idle_ != nullptr) wake_one();
         wakes.timer = true;
-        return wakes;
+        return;
     }
     const std::size_t ready = std::min<std::size_t>(ready_.size(), kMostOnReady - on_ready_);
     const std::size_t urgent = std::min<std::size_t>(urgent_.size(), kMostOnUrgent - on_urgent_);
@@ -122,15 +120,10 @@ Gate::Wakes Gate::wakes(bool looks_next) {
         timer_due_ = due;
         wakes.timer = true;
     }
-    return wakes;
 }
 
 void Gate::wake(const Wakes& wakes) {
-    for (Worker* worker = wakes.workers; worker != nullptr;) {
-        Worker* const next = worker->next;  // once notified it may go idle again and be in another chain
-        worker->wakes.notify_one();
-        worker = next;
-    }
+    for (unsigned i = 0; i != wakes.count; ++i) wakes.workers[i]->wakes.notify_one();
     if (wakes.timer) timer_wakes_.notify_one();
     for (unsigned i = 0; i != wakes.start; ++i) start_worker();
 }

@@ -150,6 +150,11 @@ protected:
         return 0;
     }
 
+    /// Whether the server counts this mount among its own: the command's part is done.
+    bool is_served(const std::string& place) const {
+        return run({"list"}).said.find("  " + root_ + "/" + place + "  ") != std::string::npos;
+    }
+
     UniqueFd connect() const {
         const UniqueFd directory(::open("/run/bandfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         auto connection = connect_to(directory.get(), group_ + ".sock", soon());

@@ -119,7 +119,7 @@ TEST_F(Served, TheSecondSigtermWaitsForNobody) {
     Words command = words("src", "mnt");
     command.push_back("-f");
     const pid_t pid = start(command, output.get());
-    ASSERT_TRUE(comes_true([this] { return read("mnt/a") == "one"; }));
+    ASSERT_TRUE(comes_true([this] { return is_served("mnt"); }));
     // What is open keeps an orderly server waiting for a while after it has unmounted.
     const UniqueFd open_file(::open((root_ + "/mnt/a").c_str(), O_RDONLY | O_CLOEXEC));
     ASSERT_EQ(::kill(pid, SIGTERM), 0);
@@ -178,10 +178,11 @@ TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
     first.push_back("-f");
     second.push_back("-f");
     const pid_t serving = start(first, null.get());
-    ASSERT_TRUE(comes_true([this] { return read("mnt/a") == "one"; }));
-    ASSERT_TRUE(comes_true([&] { return server() == serving; }));
+    ASSERT_TRUE(comes_true([this] { return is_served("mnt"); }));
+    EXPECT_EQ(server(), serving);
     const pid_t staying = start(second, null.get());
-    ASSERT_TRUE(comes_true([this] { return read("mnt2/b") == "two"; }));
+    ASSERT_TRUE(comes_true([this] { return is_served("mnt2"); }));
+    EXPECT_EQ(read("mnt2/b"), "two");
     EXPECT_TRUE(unmount("mnt2"));
     EXPECT_EQ(wait_for(staying), 0);
     EXPECT_EQ(read("mnt/a"), "one");

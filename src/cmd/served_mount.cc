@@ -114,9 +114,12 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     }
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, until(deadline), [this] { return ready_ || ended_ || leaving_; });
-    if (leaving_) return Failure{ExitCode::server, "the server is leaving"};
-    if (ended_) return Failure{ExitCode::mount, "the kernel ended the mount before it answered"};
-    if (!ready_) return Failure{ExitCode::server, "the kernel did not start the mount in time"};
+    // Once it has answered it is served, also when it was unmounted or told to leave in the same moment.
+    if (!ready_) {
+        if (leaving_) return Failure{ExitCode::server, "the server is leaving"};
+        if (ended_) return Failure{ExitCode::mount, "the kernel ended the mount before it answered"};
+        return Failure{ExitCode::server, "the kernel did not start the mount in time"};
+    }
     lock.unlock();
     (void)set_readahead(mounted, filesystem_.options.readahead_kib);  // a user's server may not
     return Done{};

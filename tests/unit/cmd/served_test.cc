@@ -1,147 +1,11 @@
-// The command and its servers as they are used: real mounts, by the built program. Needs root and /dev/fuse.
+// How mounts begin, share a server and end.
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <filesystem>
-#include <fstream>
-#include <random>
-
-#include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
-
-#include "cmd/exit_codes.h"
-#include "cmd/wire.h"
-#include "support/waiting.h"
-#include "sys/clock.h"
-#include "sys/fuse_mount.h"
-#include "sys/mount_table.h"
-#include "sys/unix_socket.h"
+#include "served.h"
 
 namespace bandfs {
 namespace {
 
-namespace fs = std::filesystem;
-using test::eventually;
-using Words = std::vector<std::string>;
-
-TimeNs soon() {
-    return now_ns() + 20 * kSecond;
-}
-
-/// What became of a command.
-struct Ran {
-    int code = -1;
-    std::string said;  ///< standard output and error
-};
-
-pid_t start(const Words& words, int output, const std::function<void()>& in_child = {}) {
-    const pid_t pid = ::fork();
-    if (pid != 0) return pid;
-    ::dup2(output, STDOUT_FILENO);
-    ::dup2(output, STDERR_FILENO);
-    ::alarm(60);  // inherited by the program: nothing hangs for ever
-    if (in_child) in_child();
-    std::vector<char*> argv{const_cast<char*>(BANDFS_PROGRAM)};
-    for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-    argv.push_back(nullptr);
-    ::execv(BANDFS_PROGRAM, argv.data());
-    ::_exit(127);
-}
-
-int wait_for(pid_t pid) {
-    int status = 0;
-    ::waitpid(pid, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-Ran run(const Words& words, const std::function<void()>& in_child = {}) {
-    char name[] = "/tmp/bandfs-said-XXXXXX";
-    const UniqueFd output(::mkostemp(name, O_CLOEXEC));
-    Ran ran{wait_for(start(words, output.get(), in_child)), {}};
-    std::ifstream file(name);
-    ran.said.assign(std::istreambuf_iterator<char>(file), {});
-    ::unlink(name);
-    return ran;
-}
-
-class Served : public ::testing::Test {
-protected:
-    void SetUp() override {
-        if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
-        if (!UniqueFd(::open("/dev/fuse", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "there is no /dev/fuse to open";
-        char name[] = "/tmp/bandfs-served-XXXXXX";
-        root_ = ::mkdtemp(name);
-        ::chmod(root_.c_str(), 0755);
-        for (const char* directory : {"src", "src2", "mnt", "mnt2"}) fs::create_directory(root_ + "/" + directory);
-        std::ofstream(root_ + "/src/a") << "one";
-        std::ofstream(root_ + "/src2/b") << "two";
-        group_ = "unit-" + std::to_string(::getpid());
-    }
-
-    void TearDown() override {
-        if (root_.empty()) return;
-        for (const std::string& mount : mounts()) ::umount2(mount.c_str(), MNT_DETACH);
-        EXPECT_TRUE(eventually([this] { return !fs::exists("/run/bandfs/" + group_ + ".lock"); }))
-            << "the server stayed";
-        ::unlink(("/run/bandfs/" + group_ + ".lock").c_str());
-        ::unlink(("/run/bandfs/" + group_ + ".sock").c_str());
-        std::error_code ignored;
-        fs::remove_all(root_, ignored);
-    }
-
-    /// The command's words for a mount of SOURCE (a name in root_) at a place.
-    Words words(const std::string& source, const std::string& mountpoint, const std::string& more = "") const {
-        return {root_ + "/" + source, root_ + "/" + mountpoint, "-o",
-                "devgroup=" + group_ + (more.empty() ? "" : "," + more)};
-    }
-    Ran mount(const std::string& source, const std::string& mountpoint, const std::string& more = "") const {
-        return run(words(source, mountpoint, more));
-    }
-
-    /// Mounts of this test, in the order they were made.
-    std::vector<std::string> mounts() const {
-        std::vector<std::string> found;
-        const auto entries = read_mount_table();
-        for (const MountEntry& entry : entries ? *entries : std::vector<MountEntry>{}) {
-            if (entry.mount_point.starts_with(root_ + "/")) found.push_back(entry.mount_point);
-        }
-        return found;
-    }
-
-    bool unmount(const std::string& place) const {
-        return eventually([&] { return ::umount2((root_ + "/" + place).c_str(), 0) == 0; });
-    }
-
-    std::string read(const std::string& path) const {
-        std::ifstream file(root_ + "/" + path);
-        return {std::istreambuf_iterator<char>(file), {}};
-    }
-
-    /// The pid of this test's server, 0 when there is none.
-    pid_t server() const {
-        const auto all = nlohmann::json::parse(run({"list", "--json"}).said, nullptr, false);
-        for (const auto& group : all) {
-            if (group.value("name", "") == group_) return group.value("pid", 0);
-        }
-        return 0;
-    }
-
-    UniqueFd connect() const {
-        const UniqueFd directory(::open("/run/bandfs", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        auto connection = connect_to(directory.get(), group_ + ".sock", soon());
-        EXPECT_TRUE(connection);
-        return connection ? std::move(*connection) : UniqueFd();
-    }
-
-    std::string root_, group_;
-};
+using namespace test;
 
 TEST_F(Served, AMountAnswersWhenTheCommandReturnsAndLeavesNothingBehind) {
     const Ran ran = mount("src", "mnt");
@@ -151,7 +15,7 @@ TEST_F(Served, AMountAnswersWhenTheCommandReturnsAndLeavesNothingBehind) {
     const pid_t pid = server();
     ASSERT_GT(pid, 0);
     EXPECT_TRUE(unmount("mnt"));
-    EXPECT_TRUE(eventually([=] { return ::kill(pid, 0) != 0; }));
+    EXPECT_TRUE(eventually([=] { return has_ended(pid); }));
     EXPECT_FALSE(fs::exists("/run/bandfs/" + group_ + ".sock"));
 }
 
@@ -244,9 +108,47 @@ TEST_F(Served, SigtermUnmountsAllAndLosesNothing) {
     std::ofstream(root_ + "/mnt/big") << text;
     const pid_t pid = server();
     ASSERT_EQ(::kill(pid, SIGTERM), 0);
-    EXPECT_TRUE(eventually([=] { return ::kill(pid, 0) != 0; }));
+    EXPECT_TRUE(eventually([=] { return has_ended(pid); }));
     EXPECT_TRUE(mounts().empty());
     EXPECT_EQ(read("src/big"), text);
+}
+
+TEST_F(Served, TheSecondSigtermWaitsForNobody) {
+    char name[] = "/tmp/bandfs-said-XXXXXX";
+    const UniqueFd output(::mkostemp(name, O_CLOEXEC));
+    Words command = words("src", "mnt");
+    command.push_back("-f");
+    const pid_t pid = start(command, output.get());
+    ASSERT_TRUE(eventually([this] { return is_served("mnt"); }));
+    // What is open keeps an orderly server waiting for a while after it has unmounted.
+    const UniqueFd open_file(::open((root_ + "/mnt/a").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_EQ(::kill(pid, SIGTERM), 0);
+    ASSERT_TRUE(eventually([this] { return mounts().empty(); }));
+    ASSERT_EQ(::kill(pid, SIGTERM), 0);
+    EXPECT_EQ(wait_for(pid), 0);
+    std::ifstream file(name);
+    const std::string said(std::istreambuf_iterator<char>(file), {});
+    EXPECT_NE(said.find("leaving at once"), std::string::npos) << said;
+    ::unlink(name);
+}
+
+TEST_F(Served, WhatIsHeldPassesWhenTheServerLeaves) {
+    ASSERT_EQ(mount("src", "mnt").code, 0);
+    // 8 MiB at 100 KiB per second: held until somebody lets it pass.
+    ASSERT_EQ(run({"set", root_ + "/mnt", "max", "100K"}).code, 0);
+    const std::string text(8 << 20, 'x');
+    std::thread writer([&] {
+        const UniqueFd file(::open((root_ + "/mnt/big").c_str(), O_WRONLY | O_CREAT | O_SYNC | O_CLOEXEC, 0644));
+        EXPECT_EQ(::write(file.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    });
+    EXPECT_TRUE(eventually([&] {
+        const auto status = nlohmann::json::parse(read("mnt/.bandfs/status.json"), nullptr, false);
+        return status.is_object() && status["groups"][0]["held"] > 0;
+    }));
+    EXPECT_EQ(::kill(server(), SIGTERM), 0);
+    writer.join();
+    EXPECT_TRUE(eventually([this] { return mounts().empty(); }));
+    EXPECT_EQ(fs::file_size(root_ + "/src/big"), text.size());
 }
 
 TEST_F(Served, SighupIsNoReasonToLeave) {
@@ -265,9 +167,9 @@ TEST_F(Served, ALazyUnmountServesWhatIsOpenAndThenEnds) {
     char text[4] = {};
     EXPECT_EQ(::pread(open_file.get(), text, 3, 0), 3);
     EXPECT_STREQ(text, "one");
-    EXPECT_EQ(::kill(pid, 0), 0);
+    EXPECT_FALSE(has_ended(pid));
     open_file.reset();
-    EXPECT_TRUE(eventually([=] { return ::kill(pid, 0) != 0; }));
+    EXPECT_TRUE(eventually([=] { return has_ended(pid); }));
 }
 
 TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
@@ -276,10 +178,11 @@ TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
     first.push_back("-f");
     second.push_back("-f");
     const pid_t serving = start(first, null.get());
-    ASSERT_TRUE(eventually([this] { return read("mnt/a") == "one"; }));
-    ASSERT_TRUE(eventually([&] { return server() == serving; }));
+    ASSERT_TRUE(eventually([this] { return is_served("mnt"); }));
+    EXPECT_EQ(server(), serving);
     const pid_t staying = start(second, null.get());
-    ASSERT_TRUE(eventually([this] { return read("mnt2/b") == "two"; }));
+    ASSERT_TRUE(eventually([this] { return is_served("mnt2"); }));
+    EXPECT_EQ(read("mnt2/b"), "two");
     EXPECT_TRUE(unmount("mnt2"));
     EXPECT_EQ(wait_for(staying), 0);
     EXPECT_EQ(read("mnt/a"), "one");
@@ -295,157 +198,6 @@ TEST_F(Served, TheForegroundFailsWithTheCodeOfItsMount) {
     command = words("src", "mnt", "max_read=4096,policy=nonsense");
     command.push_back("-f");
     EXPECT_EQ(run(command).code, static_cast<int>(ExitCode::usage));
-}
-
-TEST_F(Served, ManyAtOnceFindOneServer) {
-    constexpr int kMany = 24;
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    std::vector<pid_t> commands;
-    for (int i = 0; i < kMany; ++i) {
-        fs::create_directory(root_ + "/m" + std::to_string(i));
-        commands.push_back(start(words("src", "m" + std::to_string(i)), null.get()));
-    }
-    for (const pid_t command : commands) EXPECT_EQ(wait_for(command), 0);
-    // A read of the mount table may miss an entry while others on this machine mount and unmount.
-    EXPECT_TRUE(eventually([this] { return mounts().size() == kMany; })) << mounts().size() << " mounts";
-    ::kill(server(), SIGTERM);
-    EXPECT_TRUE(eventually([this] { return mounts().empty(); }));
-}
-
-TEST_F(Served, MountingAgainAndAgainLeaksNoDescriptor) {
-    ASSERT_EQ(mount("src2", "mnt2").code, 0);
-    const std::string descriptors = "/proc/" + std::to_string(server()) + "/fd";
-    const auto count = [&] { return std::distance(fs::directory_iterator(descriptors), fs::directory_iterator()); };
-    const auto before = count();
-    for (int i = 0; i < 20; ++i) {
-        ASSERT_EQ(mount("src", "mnt").code, 0);
-        EXPECT_EQ(read("mnt/a"), "one");
-        ASSERT_TRUE(unmount("mnt"));
-    }
-    EXPECT_TRUE(eventually([&] { return count() <= before; })) << count() << " instead of " << before;
-}
-
-TEST_F(Served, PeersThatTalkNonsenseAreRefusedAndDisturbNobody) {
-    ASSERT_EQ(mount("src", "mnt").code, 0);
-    const pid_t pid = server();
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC)),
-        source(::open((root_ + "/src2").c_str(), O_PATH | O_CLOEXEC));
-    const int wrong = null.get(), right = source.get();
-    const std::string offer = encode(OfferMessage{group_, root_ + "/src2", root_ + "/mnt2", {}});
-    const auto answer = [&](const std::string& text, std::span<const int> descriptors) {
-        const UniqueFd peer = connect();
-        EXPECT_TRUE(send_message(peer.get(), text, descriptors, soon()));
-        const auto reply = receive_message(peer.get(), soon());
-        return reply ? decode_answer(reply->text) : Outcome<Done>(Failure{ExitCode::system, "no answer"});
-    };
-    EXPECT_EQ(answer(offer, {}).failure().code, ExitCode::source);
-    EXPECT_EQ(answer(offer, {&wrong, 1}).failure().code, ExitCode::source);
-    EXPECT_EQ(answer(encode(ServeMessage{1}), {&wrong, 1}).failure().code, ExitCode::server);
-    EXPECT_EQ(answer(encode(OfferMessage{group_, "/x", "/y", {"io_limit=0"}}), {&right, 1}).failure().code,
-              ExitCode::usage);
-    EXPECT_EQ(answer(encode(OfferMessage{"another", "/x", "/y", {}}), {&right, 1}).failure().code, ExitCode::server);
-    {
-        const UniqueFd too_much = connect();
-        const std::string long_text(kMaxMessageBytes + 10, 'x');
-        ASSERT_GT(::send(too_much.get(), long_text.data(), long_text.size(), MSG_NOSIGNAL), 0);
-        EXPECT_TRUE(receive_message(too_much.get(), soon()));
-    }
-    {
-        const UniqueFd liar = connect();
-        EXPECT_TRUE(send_message(liar.get(), offer, {&right, 1}, soon()));
-        EXPECT_TRUE(decode_answer(receive_message(liar.get(), soon())->text));
-        EXPECT_TRUE(send_message(liar.get(), encode(ServeMessage{1}), {&wrong, 1}, soon()));
-        EXPECT_EQ(decode_answer(receive_message(liar.get(), soon())->text).failure().code, ExitCode::server);
-    }
-    {
-        const UniqueFd unmounted(::open("/dev/fuse", O_RDWR | O_CLOEXEC)), liar = connect();
-        const int fuse = unmounted.get();
-        EXPECT_TRUE(send_message(liar.get(), offer, {&right, 1}, soon()));
-        EXPECT_TRUE(decode_answer(receive_message(liar.get(), soon())->text));
-        EXPECT_TRUE(send_message(liar.get(), encode(ServeMessage{1}), {&fuse, 1}, soon()));
-        EXPECT_EQ(decode_answer(receive_message(liar.get(), soon())->text).failure().code, ExitCode::mount);
-    }
-    const UniqueFd silent = connect();  // stays until the end of the test
-    EXPECT_EQ(read("mnt/a"), "one");
-    EXPECT_EQ(server(), pid);
-}
-
-TEST_F(Served, RandomBytesDoNoHarm) {
-    ASSERT_EQ(mount("src", "mnt").code, 0);
-    const pid_t pid = server();
-    for (unsigned seed = 0; seed < 200; ++seed) {
-        std::mt19937 random(seed);
-        std::string text = seed % 2 == 0 ? encode(OfferMessage{group_, "/x", "/y", {"weight=3"}})
-                                         : std::string(1 + random() % 300, '\0');
-        for (unsigned damage = 0; damage < 1 + random() % 20; ++damage)
-            text[random() % text.size()] = static_cast<char>(random());
-        const UniqueFd peer = connect();
-        const int own = peer.get();
-        EXPECT_TRUE(send_message(peer.get(), text, {&own, random() % 2}, soon())) << "seed " << seed;
-    }
-    EXPECT_EQ(read("mnt/a"), "one");
-    EXPECT_EQ(server(), pid);
-}
-
-TEST_F(Served, MessagesChangeGroupsAndRefusalsSayWhy) {
-    ASSERT_EQ(mount("src", "mnt", "type=user,group=1000:30,allow_other").code, 0);
-    const std::string mountpoint = root_ + "/mnt";
-    EXPECT_EQ(run({"set", mountpoint, "weight", "1000:40"}).code, 0);
-    const auto status = nlohmann::json::parse(run({"status", "--json", mountpoint}).said, nullptr, false);
-    ASSERT_TRUE(status.is_object());
-    EXPECT_EQ(status["groups"][1]["weight"], 40);
-    const Ran refused = run({"set", mountpoint, "weight", "4711:3"});
-    EXPECT_EQ(refused.code, static_cast<int>(ExitCode::refused));
-    EXPECT_NE(refused.said.find("not attached"), std::string::npos) << refused.said;
-    EXPECT_NE(run({"set", mountpoint, "wieght", "3"}).said.find("did you mean weight?"), std::string::npos);
-    const Ran forbidden = run({"set", mountpoint, "weight", "3"}, [] { (void)::setresuid(4711, 4711, 4711); });
-    EXPECT_EQ(forbidden.code, static_cast<int>(ExitCode::permission)) << forbidden.said;
-    const Ran table = run({"top", "--once", mountpoint});
-    EXPECT_EQ(table.code, 0);
-    EXPECT_TRUE(table.said.starts_with("GROUP")) << table.said;
-    EXPECT_NE(table.said.find("\n1000 "), std::string::npos) << table.said;
-}
-
-/// Becomes `nobody` in a name space where everybody may open /dev/fuse, as on an installed system.
-void become_nobody() {
-    const std::string node = "/tmp/bandfs-node-" + std::to_string(::getpid());
-    const bool ready = ::unshare(CLONE_NEWNS) == 0 && ::mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                       ::mknod(node.c_str(), S_IFCHR | 0666, makedev(10, 229)) == 0 &&
-                       ::chmod(node.c_str(), 0666) == 0 &&
-                       ::mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) == 0;
-    ::unlink(node.c_str());
-    if (!ready || ::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) ::_exit(126);
-}
-
-TEST_F(Served, AnOrdinaryUserMountsThroughFusermount) {
-    if (::access("/usr/bin/fusermount3", X_OK) != 0) GTEST_SKIP() << "fusermount3 is not installed";
-    for (const char* place : {"/src", "/mnt"}) ASSERT_EQ(::chown((root_ + place).c_str(), 65534, 65534), 0);
-    ASSERT_TRUE(fs::create_directory(root_ + "/run"));
-    ASSERT_EQ(::chown((root_ + "/run").c_str(), 65534, 65534), 0);
-    // In the foreground: its name space, and with it the mount, ends with the process.
-    Words command = words("src", "mnt", "nodiratime,noatime");
-    command.push_back("-f");
-    char name[] = "/tmp/bandfs-said-XXXXXX";
-    const UniqueFd output(::mkostemp(name, O_CLOEXEC));
-    const pid_t pid = start(command, output.get(), [this] {
-        become_nobody();
-        ::setenv("XDG_RUNTIME_DIR", (root_ + "/run").c_str(), 1);
-    });
-    const auto said = [&] {
-        std::ifstream file(name);
-        return std::string(std::istreambuf_iterator<char>(file), {});
-    };
-    const bool mounted = eventually(
-        [&] { return said().find("mounted on") != std::string::npos || ::waitpid(pid, nullptr, WNOHANG) == pid; });
-    EXPECT_TRUE(mounted);
-    EXPECT_NE(said().find("mounted on " + root_ + "/mnt"), std::string::npos) << said();
-    std::ifstream table("/proc/" + std::to_string(pid) + "/mounts");
-    const std::string mounts_seen(std::istreambuf_iterator<char>(table), {});
-    EXPECT_NE(mounts_seen.find(root_ + "/mnt fuse.bandfs rw,nosuid,nodev,noatime,user_id=65534"), std::string::npos)
-        << mounts_seen;
-    ::kill(pid, SIGTERM);
-    EXPECT_EQ(wait_for(pid), 0) << said();
-    ::unlink(name);
 }
 
 }  // namespace

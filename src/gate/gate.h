@@ -13,7 +13,6 @@
 //   drain(): is woken when the last job of its mount has been destroyed.
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
@@ -26,6 +25,7 @@
 #include <vector>
 
 #include "bandfs/device_group.h"
+#include "gate/crew.h"
 #include "gate/job.h"
 #include "sys/clock.h"
 
@@ -99,13 +99,6 @@ public:
     GateReport report();
 
 private:
-    struct Worker;
-    /// Workers on jobs that are ready, at most: more would not make a disk faster.
-    static constexpr unsigned kMostOnReady = 64;
-    /// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
-    static constexpr unsigned kMostOnUrgent = 32;
-    static constexpr unsigned kMostWorkers = kMostOnReady + kMostOnUrgent;
-
     /// What a worker has to do: perform units [from, to) of a job, or its errand, or only finish it.
     struct Turn {
         Job* job = nullptr;
@@ -113,11 +106,8 @@ private:
         std::uint32_t to = 0;
         bool urgent = false;  ///< it came from the urgent ones
     };
-    /// Whom to wake after unlocking. Not a chain through them: a worker may wake by itself meanwhile and be idle again.
     struct Wakes {
-        std::array<Worker*, kMostWorkers> workers;
-        unsigned count = 0;
-        unsigned start = 0;
+        Crew::Wakes crew;
         bool timer = false;
     };
     /// Holds the lock; when destroyed, releases what may go, unlocks and wakes. `looks_next`: this thread is a worker
@@ -143,7 +133,12 @@ private:
     };
     friend class Locked;
 
-    // gate.cc. Each requires the lock.
+    /// How often the timer looks after those who wait.
+    static constexpr TimeNs kCheckEveryNs = 100 * kMillisecond;
+
+    // gate.cc
+    void end_threads();
+    // Each requires the lock.
     MountAccount& account_of(const MountGroups& groups);
     Job& adopt(std::unique_ptr<Job> job, const MountGroups& groups);
     void admit(Job& job, Group& group);
@@ -157,20 +152,18 @@ private:
     void end_units(Job& job, std::uint32_t from, std::uint32_t to);
 
     // gate_workers.cc
-    void work(Worker& self);
-    Turn next_turn();  // requires the lock
+    void work(Crew::Worker& self);
     Job* take_turn(Turn turn, bool looks_next);
     MountAccount* end(Job* job);
-    void settle(MountAccount* account);                // requires the lock
-    void choose_wakes(Wakes& wakes, bool looks_next);  // requires the lock
-    void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
-    void start_worker();
-    void unwatch();  // requires the lock
+    // Each requires the lock.
+    Turn next_turn();
+    void settle(MountAccount* account);
+    void choose_wakes(Wakes& wakes, bool looks_next);
+    TimeNs watch_due() const;
 
     // gate_timer.cc
     void keep_time();
-    TimeNs watch_due() const;       // requires the lock
     void pass_overdue(TimeNs now);  // requires the lock
     void cancel_dying();
 
@@ -181,19 +174,14 @@ private:
     JobHeldQueue held_;     ///< jobs that wait, in order of arrival
     JobReadyQueue ready_;   ///< jobs with released units, in order of release
     JobReadyQueue urgent_;  ///< of these, what was let pass; errands; what was taken back
-    std::vector<std::unique_ptr<Worker>> workers_;
-    Worker* idle_ = nullptr;     ///< a chain, the last to go idle first: its cache is warm
-    Worker* watcher_ = nullptr;  ///< the idle worker that sleeps until watcher_due_ at most
-    TimeNs watcher_due_ = kNever;
+    Crew crew_;
     TimeNs timer_due_ = 0;       ///< until when the timer sleeps at most
     TimeNs check_due_ = kNever;  ///< when the timer looks after those who wait
     TimeNs longest_hold_;
     std::shared_ptr<const std::function<bool(pid_t)>> dying_;
     std::uint64_t passed_over_age_ = 0;
     std::uint64_t cancelled_ = 0;
-    unsigned started_ = 0;    ///< workers that run or are being started
-    unsigned coming_ = 0;     ///< of these, woken or started and not yet here
-    unsigned on_ready_ = 0;   ///< of these, with a job that came from ready_
+    unsigned on_ready_ = 0;   ///< workers with a job that came from ready_
     unsigned on_urgent_ = 0;  ///< and from urgent_
     unsigned drains_ = 0;
     bool stopping_ = false;

@@ -309,6 +309,24 @@ TEST_F(GateTest, TenThousandHeldJobsNeedNoThread) {
     ASSERT_TRUE(eventually([&] { return std::ranges::all_of(fates, &Fate::done); }));
 }
 
+// A group over its ceiling is held while the disk is idle: time alone releases it, from the timer and from workers.
+TEST(FairGateTest, WhatIsHeldForATimeIsReleasedWhenItComes) {
+    Gate gate(DeviceGroup::create({.io_throttle = 1, .io_limit = 4}, "fair"));
+    std::unique_ptr<MountGroups> groups;
+    gate.with([&](DeviceGroup& group) {
+        groups = std::make_unique<MountGroups>(group, 100);
+        ASSERT_EQ(group.set_ceiling(groups->default_group(), 256 * kUnit), Error::none);
+    });
+    gate.enter(*groups);
+    std::vector<Fate> fates(64);
+    for (Fate& fate : fates) gate.submit(std::make_unique<TestJob>(fate, 1), *groups, {}, false);
+    EXPECT_GT(gate.report().waiting, 0u);
+    EXPECT_TRUE(eventually([&] { return std::ranges::all_of(fates, &Fate::done); }));
+    EXPECT_TRUE(gate.drain(*groups, now_ns() + 20 * kSecond));
+    gate.leave(*groups);
+    gate.with([&](DeviceGroup&) { groups.reset(); });
+}
+
 // Many threads submit, cancel and change settings at once: every job is finished exactly once, and none is forgotten.
 TEST_F(DeepGateTest, EveryJobIsFinishedOnce) {
     constexpr unsigned kThreads = 4;

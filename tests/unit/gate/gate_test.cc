@@ -319,9 +319,16 @@ TEST(FairGateTest, WhatIsHeldForATimeIsReleasedWhenItComes) {
     });
     gate.enter(*groups);
     std::vector<Fate> fates(64);
-    for (Fate& fate : fates) gate.submit(std::make_unique<TestJob>(fate, 1), *groups, {}, false);
-    EXPECT_GT(gate.report().waiting, 0u);
-    EXPECT_TRUE(eventually([&] { return std::ranges::all_of(fates, &Fate::done); }));
+    unsigned held = 0;
+    const TimeNs begin = now_ns();
+    for (Fate& fate : fates) {
+        gate.submit(std::make_unique<TestJob>(fate, 1), *groups, {}, false);
+        held += gate.report().waiting != 0 ? 1 : 0;
+        ASSERT_TRUE(eventually([&] { return fate.done(); }));
+    }
+    EXPECT_GT(held, 32u);
+    // Each was due after 4 ms. By the timer's checks of those who wait, every 100 ms, it would have taken 6 s.
+    EXPECT_LT(now_ns() - begin, 3 * kSecond);
     EXPECT_TRUE(gate.drain(*groups, now_ns() + 20 * kSecond));
     gate.leave(*groups);
     gate.with([&](DeviceGroup&) { groups.reset(); });

@@ -9,7 +9,7 @@ namespace {
 constexpr double kMemory = 128;           ///< units that the model remembers
 constexpr double kDistinctSpread = 0.05;  ///< sizes that differ by less than this part are one size
 constexpr double kOutlier = 3;            ///< times what was expected: no more is believed
-constexpr double kSlowWeight = 1.0 / 4;   ///< of a unit that took longer than expected
+constexpr double kSlowWeight = 1.0 / 8;   ///< of a unit that took longer than expected
 constexpr double kTooSoon = 0.7;          ///< part of what was expected: then it was too much, beyond all noise
 constexpr double kUnknownNsPerByte = 1;   ///< before anything was seen: 1 GB/s
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t kBest = 1;                    ///< the second of the last spans, the best first: one may be noise
 constexpr double kPressed = 0.5;                    ///< a span counts when units were held for this part of it
+constexpr double kSeveral = 1.3, kCrowded = 1.5;    ///< units in flight, that take so many times what they would alone
 constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 1, 12 for 8
 constexpr double kHungry = 0.5;                  ///< a disk that works on this part of what it is handed may want more
 constexpr double kSpare = 1.3, kRounding = 0.3;  ///< 1 for a parallelism below 1.3: noise must not look like a lane
@@ -59,19 +60,24 @@ bool FairDepth::span_is_full(TimeNs now) const noexcept {
 }
 
 void FairDepth::close_span(TimeNs now) noexcept {
-    if (busy_ > 0) any_pace_ += kPaceGain * (worked_ / static_cast<double>(busy_) - any_pace_);
-    // With room for all nobody may have to wait: that is what a stretch is to show.
-    const bool pressed = static_cast<double>(pressed_) >= kPressed * static_cast<double>(now - began_);
-    const bool counts = units_ >= kSpanUnits / 2 && busy_ > 0 && (pressed || span_ == Span::stretch);
-    if (!counts) return;
-    const double pace = worked_ / static_cast<double>(busy_);
-    rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / static_cast<double>(now - began_) - rate_);
+    if (busy_ == 0) return;
+    const double busy = static_cast<double>(busy_), length = static_cast<double>(now - began_);
+    const double depth = in_flight_time_ / busy;
+    const double pace =
+        std::min(worked_ / busy, depth);  // more says that the units' times are not what they are taken for
+    any_pace_ += kPaceGain * (pace - any_pace_);
+    // With room for all nobody may have to wait: that is what a stretch is to show. And units that slow each other down
+    // show what the disk can do even when all that there are are in flight.
+    const bool pressed = static_cast<double>(pressed_) >= kPressed * length;
+    const bool crowded = depth >= kSeveral && pace * kCrowded <= depth;
+    if (units_ < kSpanUnits / 2 || !(pressed || crowded || span_ == Span::stretch)) return;
+    if (pressed || crowded) rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / length - rate_);
     found_[next_found_] = pace;
     next_found_ = (next_found_ + 1) % kSpans;
     std::array<double, kSpans> sorted = found_;
     std::nth_element(sorted.begin(), sorted.begin() + kBest, sorted.end(), std::greater<>());
     parallelism_ = std::max(1.0, sorted[kBest]);
-    judge(pace, in_flight_time_ / static_cast<double>(busy_), now);
+    judge(pace, depth, now);
 }
 
 /// Draws the conclusion from a span in which on average `depth` units were in flight.

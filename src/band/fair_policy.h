@@ -67,7 +67,7 @@
 //   d) the unit that was handed to the disk at t, and the rest of its run.
 //   While an expected group is more than kLagUnits behind (its unit is long in flight on a disk that has room for
 //   others), V follows the earliest start in place of the mean, and a unit of each other group may come on top of that.
-//   fair_property_test.cc looks for a counterexample; the worst of its random schedules is 4 units.
+//   fair_property_test.cc looks for a counterexample; the worst of a million random schedules is 8.8 units.
 // While the disk is held idle for an expected group (2 ms at most) nobody else gets it either: nothing is handed over.
 // Floors, ceilings and units that pass aside (expedited, going down) are outside this bound.
 //

@@ -22,9 +22,12 @@ MountGroups::MountGroups(DeviceGroup& device_group, std::uint32_t default_weight
 
 MountGroups::~MountGroups() {
     by_id_.clear();
-    for (auto it = device_group_.groups_.begin(); it != device_group_.groups_.end();) {
-        Group& group = *it++;
-        if (&group.mount() == this) device_group_.remove_group(group);
+    // Children, which came later, before their parents.
+    for (auto it = device_group_.groups_.end(); it != device_group_.groups_.begin();) {
+        Group& group = *--it;
+        if (&group.mount() != this) continue;
+        ++it;
+        device_group_.remove_group(group);
     }
 }
 

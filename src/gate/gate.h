@@ -161,6 +161,7 @@ private:
     void settle(MountAccount* account);
     void choose_wakes(Wakes& wakes, bool looks_next);
     TimeNs watch_due() const;
+    unsigned most_on_ready() const;
 
     // gate_timer.cc
     void keep_time();

@@ -40,13 +40,19 @@ void Gate::work(Crew::Worker& self) {
 
 Gate::Turn Gate::next_turn() {
     const bool urgent = !urgent_.empty() && on_urgent_ < kMostOnUrgent;
-    if (!urgent && (ready_.empty() || on_ready_ == kMostOnReady)) return {};
+    if (!urgent && (ready_.empty() || on_ready_ >= most_on_ready())) return {};
     JobReadyQueue& queue = urgent ? urgent_ : ready_;
     Job& job = queue.front();
     queue.pop_front();
     ++(urgent ? on_urgent_ : on_ready_);
     job.state_ = JobState::running;
     return {&job, job.performed_, job.released_, urgent};
+}
+
+// No more than io_limit, also when everything passes because a mount goes away: what the disk has been given cannot be
+// taken back, and a daemon that is told to leave at once would have to wait for it.
+unsigned Gate::most_on_ready() const {
+    return std::clamp(device_group_->io_limit(), 2U, kMostOnReady);
 }
 
 // Performs what the turn says and completes its units; returns the job when that was its end.
@@ -89,7 +95,8 @@ void Gate::choose_wakes(Wakes& wakes, bool looks_next) {
         wakes.timer = true;
         return;
     }
-    const std::size_t ready = std::min<std::size_t>(ready_.size(), kMostOnReady - on_ready_);
+    const std::size_t ready =
+        std::min<std::size_t>(ready_.size(), most_on_ready() - std::min(on_ready_, most_on_ready()));
     const std::size_t urgent = std::min<std::size_t>(urgent_.size(), kMostOnUrgent - on_urgent_);
     crew_.call_for(ready + urgent, looks_next ? 1 : 0, wakes.crew);
     // A worker that will find nothing to do watches the time itself.

@@ -137,6 +137,22 @@ TEST(FairDepth, ADiskThatLostItsLanesIsGivenLess) {
     EXPECT_EQ(same.spare(), 1u);
 }
 
+TEST(FairDepth, AMistakenParallelismIsCorrectedThoughNobodyHasToWait) {
+    FairDepth depth;
+    TimeNs now = 0;
+    const auto run = [&](double disk_time, unsigned in_flight, bool held, TimeNs each) {
+        for (int i = 0; i < 2000; ++i) {
+            now += each;
+            depth.passed(now, depth.probing() ? 1 : in_flight, held);
+            depth.completed(disk_time, 131072, depth.probing(), now);
+        }
+    };
+    run(2e6, 2, true, kMs);  // units taken to last 2 ms, when they last 1: looks like two lanes
+    ASSERT_EQ(depth.spare(), 2u);
+    run(1e6, 2, false, kMs);
+    EXPECT_EQ(depth.spare(), 1u);
+}
+
 TEST(FairDepth, SomebodyWhoAsksNowAndThenKeepsTrialsRare) {
     unsigned deep[2];
     for (const bool shallow : {false, true}) {

@@ -315,7 +315,8 @@ TEST_F(Served, ManyAtOnceFindOneServer) {
         commands.push_back(start(words("src", "m" + std::to_string(i)), null.get()));
     }
     for (const pid_t command : commands) EXPECT_EQ(wait_for(command), 0);
-    EXPECT_EQ(mounts().size(), static_cast<std::size_t>(kMany));
+    // A read of the mount table may miss an entry while others on this machine mount and unmount.
+    EXPECT_TRUE(comes_true([this] { return mounts().size() == kMany; })) << mounts().size() << " mounts";
     ::kill(server(), SIGTERM);
     EXPECT_TRUE(comes_true([this] { return mounts().empty(); }));
 }

@@ -4,8 +4,8 @@
 #include <cassert>
 #include <system_error>
 
-#include "gate/gate_worker.h"
 #include "gate/mount_account.h"
+#include "gate/steady_time.h"
 
 namespace bandfs {
 
@@ -22,29 +22,36 @@ Group& group_for(MountGroups& groups, std::span<const GroupId> lineage) {
 }  // namespace
 
 Gate::Gate(std::unique_ptr<DeviceGroup> device_group)
-    : device_group_(std::move(device_group)), longest_hold_(kLongestHold) {
-    workers_.reserve(kMostWorkers);
-    started_ = coming_ = 1;
-    start_worker();
-    if (started_ == 0) throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
-    timer_ = std::thread([this] { keep_time(); });
+    : device_group_(std::move(device_group)),
+      crew_(mutex_, [this](Crew::Worker& self) { work(self); }),
+      longest_hold_(kLongestHold),
+      timer_([this] { keep_time(); }) {
+    // One worker is there from the beginning, so that whatever the system refuses later, jobs are done.
+    Crew::Wakes first;
+    std::unique_lock lock(mutex_);
+    crew_.call_for(1, 0, first);
+    lock.unlock();
+    crew_.wake(first);
+    lock.lock();
+    const bool alone = crew_.size() == 0;
+    lock.unlock();
+    if (!alone) return;
+    end_threads();
+    throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
 }
 
 Gate::~Gate() {
+    assert(std::ranges::all_of(accounts_, [](const auto& account) { return account->jobs == 0; }));
+    end_threads();
+}
+
+void Gate::end_threads() {
     {
         const Locked locked(*this);
-        assert(std::ranges::all_of(accounts_, [](const auto& account) { return account->jobs == 0; }));
         stopping_ = true;
     }
     timer_.join();
-    // A worker that is being joined may just be starting the next.
-    for (std::size_t i = 0;; ++i) {
-        std::unique_lock lock(mutex_);
-        if (i == workers_.size()) break;
-        std::thread& thread = workers_[i]->thread;
-        lock.unlock();
-        if (thread.joinable()) thread.join();
-    }
+    crew_.join();
 }
 
 std::optional<GroupId> Gate::owner(MountGroups& groups, std::span<const GroupId> lineage) {
@@ -249,7 +256,7 @@ GateReport Gate::report() {
     report.cancelled = cancelled_;
     report.waiting = held_.size();
     if (!held_.empty()) report.oldest_wait_ns = now_ns() - held_.front().arrived_;
-    report.workers = started_;
+    report.workers = crew_.size();
     report.busy_workers = on_ready_ + on_urgent_;
     return report;
 }

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "bandfs/device_group.h"
+#include "gate/crew.h"
 #include "gate/job.h"
 #include "sys/clock.h"
 
@@ -98,17 +99,30 @@ public:
     GateReport report();
 
 private:
-    struct Worker;  // gate_worker.h
-    struct Turn;    // gate_worker.h
-    struct Wakes;   // gate_worker.h
-
+    /// What a worker has to do: perform units [from, to) of a job, or its errand, or only finish it.
+    struct Turn {
+        Job* job = nullptr;
+        std::uint32_t from = 0;
+        std::uint32_t to = 0;
+        bool urgent = false;  ///< it came from the urgent ones
+    };
+    struct Wakes {
+        Crew::Wakes crew;
+        bool timer = false;
+    };
     /// Holds the lock; when destroyed, releases what may go, unlocks and wakes. `looks_next`: this thread is a worker
     /// and will look for a job before it sleeps.
     class Locked {
     public:
         explicit Locked(Gate& gate, bool looks_next = false)
             : gate_(gate), lock_(gate.mutex_), looks_next_(looks_next) {}
-        ~Locked();
+        ~Locked() {
+            gate_.release(now_ns());
+            Wakes wakes;
+            gate_.choose_wakes(wakes, looks_next_);
+            lock_.unlock();
+            gate_.wake(wakes);
+        }
         Locked(const Locked&) = delete;
         Locked& operator=(const Locked&) = delete;
 
@@ -119,7 +133,12 @@ private:
     };
     friend class Locked;
 
-    // gate.cc. Each requires the lock.
+    /// How often the timer looks after those who wait.
+    static constexpr TimeNs kCheckEveryNs = 100 * kMillisecond;
+
+    // gate.cc
+    void end_threads();
+    // Each requires the lock.
     MountAccount& account_of(const MountGroups& groups);
     Job& adopt(std::unique_ptr<Job> job, const MountGroups& groups);
     void admit(Job& job, Group& group);
@@ -133,21 +152,19 @@ private:
     void end_units(Job& job, std::uint32_t from, std::uint32_t to);
 
     // gate_workers.cc
-    void work(Worker& self);
-    Turn next_turn();  // requires the lock
+    void work(Crew::Worker& self);
     Job* take_turn(Turn turn, bool looks_next);
     MountAccount* end(Job* job);
-    void settle(MountAccount* account);                // requires the lock
-    void choose_wakes(Wakes& wakes, bool looks_next);  // requires the lock
-    void sleep(Worker& self, std::unique_lock<std::mutex>& lock);
     void wake(const Wakes& wakes);
-    void start_worker();
-    unsigned most_on_ready() const;  // requires the lock
-    void unwatch();                  // requires the lock
+    // Each requires the lock.
+    Turn next_turn();
+    void settle(MountAccount* account);
+    void choose_wakes(Wakes& wakes, bool looks_next);
+    TimeNs watch_due() const;
+    unsigned most_on_ready() const;
 
     // gate_timer.cc
     void keep_time();
-    TimeNs watch_due() const;       // requires the lock
     void pass_overdue(TimeNs now);  // requires the lock
     void cancel_dying();
 
@@ -158,19 +175,14 @@ private:
     JobHeldQueue held_;     ///< jobs that wait, in order of arrival
     JobReadyQueue ready_;   ///< jobs with released units, in order of release
     JobReadyQueue urgent_;  ///< of these, what was let pass; errands; what was taken back
-    std::vector<std::unique_ptr<Worker>> workers_;
-    Worker* idle_ = nullptr;     ///< a chain, the last to go idle first: its cache is warm
-    Worker* watcher_ = nullptr;  ///< the idle worker that sleeps until watcher_due_ at most
-    TimeNs watcher_due_ = kNever;
+    Crew crew_;
     TimeNs timer_due_ = 0;       ///< until when the timer sleeps at most
     TimeNs check_due_ = kNever;  ///< when the timer looks after those who wait
     TimeNs longest_hold_;
     std::shared_ptr<const std::function<bool(pid_t)>> dying_;
     std::uint64_t passed_over_age_ = 0;
     std::uint64_t cancelled_ = 0;
-    unsigned started_ = 0;    ///< workers that run or are being started
-    unsigned coming_ = 0;     ///< of these, woken or started and not yet here
-    unsigned on_ready_ = 0;   ///< of these, with a job that came from ready_
+    unsigned on_ready_ = 0;   ///< workers with a job that came from ready_
     unsigned on_urgent_ = 0;  ///< and from urgent_
     unsigned drains_ = 0;
     bool stopping_ = false;

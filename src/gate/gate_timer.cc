@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "gate/gate.h"
-#include "gate/gate_worker.h"
+#include "gate/steady_time.h"
 #include "sys/thread_setup.h"
 
 namespace bandfs {

@@ -1,28 +1,25 @@
-// gate/gate_workers.cc - the threads that do the I/O: they come for the next job when they are free, so that the order
-// is decided as late as can be, and sleep in the order of their warmth.
+// gate/gate_workers.cc - what the workers do: they come for the next job when they are free, so that the order is
+// decided as late as can be.
 #include <algorithm>
-#include <cassert>
-#include <system_error>
 
 #include "gate/gate.h"
-#include "gate/gate_worker.h"
 #include "gate/mount_account.h"
-#include "sys/thread_setup.h"
 
 namespace bandfs {
 
 namespace {
 
-// A worker that watches the time sleeps at least this long, so that a policy that asks for a time that has passed
-// cannot make it spin.
-constexpr TimeNs kShortestSleepNs = 5'000;
+// Workers on jobs that are ready, at most: more would not make a disk faster.
+constexpr unsigned kMostOnReady = 64;
+// Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
+constexpr unsigned kMostOnUrgent = 32;
+static_assert(kMostOnReady + kMostOnUrgent == Crew::kMost);
 
 }  // namespace
 
-void Gate::work(Worker& self) {
-    set_up_thread("bandfs-io");
+void Gate::work(Crew::Worker& self) {
     std::unique_lock lock(mutex_);
-    --coming_;
+    crew_.arrived();
     for (;;) {
         const Turn turn = next_turn();
         if (turn.job != nullptr) {
@@ -33,8 +30,10 @@ void Gate::work(Worker& self) {
             if (account != nullptr) settle(account);
         } else if (stopping_) {
             return;
-        } else {
-            sleep(self, lock);
+        } else if (!crew_.sleep(self, lock, watch_due())) {
+            lock.unlock();
+            { const Locked at_due(*this, true); }
+            lock.lock();
         }
     }
 }
@@ -48,6 +47,12 @@ Gate::Turn Gate::next_turn() {
     ++(urgent ? on_urgent_ : on_ready_);
     job.state_ = JobState::running;
     return {&job, job.performed_, job.released_, urgent};
+}
+
+// No more than io_limit, also when everything passes because a mount goes away: what the disk has been given cannot be
+// taken back, and a daemon that is told to leave at once would have to wait for it.
+unsigned Gate::most_on_ready() const {
+    return std::clamp(device_group_->io_limit(), 2U, kMostOnReady);
 }
 
 // Performs what the turn says and completes its units; returns the job when that was its end.
@@ -83,53 +88,19 @@ void Gate::settle(MountAccount* account) {
     if (--account->jobs == 0 && drains_ != 0) drained_.notify_all();
 }
 
-Gate::Locked::~Locked() {
-    gate_.release(now_ns());
-    Wakes wakes;
-    gate_.choose_wakes(wakes, looks_next_);
-    lock_.unlock();
-    gate_.wake(wakes);
-}
-
-// No more than io_limit, also when everything passes because a mount goes away: what the disk has been given cannot be
-// taken back, and a daemon that is told to leave at once would have to wait for it.
-unsigned Gate::most_on_ready() const {
-    return std::clamp(device_group_->io_limit(), 2U, kMostOnReady);
-}
-
-// Chooses whom to wake: as many workers as there are jobs that may run, and the timer when a time comes up that nobody
-// watches. They are counted as coming until they are here.
+// Chooses whom to wake: a worker for each job that may run, and the timer when a time comes up that nobody watches.
 void Gate::choose_wakes(Wakes& wakes, bool looks_next) {
-    const auto wake_one = [&] {
-        Worker* const worker = idle_;
-        idle_ = worker->next;
-        if (worker == watcher_) unwatch();
-        worker->woken = true;
-        wakes.workers[wakes.count++] = worker;
-        ++coming_;
-    };
     if (stopping_) {
-        while (idle_ != nullptr) wake_one();
+        crew_.call_all(wakes.crew);
         wakes.timer = true;
         return;
     }
     const std::size_t ready =
         std::min<std::size_t>(ready_.size(), most_on_ready() - std::min(on_ready_, most_on_ready()));
     const std::size_t urgent = std::min<std::size_t>(urgent_.size(), kMostOnUrgent - on_urgent_);
-    const std::size_t runnable = ready + urgent;
-    for (std::size_t coming = coming_ + (looks_next ? 1 : 0); coming < runnable; ++coming) {
-        if (idle_ != nullptr) {
-            wake_one();
-        } else if (started_ < kMostWorkers) {
-            ++started_;
-            ++coming_;
-            ++wakes.start;
-        } else {
-            break;
-        }
-    }
+    crew_.call_for(ready + urgent, looks_next ? 1 : 0, wakes.crew);
     // A worker that will find nothing to do watches the time itself.
-    TimeNs due = looks_next && runnable == 0 ? kNever : watch_due();
+    TimeNs due = looks_next && ready + urgent == 0 ? kNever : watch_due();
     if (!held_.empty()) due = std::min(due, check_due_);
     if (due < timer_due_) {
         timer_due_ = due;
@@ -138,64 +109,14 @@ void Gate::choose_wakes(Wakes& wakes, bool looks_next) {
 }
 
 void Gate::wake(const Wakes& wakes) {
-    for (unsigned i = 0; i != wakes.count; ++i) wakes.workers[i]->wakes.notify_one();
+    crew_.wake(wakes.crew);
     if (wakes.timer) timer_wakes_.notify_one();
-    for (unsigned i = 0; i != wakes.start; ++i) start_worker();
 }
 
-// Sleeps until woken, or until wakes_at() when nobody else watches that.
-void Gate::sleep(Worker& self, std::unique_lock<std::mutex>& lock) {
-    self.woken = false;
-    self.next = idle_;
-    idle_ = &self;
-    const auto woken = [&] { return self.woken; };
-    const TimeNs due = watch_due();
-    if (due == kNever) {
-        self.wakes.wait(lock, woken);
-    } else {
-        watcher_ = &self;
-        watcher_due_ = std::max(due, now_ns() + kShortestSleepNs);
-        self.wakes.wait_until(lock, steady_time(watcher_due_), woken);
-        if (watcher_ == &self) unwatch();
-    }
-    if (self.woken) {
-        --coming_;
-        return;
-    }
-    Worker** link = &idle_;
-    while (*link != &self) link = &(*link)->next;
-    *link = self.next;
-    lock.unlock();
-    { const Locked at_due(*this, true); }
-    lock.lock();
-}
-
-// When somebody has to ask the scheduler again, if no idle worker will; kNever otherwise.
+// When somebody has to ask the scheduler again, if no worker that sleeps will; kNever otherwise.
 TimeNs Gate::watch_due() const {
     const TimeNs due = device_group_->wakes_at();
-    return due < watcher_due_ ? due : kNever;
-}
-
-void Gate::unwatch() {
-    watcher_ = nullptr;
-    watcher_due_ = kNever;
-}
-
-// Starts a worker that was counted as started and coming. When the system has no thread for it, the others have to do.
-void Gate::start_worker() {
-    auto made = std::make_unique<Worker>();
-    Worker& worker = *made;
-    {
-        const std::lock_guard lock(mutex_);
-        workers_.push_back(std::move(made));
-    }
-    try {
-        worker.thread = std::thread([this, &worker] { work(worker); });
-    } catch (const std::system_error&) {
-        const std::lock_guard lock(mutex_);
-        --started_;
-        --coming_;
-    }
+    return due < crew_.watched_until() ? due : kNever;
 }
 
 }  // namespace bandfs

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "gate/data_plane.h"
-#include "gate/gate_worker.h"
+#include "gate/steady_time.h"
 #include "sys/thread_setup.h"
 
 namespace bandfs {
@@ -19,8 +19,11 @@ constexpr std::uint64_t kJobSpan = kMiB;
 // What a group has in jobs at a time, in bytes and in jobs: at 128 KiB a unit, 32 units for the scheduler to see.
 constexpr std::uint64_t kBytesInJobs = 4 * kMiB;
 constexpr unsigned kJobsOfGroup = 32;
-// How many jobs of an fsync are ahead of everything else at a time.
-constexpr unsigned kUrgentJobs = 4;
+// How many jobs of an fsync are ahead of everything else at a time: two keep a disk busy, and on a slow one what else
+// comes waits behind them; where a job takes less than this, more are tried.
+constexpr unsigned kFewestUrgent = 2;
+constexpr unsigned kMostUrgent = 8;
+constexpr TimeNs kQuickJobNs = 5 * kMillisecond;
 // What a group may rest: an eighth of its bound, and not more than a slow disk writes in a fifth of a second.
 constexpr std::uint64_t kMostResting = 8 * kMiB;
 // Files with resting extents keep a descriptor each; beyond so many of a group they are due.
@@ -50,6 +53,7 @@ WriteBack::WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& s
       settings_(settings),
       mark_(std::min(settings.bound / 8, kMostResting)),
       counters_(counters),
+      urgent_limit_(kFewestUrgent),
       flusher_([this] { flush_old(); }) {}
 
 WriteBack::~WriteBack() {
@@ -183,14 +187,16 @@ void WriteBack::submit(std::unique_ptr<WriteBackJob> job) {
     WriteBackJob& submitted = *job;
     gate_.submit(std::move(job), groups_, lineage, false);
     // Not destroyed yet: its finish() needs our lock.
-    if (submitted.urgent) gate_.expedite(submitted);
+    if (submitted.expedited) gate_.expedite(submitted);
 }
 
 void WriteBack::submit_later(FileJobs& jobs) {
-    while (!jobs.later.empty() && jobs.urgent < kUrgentJobs) {
+    while (!jobs.later.empty() && jobs.urgent < urgent_limit_) {
         std::unique_ptr<WriteBackJob> job = std::move(jobs.later.front());
         jobs.later.pop_front();
         job->urgent = true;
+        job->expedited = !jobs.syncs.empty();  // else who waited for them was killed
+        job->submitted = now_ns();
         ++jobs.urgent;
         submit(std::move(job));
     }
@@ -209,7 +215,11 @@ void WriteBack::finished(WriteBackJob& job) {
     const auto of_file = file_jobs_.find(job.file().get());
     FileJobs& jobs = of_file->second;
     jobs.all.erase(jobs.all.iterator_to(job));
-    if (job.urgent) --jobs.urgent;
+    if (job.urgent) {
+        --jobs.urgent;
+        const bool quick = now_ns() - job.submitted < kQuickJobNs;
+        urgent_limit_ = quick ? std::min(urgent_limit_ + 1, kMostUrgent) : kFewestUrgent;
+    }
     count_down(jobs, job);
     submit_later(jobs);
     if (jobs.all.empty()) file_jobs_.erase(of_file);

@@ -117,6 +117,7 @@ private:
     std::unordered_map<DirtyOwner, DirtyLedger> ledgers_;
     std::unordered_map<const FileData*, FileJobs> file_jobs_;
     std::uint64_t jobs_made_ = 0;
+    unsigned urgent_limit_;  ///< jobs of an fsync at the gate at a time
     bool draining_ = false;
     bool stopping_ = false;
     bool flusher_rests_ = false;  ///< nothing is dirty that it would have to look at

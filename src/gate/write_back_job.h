@@ -30,7 +30,10 @@ public:
     DirtyOwner owner() const { return owner_; }
     std::uint64_t number() const { return number_; }
 
-    bool urgent = false;  ///< an fsync waits for it; guarded by the WriteBack
+    // Guarded by the WriteBack.
+    bool urgent = false;     ///< made for an fsync
+    bool expedited = false;  ///< and that still waits
+    TimeNs submitted = 0;
 
     bool perform(std::uint64_t begin, std::uint64_t end) override;
     void finish(JobOutcome outcome) override;

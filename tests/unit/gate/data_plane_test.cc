@@ -132,6 +132,9 @@ protected:
             plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, std::move(opener));
         return opened ? *opened : nullptr;
     }
+    std::shared_ptr<OpenFile> open_other() {
+        return *plane_->files().adopt(other_file_.open(O_RDWR | O_CREAT), O_RDWR, {});
+    }
     void read(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size,
               std::vector<GroupId> lineage = {kAlice}, bool may_inline = false, pid_t tid = 0) {
         plane_->read(std::make_unique<TestRead>(to, file, offset, size, tid), lineage, may_inline);
@@ -158,6 +161,7 @@ protected:
     }
 
     ScratchFile file_;
+    ScratchFile other_file_;
     FaultyDisk disk_;
     Gate gate_;
     std::unique_ptr<MountGroups> groups_;
@@ -427,6 +431,24 @@ TEST_F(DataPlaneTest, AnFsyncWaitsForItsFileAndThenSyncsIt) {
     ASSERT_TRUE(eventually([&] { return answer.come(); }));
     EXPECT_EQ(disk_.syncs, 1u);
     EXPECT_EQ(disk_.written_back_bytes(), 5 * kPage);
+}
+
+TEST_F(DataPlaneTest, AnFsyncWaitsForTheLastOfItsExtents) {
+    const auto file = open();
+    for (std::uint64_t i = 0; i != 6; ++i) {
+        write_now(file, i << 22, kPage);
+    }
+    disk_.at_write_back.shut();
+    Answer answer;
+    plane_->sync(std::make_unique<TestSync>(answer, file, 0));
+    disk_.at_write_back.let(5);
+    ASSERT_TRUE(eventually([&] { return disk_.written_back_bytes() == 5 * kPage; }));
+    EXPECT_EQ(sync_now(open_other()), 0);  // what was let run by then has run
+    EXPECT_EQ(disk_.syncs, 1u);
+    EXPECT_FALSE(answer.come());
+    disk_.at_write_back.open();
+    ASSERT_TRUE(eventually([&] { return answer.come(); }));
+    EXPECT_EQ(disk_.syncs, 2u);
 }
 
 TEST_F(DataPlaneTest, AnFsyncIsNotHeldBehindOtherGroups) {

@@ -309,6 +309,31 @@ TEST_F(GateTest, TenThousandHeldJobsNeedNoThread) {
     ASSERT_TRUE(eventually([&] { return std::ranges::all_of(fates, &Fate::done); }));
 }
 
+// A group over its ceiling is held while the disk is idle: time alone releases it, from the timer and from workers.
+TEST(FairGateTest, WhatIsHeldForATimeIsReleasedWhenItComes) {
+    Gate gate(DeviceGroup::create({.io_throttle = 1, .io_limit = 4}, "fair"));
+    std::unique_ptr<MountGroups> groups;
+    gate.with([&](DeviceGroup& group) {
+        groups = std::make_unique<MountGroups>(group, 100);
+        ASSERT_EQ(group.set_ceiling(groups->default_group(), 256 * kUnit), Error::none);
+    });
+    gate.enter(*groups);
+    std::vector<Fate> fates(64);
+    unsigned held = 0;
+    const TimeNs begin = now_ns();
+    for (Fate& fate : fates) {
+        gate.submit(std::make_unique<TestJob>(fate, 1), *groups, {}, false);
+        held += gate.report().waiting != 0 ? 1 : 0;
+        ASSERT_TRUE(eventually([&] { return fate.done(); }));
+    }
+    EXPECT_GT(held, 32u);
+    // Each was due after 4 ms. By the timer's checks of those who wait, every 100 ms, it would have taken 6 s.
+    EXPECT_LT(now_ns() - begin, 3 * kSecond);
+    EXPECT_TRUE(gate.drain(*groups, now_ns() + 20 * kSecond));
+    gate.leave(*groups);
+    gate.with([&](DeviceGroup&) { groups.reset(); });
+}
+
 // Many threads submit, cancel and change settings at once: every job is finished exactly once, and none is forgotten.
 TEST_F(DeepGateTest, EveryJobIsFinishedOnce) {
     constexpr unsigned kThreads = 4;

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <thread>
 
+#include <climits>
+
 namespace bandfs::test {
 
 inline constexpr std::chrono::seconds kLongEnough{20};
@@ -24,14 +26,17 @@ bool eventually(Condition condition) {
 /// A door that is shut or open; who goes through waits while it is shut. Counts who has come to it.
 class Door {
 public:
-    void shut() { set(false); }
-    void open() { set(true); }
+    void shut() { set(0); }
+    void open() { set(UINT_MAX); }
+    /// Lets so many through.
+    void let(unsigned count) { set(count); }
 
     void pass() {
         std::unique_lock lock(mutex_);
         ++arrived_;
         changed_.notify_all();
-        changed_.wait_for(lock, kLongEnough, [&] { return open_; });
+        changed_.wait_for(lock, kLongEnough, [&] { return may_pass_ != 0; });
+        if (may_pass_ != 0 && may_pass_ != UINT_MAX) --may_pass_;
     }
     /// Waits until so many have come.
     bool reached(unsigned count) {
@@ -40,15 +45,15 @@ public:
     }
 
 private:
-    void set(bool open) {
+    void set(unsigned may_pass) {
         const std::lock_guard lock(mutex_);
-        open_ = open;
+        may_pass_ = may_pass;
         changed_.notify_all();
     }
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool open_ = true;
+    unsigned may_pass_ = UINT_MAX;
     unsigned arrived_ = 0;
 };
 

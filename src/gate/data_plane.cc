@@ -58,7 +58,7 @@ void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
             counters_.cached_reads.fetch_add(1, std::memory_order_relaxed);
             return request->answer(std::span<const std::byte>(request->place(0, cached->bytes)));
         }
-        request->cached_ = request->done_ = cached->bytes;
+        request->cached_ = cached->bytes;
         if (cached->bytes == 0) request->buffer_ = PooledBuffer();
         end = cached->end;
     }
@@ -84,6 +84,10 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         request->finish(JobOutcome::performed);
     } else if (is_unit) {
         request->cut(Direction::write, size, unit_size_);
+        if (size > unit_size_ && request->offset_ % PooledBuffer::kPage == 0) {
+            const Result<FileFacts> facts = file_facts(file.data->descriptor());
+            request->overlaps_ = facts && request->offset_ + size <= facts->size;
+        }
         request->payload_ = request->keep();
         gate_.submit(std::move(request), groups_, lineage, may_inline);
     } else {

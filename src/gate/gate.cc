@@ -97,10 +97,11 @@ void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
         const bool alone = may_inline && held_.empty() && ready_.empty();
         if (!taken.errand()) admit(taken, group_for(groups, lineage));
         if (alone && !taken.errand() && taken.released_ == taken.unit_count_) {
-            taken.state_ = JobState::running;
-            mine = {&taken, 0, taken.unit_count_, false};
-        } else if (taken.errand() || taken.released_ != 0) {
+            mine = take_piece(taken, false, false);
+        } else if (taken.errand()) {
             make_ready(taken);
+        } else {
+            offer(taken);
         }
     }
     if (mine.job == nullptr) return;
@@ -137,9 +138,8 @@ void Gate::hold(Job& job) {
 void Gate::release(TimeNs now) {
     while (Unit* const unit = device_group_->release_next(now)) {
         Job& job = *static_cast<JobUnit*>(unit)->job;
-        const std::uint32_t before = job.released_;
         note_released(job);
-        if (job.released_ != before && job.state_ == JobState::waiting) make_ready(job);
+        offer(job);
     }
 }
 
@@ -148,6 +148,13 @@ void Gate::note_released(Job& job) {
     const std::span<JobUnit> units = job.units();
     while (job.released_ != job.unit_count_ && units[job.released_].state == UnitState::issued) ++job.released_;
     if (job.released_ == job.unit_count_ && job.held()) held_.erase(held_.iterator_to(job));
+}
+
+// Makes it ready when there is a piece to begin. One more than is at work is enough for the disk to go on at once; what
+// is released until that one has begun is done in one with it.
+void Gate::offer(Job& job) {
+    const unsigned at_once = job.overlaps() ? 2 : 1;
+    if (job.state_ == JobState::waiting && job.taken_ != job.released_ && job.pieces_ < at_once) make_ready(job);
 }
 
 void Gate::make_ready(Job& job) {
@@ -196,7 +203,7 @@ bool Gate::cancel(Job& job) {
 
 // Requires that the job waits: parked, or with held units.
 void Gate::take_back(Job& job) {
-    if (job.performed_ != 0 || job.state_ == JobState::running) {
+    if (job.taken_ != 0 || job.pieces_ != 0) {
         pass(job);
         return;
     }

@@ -105,6 +105,7 @@ private:
         std::uint32_t from = 0;
         std::uint32_t to = 0;
         bool urgent = false;  ///< it came from the urgent ones
+        bool more = false;    ///< the job is ready again
     };
     struct Wakes {
         Crew::Wakes crew;
@@ -144,6 +145,7 @@ private:
     void admit(Job& job, Group& group);
     void release(TimeNs now);
     void note_released(Job& job);
+    void offer(Job& job);
     void make_ready(Job& job);
     void hold(Job& job);
     void pass(Job& job);
@@ -158,6 +160,8 @@ private:
     void wake(const Wakes& wakes);
     // Each requires the lock.
     Turn next_turn();
+    Turn take_piece(Job& job, bool urgent, bool halve);
+    void drop_rest(Job& job);
     void settle(MountAccount* account);
     void choose_wakes(Wakes& wakes, bool looks_next);
     TimeNs watch_due() const;

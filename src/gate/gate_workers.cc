@@ -23,7 +23,10 @@ void Gate::work(Crew::Worker& self) {
     for (;;) {
         const Turn turn = next_turn();
         if (turn.job != nullptr) {
+            Wakes wakes;
+            if (turn.more) choose_wakes(wakes, false);
             lock.unlock();
+            wake(wakes);
             Job* const done = take_turn(turn, true);
             MountAccount* const account = done != nullptr ? end(done) : nullptr;
             lock.lock();
@@ -45,8 +48,20 @@ Gate::Turn Gate::next_turn() {
     Job& job = queue.front();
     queue.pop_front();
     ++(urgent ? on_urgent_ : on_ready_);
-    job.state_ = JobState::running;
-    return {&job, job.performed_, job.released_, urgent};
+    job.state_ = JobState::waiting;
+    return take_piece(job, urgent, !urgent && on_ready_ == 1);
+}
+
+// What has been released, or half of it for a disk that has nothing else: all that it is given would be done in the
+// same moment, and then it would idle until the next comes.
+Gate::Turn Gate::take_piece(Job& job, bool urgent, bool halve) {
+    Turn turn{&job, job.taken_, job.released_, urgent, false};
+    if (halve && job.overlaps()) turn.to -= (turn.to - turn.from) / 2;
+    job.taken_ = turn.to;
+    ++job.pieces_;
+    offer(job);
+    turn.more = job.state_ == JobState::ready;
+    return turn;
 }
 
 // No more than io_limit, also when everything passes because a mount goes away: what the disk has been given cannot be
@@ -61,20 +76,24 @@ Job* Gate::take_turn(Turn turn, bool looks_next) {
     const bool went_on = job.taken_back_ || job.perform(job.begin_of(turn.from), job.begin_of(turn.to));
     const Locked locked(*this, looks_next);
     if (looks_next) --(turn.urgent ? on_urgent_ : on_ready_);
+    --job.pieces_;
     end_units(job, turn.from, turn.to);
-    job.performed_ = turn.to;
-    if (!went_on || job.taken_back_) {
-        end_units(job, turn.to, job.unit_count_);
-        if (job.held()) held_.erase(held_.iterator_to(job));
-        job.performed_ = job.released_ = job.unit_count_;
-    }
-    if (job.performed_ == job.unit_count_) {
+    if (!went_on || job.taken_back_) drop_rest(job);
+    if (job.pieces_ == 0 && job.taken_ == job.unit_count_) {
         job.state_ = JobState::finished;
         return &job;
     }
-    job.state_ = JobState::waiting;
-    if (job.released_ != job.performed_) make_ready(job);
+    offer(job);
     return nullptr;
+}
+
+// What has not begun will not be performed.
+void Gate::drop_rest(Job& job) {
+    end_units(job, job.taken_, job.unit_count_);
+    if (job.held()) held_.erase(held_.iterator_to(job));
+    if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
+    job.state_ = JobState::waiting;
+    job.taken_ = job.released_ = job.unit_count_;
 }
 
 MountAccount* Gate::end(Job* job) {

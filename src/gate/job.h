@@ -23,13 +23,12 @@ enum class JobOutcome : std::uint8_t { performed, cancelled };
 /// Where a job is.
 ///   idle    -> waiting   submitted, and its first unit is held; or parked
 ///   idle    -> ready     submitted, and its first unit may go; or an errand
-///   idle    -> running   the submitter performs it itself
-///   waiting -> ready     a unit was released, it was unparked, or it was taken back
-///   ready   -> running   a worker took it
-///   running -> ready     performed, and more had been released meanwhile
-///   running -> waiting   performed, and the rest is still held
-///   running -> finished  its last byte is done, or it was taken back: finish() is next
-enum class JobState : std::uint8_t { idle, waiting, ready, running, finished };
+///   idle    -> waiting   the submitter performs it itself
+///   waiting -> ready     there is a piece for a worker: units were released, it was unparked or taken back
+///   ready   -> waiting   a worker took a piece
+///   waiting -> finished  its last byte is done, or it was taken back: finish() is next
+/// So a job that waits may have pieces at work, and one that has is ready when there may be another.
+enum class JobState : std::uint8_t { idle, waiting, ready, finished };
 
 /// A unit that knows its job.
 struct JobUnit : Unit {
@@ -45,8 +44,8 @@ using JobReadyQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<Jo
 using JobHeldQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<JobHeldHook>>;
 
 /// `bytes` of one direction of one group, cut into units of the mount's unit_size. The units are admitted, held and
-/// released one by one and in order; adjacent ones that are released together are performed together, as one call to
-/// the disk. They are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it
+/// released one by one and in order; adjacent ones that are released together are a piece, performed as one call to the
+/// disk. They are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it
 /// is scheduled or charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
 ///
 /// Whoever makes a job hands it to the gate, which owns it from then on and destroys it after finish(). What is private
@@ -60,11 +59,14 @@ public:
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
 
-    /// Does bytes [begin, end) of the job. Called on a worker (or by the submitter) with no lock held, never twice at
-    /// once for one job, in order without gaps; once with (0, 0) for an errand. Failures are kept by the job for
-    /// finish(). False: the job failed or came to its end early (end of file); what is left of it is not performed but
-    /// counts as completed.
+    /// Does bytes [begin, end) of the job, a piece. Called on a worker (or by the submitter) with no lock held, in
+    /// order without gaps; a piece begins before the last has ended only if the job overlaps(). Once with (0, 0) for an
+    /// errand. Failures are kept by the job for finish(). False: the job failed or came to its end early (end of file);
+    /// what has not begun is not performed but counts as completed.
     virtual bool perform(std::uint64_t begin, std::uint64_t end) = 0;
+
+    /// Whether the next piece may begin while one is performed. Without it the disk idles between the pieces.
+    virtual bool overlaps() const { return false; }
 
     /// Called exactly once, with no lock held, after the last perform() or instead of it: answers the request. The gate
     /// then destroys the job, and touches nothing else of its mount but the count that drain() waits for. Never called
@@ -94,8 +96,9 @@ private:
     bool passed_ = false;      ///< has been let pass: it is urgent
     std::uint32_t unit_count_ = 0;
     std::uint32_t unit_size_ = 0;
-    std::uint32_t performed_ = 0;  ///< units before it are done; performed_ <= released_ <= unit_count_
-    std::uint32_t released_ = 0;   ///< units before it have been issued
+    std::uint32_t taken_ = 0;     ///< units before it are in pieces that have begun; taken_ <= released_ <= unit_count_
+    std::uint32_t released_ = 0;  ///< units before it have been issued
+    unsigned pieces_ = 0;         ///< that are being performed
     std::uint64_t bytes_ = 0;
     TimeNs arrived_ = 0;
     MountAccount* account_ = nullptr;

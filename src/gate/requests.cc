@@ -1,5 +1,6 @@
 #include "gate/requests.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <utility>
@@ -7,6 +8,22 @@
 #include "gate/write_back.h"
 
 namespace bandfs {
+
+void FirstEnd::note(std::size_t place, int error) noexcept {
+    const std::uint64_t mine = std::uint64_t{place} << kErrorBits | static_cast<std::uint64_t>(error);
+    std::uint64_t first = first_.load();
+    while (mine < first && !first_.compare_exchange_weak(first, mine)) {
+    }
+}
+
+std::size_t FirstEnd::place(std::size_t all) const noexcept {
+    return static_cast<std::size_t>(std::min<std::uint64_t>(first_.load() >> kErrorBits, all));
+}
+
+int FirstEnd::error() const noexcept {
+    const std::uint64_t first = first_.load();
+    return first == kNone ? 0 : static_cast<int>(first & ((1u << kErrorBits) - 1));
+}
 
 // Reads.
 
@@ -16,8 +33,8 @@ ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, s
 }
 
 bool ReadRequest::take_buffer(BufferPool& pool) {
+    const std::lock_guard lock(taking_buffer_);  // two pieces may begin at once
     if (!buffer_) buffer_ = pool.take();
-    if (!buffer_) error_ = ENOMEM;
     return static_cast<bool>(buffer_);
 }
 
@@ -29,27 +46,32 @@ std::span<std::byte> ReadRequest::place(std::size_t from, std::size_t to) {
 }
 
 bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
-    if (!take_buffer(*pool_)) return false;
+    if (!take_buffer(*pool_)) {
+        first_end_.note(begin, ENOMEM);
+        return false;
+    }
     const std::span<std::byte> into = place(cached_ + begin, cached_ + end);
     const std::uint64_t at = offset_ + cached_ + begin;
     FileData& data = *file_->data;
     const Result<std::size_t> n = file_->direct() ? data.read_direct(at, into) : data.read(at, into);
-    if (!n) {
-        error_ = n.code();
-        return false;
-    }
-    done_ = cached_ + begin + *n;
-    return *n == into.size();
+    if (n && *n == into.size()) return true;
+    first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
+    return false;
+}
+
+// In whole pages, for a piece may spill over into the pages it begins and ends in.
+bool ReadRequest::overlaps() const {
+    return (offset_ + cached_) % PooledBuffer::kPage == 0;
 }
 
 void ReadRequest::finish(JobOutcome outcome) {
     if (outcome == JobOutcome::cancelled) {
         answer(Errno{EINTR});
-    } else if (error_ != 0) {
+    } else if (first_end_.error() != 0) {
         // Also when some bytes were read: to the kernel a short answer is the end of the file.
-        answer(Errno{error_});
+        answer(Errno{first_end_.error()});
     } else {
-        answer(std::span<const std::byte>(buffer_ ? place(0, done_) : std::span<std::byte>()));
+        answer(std::span<const std::byte>(place(0, cached_ + first_end_.place(bytes()))));
     }
 }
 
@@ -72,20 +94,20 @@ bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {
     if (bytes() == 0) end = payload_.size();
     const std::span<const std::byte> piece = payload_.subspan(begin, end - begin);
     const Result<std::size_t> n = write(offset_ + begin, piece);
-    if (n) written_ += *n;
-    if (!n && written_ == 0) error_ = n.code();
+    const bool whole = n && *n == piece.size();
+    if (!whole) first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     if (write_back_ != nullptr) write_back_->wrote(*this);
-    return n && *n == piece.size();
+    return whole;
 }
 
 void WriteRequest::finish(JobOutcome outcome) {
     if (write_back_ != nullptr) write_back_->forget(*this);
     if (outcome == JobOutcome::cancelled) {
         answer(Errno{EINTR});
-    } else if (error_ != 0) {
-        answer(Errno{error_});
+    } else if (written() == 0 && first_end_.error() != 0) {
+        answer(Errno{first_end_.error()});
     } else {
-        answer(written_);
+        answer(written());
     }
 }
 

@@ -2,9 +2,11 @@
 // them.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 
 #include "disk/open_file.h"
@@ -16,6 +18,21 @@ namespace bandfs {
 
 class DataPlane;
 class WriteBack;
+
+/// Where a range that is done in pieces, perhaps several at once, comes to its first early end, and why. Lock-free.
+class FirstEnd {
+public:
+    /// A piece ended `place` bytes into the range, before its own end; `error` is 0 at the end of the file.
+    void note(std::size_t place, int error) noexcept;
+    /// Bytes of the range before that, `all` when there was none.
+    std::size_t place(std::size_t all) const noexcept;
+    int error() const noexcept;
+
+private:
+    static constexpr std::uint64_t kNone = UINT64_MAX;
+    static constexpr unsigned kErrorBits = 16;
+    std::atomic<std::uint64_t> first_{kNone};  ///< the place, and the error below it
+};
 
 /// A read of an open file, of at most 1 MiB.
 class ReadRequest : public Job {
@@ -32,6 +49,7 @@ protected:
 private:
     friend class DataPlane;
     bool perform(std::uint64_t begin, std::uint64_t end) final;
+    bool overlaps() const final;
     void finish(JobOutcome outcome) final;
     bool take_buffer(BufferPool& pool);
     std::span<std::byte> place(std::size_t from, std::size_t to);
@@ -40,10 +58,10 @@ private:
     const std::uint64_t offset_;
     const std::uint32_t size_;
     BufferPool* pool_ = nullptr;
-    PooledBuffer buffer_;     ///< only while there are bytes in it
+    PooledBuffer buffer_;  ///< only while there are bytes in it
+    std::mutex taking_buffer_;
     std::size_t cached_ = 0;  ///< bytes at the start of the range that the page cache gave, uncharged
-    std::size_t done_ = 0;    ///< bytes at the start of the range that are in the buffer
-    int error_ = 0;
+    FirstEnd first_end_;      ///< of what is read from the disk
 };
 
 using WaitingWriteHook = JobHook<struct WaitingWriteTag>;
@@ -65,7 +83,9 @@ private:
     friend class DataPlane;
     friend class WriteBack;
     bool perform(std::uint64_t begin, std::uint64_t end) final;
+    bool overlaps() const final { return overlaps_; }
     void finish(JobOutcome outcome) final;
+    std::size_t written() const { return first_end_.place(payload_.size()); }
     Result<std::size_t> write(std::uint64_t offset, std::span<const std::byte> from);
 
     const std::shared_ptr<OpenFile> file_;
@@ -75,8 +95,8 @@ private:
     WriteBack* write_back_ = nullptr;  ///< of a write into the page cache that will have to be written back
     DirtyOwner owner_;
     std::uint64_t reserved_ = 0;  ///< of its owner's bound; guarded by write_back_
-    std::size_t written_ = 0;
-    int error_ = 0;
+    bool overlaps_ = false;       ///< it writes over what is there, in whole pages
+    FirstEnd first_end_;
 };
 
 /// An fsync or fdatasync of an open file.

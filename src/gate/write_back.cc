@@ -117,7 +117,7 @@ void WriteBack::wrote(WriteRequest& request) {
     const std::lock_guard lock(mutex_);
     DirtyLedger& ledger = ledger_of(request.owner_);
     const std::uint64_t added =
-        request.written_ == 0 ? 0 : file->note_dirty(request.offset_, request.written_, request.owner_);
+        request.written() == 0 ? 0 : file->note_dirty(request.offset_, request.written(), request.owner_);
     ledger.dirty += added;
     ledger.dirty -= std::exchange(request.reserved_, 0);
     if (added != 0) {

@@ -36,6 +36,7 @@ public:
     TimeNs submitted = 0;
 
     bool perform(std::uint64_t begin, std::uint64_t end) override;
+    bool overlaps() const override { return true; }
     void finish(JobOutcome outcome) override;
 
 private:

@@ -168,6 +168,19 @@ protected:
     std::unique_ptr<DataPlane> plane_;
 };
 
+TEST(FirstEnd, IsTheLowestPlaceWhoeverComesFirst) {
+    FirstEnd end;
+    EXPECT_EQ(end.place(1u << 20), 1u << 20);
+    EXPECT_EQ(end.error(), 0);
+    end.note(8192, EIO);
+    end.note(12'288, 0);
+    EXPECT_EQ(end.place(1u << 20), 8192u);
+    EXPECT_EQ(end.error(), EIO);
+    end.note(4096, 0);
+    EXPECT_EQ(end.place(1u << 20), 4096u);
+    EXPECT_EQ(end.error(), 0) << "the file ended before";
+}
+
 // Reads.
 
 TEST_F(DataPlaneTest, AHitIsAnsweredInTheCallAndUncharged) {

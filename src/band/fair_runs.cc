@@ -28,16 +28,35 @@ void FairRuns::issued(const Unit& unit) noexcept {
 }
 
 void FairRuns::completed(const Unit& unit, double disk_time, TimeNs now) noexcept {
-    if (unit.sequence == last_done_ + 1) {  // the one issued before it was done before it: the time between is its own
-        const double took = static_cast<double>(now - std::max(last_done_at_, unit.issued_at)) / disk_time;
-        const Kind kind = follower_[unit.sequence % follower_.size()] ? kFollower : kFirst;
-        took_[kind] += (seen_[kind] < kEnough ? 1.0 / (seen_[kind] + 1) : kGain) * (took - took_[kind]);
-        seen_[kind] = std::min(seen_[kind] + 1, kEnough);
-        pays_ = std::min(seen_[kFirst], seen_[kFollower]) >= kEnough && took_[kFirst] > kOverlap &&
-                took_[kFirst] > (pays_ ? kPaysNoMore : kPays) * took_[kFollower];
+    const bool in_order = unit.sequence == last_done_ + 1;
+    if (now != batch_.done) {
+        judge();
+        batch_ = {.began = std::max(batch_.done, unit.issued_at), .done = now, .in_order = true};
     }
+    ++batch_.units[follower_[unit.sequence % follower_.size()] ? kFollower : kFirst];
+    batch_.disk_time += disk_time;
+    batch_.in_order = batch_.in_order && in_order;
     last_done_ = unit.sequence;
-    last_done_at_ = now;
+}
+
+// Of a first unit and its followers in one, the first is taken to have taken what others take that come alone.
+void FairRuns::judge() noexcept {
+    const auto [firsts, followers] = batch_.units;
+    if (!batch_.in_order || firsts > 1) return;
+    const double units = firsts + followers;
+    const double took = static_cast<double>(batch_.done - batch_.began) * units / batch_.disk_time;
+    if (followers == 0) {
+        learn(kFirst, took);
+    } else if (firsts == 0 || seen_[kFirst] >= kEnough) {
+        learn(kFollower, std::max(0.0, took - firsts * took_[kFirst]) / followers);
+    }
+}
+
+void FairRuns::learn(Kind kind, double took) noexcept {
+    took_[kind] += (seen_[kind] < kEnough ? 1.0 / (seen_[kind] + 1) : kGain) * (took - took_[kind]);
+    seen_[kind] = std::min(seen_[kind] + 1, kEnough);
+    pays_ = std::min(seen_[kFirst], seen_[kFollower]) >= kEnough && took_[kFirst] > kOverlap &&
+            took_[kFirst] > (pays_ ? kPaysNoMore : kPays) * took_[kFollower];
 }
 
 }  // namespace bandfs

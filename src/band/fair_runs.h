@@ -15,7 +15,8 @@ namespace bandfs {
 /// take clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One
 /// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen.
 ///
-/// Units are of one request when they came at the same moment from one group in one direction.
+/// Units are of one request when they came at the same moment from one group in one direction. Units that are done in
+/// the same moment may have been one call to the disk: they are judged together.
 ///
 /// No clock. Not thread-safe. O(1).
 class FairRuns {
@@ -50,10 +51,21 @@ private:
     unsigned requests_ = 0;
     bool trial_ = false;
 
+    void judge() noexcept;
+    void learn(Kind kind, double took) noexcept;
+
+    /// Units that were done in one moment.
+    struct Batch {
+        TimeNs began = 0, done = 0;
+        std::array<unsigned, 2> units{};
+        double disk_time = 0;   ///< what they take alone, together
+        bool in_order = false;  ///< the one issued before them was done before them: the time between is their own
+    };
+
     // What units took, over what they would alone.
     std::bitset<256> follower_;  ///< of units by their order of issue
     std::uint64_t last_done_ = 0;
-    TimeNs last_done_at_ = 0;
+    Batch batch_;
     std::array<double, 2> took_{};
     std::array<unsigned, 2> seen_{};
     bool pays_ = false;

@@ -1,7 +1,9 @@
 // Cost, depth, anticipation, limits, runs and hierarchy of the policy `fair`, each alone.
+#include <array>
 #include <cmath>
 #include <memory>
 #include <random>
+#include <span>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -371,6 +373,32 @@ TEST(FairRuns, WhereItDoesNotPayThereAreOnlyTrials) {
         went_on += runs.go_on(next);
     }
     EXPECT_NEAR(went_on, 1600u / FairRuns::kLaterEvery, 1);
+}
+
+/// Requests of one unit, and of two that are one call to the disk, done in the same moment; the first takes `factor`
+/// ms, the other one.
+bool pays_in_one(double factor) {
+    FairRuns runs;
+    TimeNs now = 0;
+    std::uint64_t sequence = 0;
+    for (int request = 1; request < 200; ++request) {
+        std::array<Unit, 2> units;
+        const std::size_t count = 1 + request % 2;
+        for (Unit& unit : std::span(units).first(count)) {
+            unit.arrived = request;
+            unit.sequence = ++sequence;
+            unit.issued_at = now;
+            runs.issued(unit);
+        }
+        now += static_cast<TimeNs>(1e6 * (factor + static_cast<double>(count) - 1));
+        for (Unit& unit : std::span(units).first(count)) runs.completed(unit, 1e6, now);
+    }
+    return runs.pay();
+}
+
+TEST(FairRuns, WhatIsDoneInOneSharesTheTimeOfIt) {
+    EXPECT_FALSE(pays_in_one(1)) << "a disk that does not seek";
+    EXPECT_TRUE(pays_in_one(5)) << "one that does";
 }
 
 TEST(FairRuns, OnlyUnitsOfOneRequestFollowEachOther) {

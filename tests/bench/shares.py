@@ -1,7 +1,8 @@
 """Wanted and achieved shares on simulated disks: bandfs beside BFQ and no control.
 
-Each case is one fio run with a job per user, so that all are measured in the same window; every user's bytes and the
-longest latencies are fio's own. A case runs several times; medians are shown.
+Each case is one fio run, so that all users are measured in the same window: what was done in it, by fio's log of every
+request. (fio's sums have the requests too that end after it: 4 MiB more for four readers of 1 MiB, whatever their
+weight.) A case runs several times; medians are shown.
 """
 import argparse
 import contextlib
@@ -20,6 +21,7 @@ import matplotlib.pyplot as plot  # noqa: E402  (the backend comes first)
 
 import rig  # noqa: E402
 
+START_S = 2       # seconds before a measurement begins
 GROUP_MIB = 640   # of files of each group: more than it reads in a measurement, or it would find them in a cache
 FIRST_USER = 2001
 BLKIO = pathlib.Path("/sys/fs/cgroup/blkio")
@@ -64,17 +66,17 @@ def wanted_shares(groups):
 
 
 def job_file(groups, root, seconds, cgroups):
-    lines = ["[global]", "time_based=1", "ramp_time=2", f"runtime={seconds}", "ioengine=psync",
-             "group_reporting=1", "fallocate=none", "overwrite=1", "invalidate=1", "iomem=mmap", "log_avg_msec=250",
-             "per_job_logs=1", "randrepeat=0"]
+    lines = ["[global]", "time_based=1", f"runtime={START_S + seconds + 1}", "ioengine=psync", "fallocate=none",
+             "overwrite=1", "invalidate=1", "iomem=mmap", "per_job_logs=1", "randrepeat=0"]
     for index, group in enumerate(groups):
         uid = FIRST_USER + index
-        lines += [f"[user{uid}]", "new_group=1", f"directory={root}/{uid}", "filename_format=$jobnum", f"write_bw_log=user{uid}"]
-        if cgroups:   # fio could not enter them as somebody else than root
-            lines += [f"cgroup={cgroups[index]}", "cgroup_nodelete=1"]
-        else:
-            lines += [f"uid={uid}", f"gid={uid}"]
-        lines += [f"{name}={value}" for name, value in group.fio.items()]
+        for number in range(group.fio.get("numjobs", 1)):   # fio changes the uid of the first of numjobs alone
+            lines += [f"[user{uid}.{number}]", f"filename={root}/{uid}/{number}", f"write_bw_log=user{uid}"]
+            if cgroups:   # fio could not enter them as somebody else than root
+                lines += [f"cgroup={cgroups[index]}", "cgroup_nodelete=1"]
+            else:
+                lines += [f"uid={uid}", f"gid={uid}"]
+            lines += [f"{name}={value}" for name, value in group.fio.items() if name != "numjobs"]
     return "\n".join(lines) + "\n"
 
 
@@ -95,16 +97,18 @@ def prepare(disk, groups):
     disk.slow()
 
 
-def read_series(folder, groups):
-    """Bandwidth over time of each group: a list of MB/s per quarter second."""
+def read_series(folder, groups, seconds):
+    """What each group did: a list of MB/s per quarter second of the measurement."""
     series = []
     for index in range(len(groups)):
-        cells = {}
+        cells = [0.0] * (4 * seconds)
         for log in pathlib.Path(folder).glob(f"user{FIRST_USER + index}_bw.*.log"):
             for line in log.read_text().splitlines():
-                time_ms, kib_s = (int(word) for word in line.split(",")[:2])
-                cells[time_ms // 250] = cells.get(time_ms // 250, 0) + kib_s * 1024 / 1e6
-        series.append([cells.get(cell, 0) for cell in range(max(cells, default=0))])
+                done_ms, _, _, size = (int(word) for word in line.split(",")[:4])
+                cell = (done_ms - 1000 * START_S) // 250
+                if 0 <= cell < len(cells):
+                    cells[cell] += size * 4 / 1e6
+        series.append(cells)
     return series
 
 
@@ -118,8 +122,25 @@ def bandfs_way(arguments, disk, groups):
 
 
 @contextlib.contextmanager
+def small_page_cache():
+    """As much dirty data as two groups of bandfs may have; otherwise all writes of a measurement end in memory."""
+    bound = pathlib.Path("/proc/sys/vm/dirty_bytes")
+    ratio = pathlib.Path("/proc/sys/vm/dirty_ratio")
+    before, ratio_before = bound.read_text(), ratio.read_text()
+    bound.write_text(str(128 << 20))
+    try:
+        yield
+    finally:
+        if int(before):
+            bound.write_text(before)
+        else:
+            ratio.write_text(ratio_before)
+
+
+@contextlib.contextmanager
 def bare_way(_arguments, disk, _groups):
-    yield disk.path, None
+    with small_page_cache():
+        yield disk.path, None
 
 
 @contextlib.contextmanager
@@ -131,7 +152,8 @@ def bfq_way(_arguments, disk, groups):
         for name, group in zip(names, groups):
             (BLKIO / name).mkdir(exist_ok=True)
             (BLKIO / name / "blkio.bfq.weight").write_text(str(group.weight))
-        yield disk.path, names
+        with small_page_cache():
+            yield disk.path, names
     finally:
         for name in names:
             if (BLKIO / name).exists():
@@ -148,9 +170,9 @@ def measure(arguments, disk, groups, way):
     prepare(disk, groups)
     with tempfile.TemporaryDirectory() as folder, WAYS[way](arguments, disk, groups) as (root, cgroups):
         os.chmod(folder, 0o777)
-        report = rig.fio(job_file(groups, root, arguments.seconds, cgroups), folder)
-        rates = [sum(job[direction]["bw_bytes"] for direction in ("read", "write")) / 1e6 for job in report["jobs"]]
-        series = read_series(folder, groups)
+        rig.fio(job_file(groups, root, arguments.seconds, cgroups), folder)
+        series = read_series(folder, groups, arguments.seconds)
+        rates = [statistics.mean(cells) for cells in series]
     return [100 * rate / sum(rates) for rate in rates], sum(rates), series
 
 

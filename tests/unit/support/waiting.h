@@ -2,11 +2,10 @@
 #pragma once
 
 #include <chrono>
+#include <climits>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-
-#include <climits>
 
 namespace bandfs::test {
 

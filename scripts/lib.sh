@@ -6,7 +6,7 @@ packages=(
     g++ meson ninja-build pkg-config ccache
     libfuse3-dev fuse3 libboost-dev libspdlog-dev libtomlplusplus-dev nlohmann-json3-dev libncurses-dev
     libgtest-dev libbenchmark-dev
-    libaio-dev attr acl fio e2fsprogs xfsprogs mount util-linux procps python3 mandoc clang-format shellcheck
+    libaio-dev attr acl fio e2fsprogs xfsprogs mount util-linux procps python3 strace mandoc clang-format shellcheck
 )
 
 say() { printf '== %s\n' "$*"; }

@@ -10,6 +10,7 @@
 #include "cmd/election.h"
 #include "cmd/mount_places.h"
 #include "cmd/mount_request.h"
+#include "cmd/remount.h"
 #include "cmd/server.h"
 #include "cmd/wire.h"
 #include "disk/disk_name.h"
@@ -189,6 +190,10 @@ void stay_with(const UniqueFd& connection, const std::string& mountpoint) {
 }  // namespace
 
 ExitCode run_mount(const MountLine& line) {
+    if (is_remount(line)) {
+        const auto done = remount(line);
+        return done ? ExitCode::ok : complain(done.failure());
+    }
     auto plan = make_plan(line);
     if (!plan) return complain(plan.failure());
     if (plan->request.debug) plan->stays = true;

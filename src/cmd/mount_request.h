@@ -46,6 +46,7 @@ struct MountRequest {
     bool suid = false;  ///< "suid" and "dev" were asked for
     bool dev = false;
     bool debug = false;
+    bool remount = false;  ///< only the flags of mount(2) are to be changed, of a mount that is there
     std::optional<std::uint32_t> max_read;
     std::optional<std::string> fsname;
     std::string subtype = "bandfs";

@@ -163,6 +163,8 @@ constexpr Option kOptions[] = {
      take_whole<&R::max_read>},
     {"fsname", text, mount, "NAME", "SOURCE", 0, 0, "What the mount table shows as the source.", take_fsname},
     {"subtype", text, mount, "NAME", "bandfs", 0, 0, "The type in the mount table is fuse.NAME.", take_subtype},
+    {"remount", flag, mount, "", "", 0, 0, "Changes the flags of a mount that is there (root only).",
+     take_flag<&R::remount>},
     {"debug", flag, mount, "", "", 0, 0, "As -d: show every request, stay in the foreground.", take_flag<&R::debug>},
 };
 

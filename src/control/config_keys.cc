@@ -123,7 +123,7 @@ constexpr std::array kMountKeys{
     ConfigKeyOf<CM>{{"unit_size", whole, false, "bytes", "131072", 4096, 1 << 20,
                      "Size of the pieces that reads and writes are scheduled in, a power of two."},
                     take_unit_size},
-    ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "16", 1, 65536,
+    ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "1/64 of memory, at most 64", 1, 65536,
                      "What a group may have written and not yet on the disk, before its writers wait."},
                     take_whole<CM, &CM::dirty_mib>},
     ConfigKeyOf<CM>{

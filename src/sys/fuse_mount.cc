@@ -161,6 +161,11 @@ Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std
     return device;
 }
 
+Status change_mount_flags(const std::string& mountpoint, unsigned long flags) {
+    if (::mount(nullptr, mountpoint.c_str(), nullptr, MS_REMOUNT | flags, nullptr) != 0) return last_errno();
+    return {};
+}
+
 Status unmount_fuse(const std::string& mountpoint) {
     if (::umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return {};
     const Errno why = last_errno();

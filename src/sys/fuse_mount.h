@@ -27,6 +27,10 @@ Result<UniqueFd> mount_fuse(const FuseMountSettings& settings);
 /// ENOENT: there is no fusermount3, EPERM: it refused.
 Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std::string& ret_said);
 
+/// Gives the mount at this path these flags of mount(2), in place of those that it has; needs CAP_SYS_ADMIN. EBUSY: it
+/// is to become read-only and files are open for writing.
+Status change_mount_flags(const std::string& mountpoint, unsigned long flags);
+
 /// Detaches the mount at this path (as `umount -l`): by umount2(2), for others than root through fusermount3.
 Status unmount_fuse(const std::string& mountpoint);
 

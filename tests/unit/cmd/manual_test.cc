@@ -1,7 +1,5 @@
 // What the tables promise is in the manual, and the reverse.
 
-#include <fstream>
-#include <regex>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -12,41 +10,19 @@
 #include "cmd/option_table.h"
 #include "cmd/subcommands.h"
 #include "control/messages.h"
+#include "manual_page.h"
 
 namespace bandfs {
 namespace {
 
-std::string manual() {
-    std::ifstream file(BANDFS_MANUAL);
-    return {std::istreambuf_iterator<char>(file), {}};
+const ManualPage& page() {
+    static const ManualPage bandfs("bandfs.8");
+    return bandfs;
 }
 
-/// The lines of the manual that begin an item, of the section of this name: ".It Cm devgroup Ns = Ns Ar name".
-std::vector<std::string> items_of(const std::string& section) {
-    const std::string text = manual();
-    std::vector<std::string> items;
-    std::size_t at = text.find(".Sh " + section + "\n");
-    EXPECT_NE(at, std::string::npos) << section;
-    const std::size_t end = text.find(".Sh ", at + 1);
-    for (at = text.find("\n.It ", at); at < end; at = text.find("\n.It ", at + 1)) {
-        items.push_back(text.substr(at + 5, text.find('\n', at + 1) - at - 5));
-    }
-    return items;
-}
-
-/// The words marked as commands in items.
+/// The words marked as commands in the items of a section.
 std::set<std::string> commands_in(const std::string& section) {
-    std::set<std::string> names;
-    for (const std::string& item : items_of(section)) {
-        std::istringstream words(item);
-        std::string word;
-        words >> word;
-        if (word != "Cm") continue;
-        while (words >> word && word != "Ns" && word != "Op" && word != "Oo" && word != "Ar") {
-            if (word != ",") names.insert(word);
-        }
-    }
-    return names;
+    return page().named(section, "Cm");
 }
 
 TEST(Manual, HasEveryMountOptionAndNoOther) {
@@ -59,7 +35,7 @@ TEST(Manual, HasEveryMountOptionAndNoOther) {
 }
 
 TEST(Manual, HasEveryRangeAndDefault) {
-    const std::string text = manual();
+    const std::string& text = page().text();
     for (const Option& option : mount_options()) {
         const std::size_t at =
             text.find(".It Cm " + std::string(option.name) + (option.metavar.empty() ? "\n" : " Ns"));
@@ -73,7 +49,7 @@ TEST(Manual, HasEveryRangeAndDefault) {
 }
 
 TEST(Manual, HasEverySubcommandWithItsOptions) {
-    const std::string text = manual();
+    const std::string& text = page().text();
     std::set<std::string> known;
     for (const Subcommand& subcommand : subcommands()) {
         known.emplace(subcommand.name);
@@ -88,7 +64,7 @@ TEST(Manual, HasEveryExitCodeAndNoOther) {
     std::set<std::string> known;
     for (const ExitCodeMeaning& meaning : exit_code_meanings())
         known.insert(std::to_string(static_cast<int>(meaning.code)));
-    const std::vector<std::string> items = items_of("EXIT STATUS");
+    const std::vector<std::string> items = page().items("EXIT STATUS");
     EXPECT_EQ(std::set<std::string>(items.begin(), items.end()), known);
 }
 

@@ -1,10 +1,14 @@
 // The exposition follows the rules that promtool checks.
 #include "control/metrics.h"
 
+#include <fstream>
 #include <map>
 #include <regex>
 #include <set>
 #include <sstream>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "mount_fixture.h"
 
@@ -88,8 +92,11 @@ void check_name(const std::string& name, const Family& family) {
     EXPECT_EQ(family.type == "counter", name.ends_with("_total")) << name;
     for (const char* suffix : {"_count", "_sum", "_bucket"}) EXPECT_FALSE(name.ends_with(suffix)) << name;
     const std::string words = "_" + name + "_";
-    for (const char* word : {"_counter_", "_gauge_", "_histogram_", "_summary_", "_milliseconds_", "_ms_",
-                             "_kilobytes_", "_percent_", "_minutes_"}) {
+    for (const char* word : {"_counter_",      "_gauge_",       "_histogram_", "_summary_",   "_milliseconds_",
+                             "_microseconds_", "_nanoseconds_", "_kilobytes_", "_megabytes_", "_percent_",
+                             "_minutes_",      "_hours_",       "_bits_",      "_s_",         "_ms_",
+                             "_us_",           "_ns_",          "_sec_",       "_b_",         "_kb_",
+                             "_mb_",           "_gb_",          "_m_",         "_h_",         "_d_"}) {
         EXPECT_EQ(words.find(word), std::string::npos) << name << " contains " << word;
     }
 }
@@ -161,6 +168,51 @@ TEST_F(Metrics, SayWhatStatusSays) {
     EXPECT_EQ(of_group("bandfs_group_bytes_total", "1000"), "131072");
     EXPECT_EQ(all["bandfs_policy_figure"].samples.at(0).labels.at("policy"), "weight");
     EXPECT_EQ(all["bandfs_io_limit"].samples.at(0).value, "128");
+}
+
+/// Every text of this key in a JSON value, however deep.
+void collect(const nlohmann::json& json, const std::string& key, std::vector<std::string>& texts) {
+    if (json.is_object() && json.contains(key) && json[key].is_string()) texts.push_back(json[key]);
+    if (json.is_structured()) {
+        for (const auto& each : json) collect(each, key, texts);
+    }
+}
+
+TEST_F(Metrics, DashboardAsksForWhatThereIs) {
+    std::map<std::string, Family> all = families();
+    std::set<std::string> names, labels{"le"};
+    for (const auto& [name, family] : all) {
+        for (const Sample& sample : family.samples) {
+            names.insert(sample.name);
+            for (const auto& [label, value] : sample.labels) labels.insert(label);
+        }
+    }
+    std::ifstream file(BANDFS_DASHBOARD);
+    const nlohmann::json dashboard = nlohmann::json::parse(file);
+    std::vector<std::string> queries, legends;
+    collect(dashboard, "expr", queries);
+    collect(dashboard["templating"], "query", queries);
+    collect(dashboard, "legendFormat", legends);
+    ASSERT_GT(queries.size(), 10u);
+    const auto every = [](const std::string& text, const char* form) {
+        const std::regex pattern(form);
+        std::vector<std::string> found;
+        for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {
+            found.push_back((*at)[1].str());
+        }
+        return found;
+    };
+    for (const std::string& query : queries) {
+        for (const std::string& name : every(query, "(bandfs_[a-z_]+)")) EXPECT_TRUE(names.contains(name)) << query;
+        for (const std::string& label : every(query, "([a-z]+)=~?\"")) EXPECT_TRUE(labels.contains(label)) << query;
+        for (const std::string& list : every(query, "by \\(([a-z, ]+)\\)")) {
+            for (const std::string& label : every(list, "([a-z]+)")) EXPECT_TRUE(labels.contains(label)) << query;
+        }
+    }
+    for (const std::string& legend : legends) {
+        for (const std::string& label : every(legend, "\\{\\{([a-z]+)\\}\\}"))
+            EXPECT_TRUE(labels.contains(label)) << legend;
+    }
 }
 
 TEST(MetricsText, CountsWaitsInBuckets) {

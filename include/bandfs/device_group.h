@@ -74,6 +74,8 @@ public:
     Error set_ceiling(Group& group, std::uint64_t bytes_per_second);
     /// A setting of the policy's own. invalid: it has none of that name, or not with that value.
     Error set_policy_parameter(std::string_view name, std::string_view value);
+    /// Its value in force; empty when the policy has none of that name.
+    std::string_view policy_parameter(std::string_view name) const;
     /// Units that are held stay held, those in flight stay in flight. invalid: no such policy. busy: groups have
     /// children, a floor or a ceiling, which that policy does not know.
     Error set_policy(std::string_view name, TimeNs now);

@@ -123,6 +123,10 @@ Error DeviceGroup::set_policy_parameter(std::string_view name, std::string_view 
     return policy_->set_parameter(name, value);
 }
 
+std::string_view DeviceGroup::policy_parameter(std::string_view name) const {
+    return policy_->parameter(name);
+}
+
 Error DeviceGroup::set_policy(std::string_view name, TimeNs now) {
     const PolicyEntry* const entry = find_policy(name);
     if (entry == nullptr) return Error::invalid;

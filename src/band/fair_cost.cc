@@ -55,6 +55,10 @@ std::optional<FairCost::Kind> FairCost::kind_of(std::string_view name) {
     return std::nullopt;
 }
 
+std::string_view FairCost::name_of(Kind kind) {
+    return kind == Kind::bytes ? "bytes" : "time";
+}
+
 double FairCost::disk_time(Direction direction, std::uint32_t bytes) const noexcept {
     const LinearTime& own = model(direction);
     const LinearTime& other = model(direction == Direction::read ? Direction::write : Direction::read);

@@ -39,6 +39,7 @@ class FairCost {
 public:
     enum class Kind : std::uint8_t { bytes, time };
     static std::optional<Kind> kind_of(std::string_view name);
+    static std::string_view name_of(Kind kind);
 
     Kind kind() const noexcept { return kind_; }
     void set_kind(Kind kind) noexcept { kind_ = kind; }

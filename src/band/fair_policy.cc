@@ -37,6 +37,7 @@ public:
     Error may_limit(const Group& group, std::uint64_t floor, std::uint64_t ceiling) const override;
     void limits_changed(Group& group, TimeNs now) override;
     Error set_parameter(std::string_view name, std::string_view value) override;
+    std::string_view parameter(std::string_view name) const override;
 
     void arrived(Group& group, const Unit& unit, TimeNs now) noexcept override;
     bool may_submit(const Group& group, const Unit& unit, TimeNs now) const noexcept override;
@@ -183,6 +184,10 @@ Error FairPolicy::set_parameter(std::string_view name, std::string_view value) {
     for (Group& group : context_.groups) order_.forget(of(group));
     for (Group& group : context_.groups) place(of(group), now_);
     return Error::none;
+}
+
+std::string_view FairPolicy::parameter(std::string_view name) const {
+    return name == "cost" ? FairCost::name_of(cost_.kind()) : std::string_view();
 }
 
 /// Puts the group where it belongs by what it has: units, units in flight, a good name.

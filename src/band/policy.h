@@ -66,6 +66,8 @@ public:
     }
     virtual void limits_changed(Group&, TimeNs) {}
     virtual Error set_parameter(std::string_view /*name*/, std::string_view /*value*/) { return Error::invalid; }
+    /// Empty: it has none of that name.
+    virtual std::string_view parameter(std::string_view /*name*/) const { return {}; }
 
     // The way of a unit.
 

@@ -6,7 +6,6 @@ namespace bandfs {
 namespace {
 
 constexpr std::string_view kDefaultPolicy = "default";
-constexpr std::uint32_t kDefaultHold = 30;  // seconds
 
 /// What a device group has in force, as it can be compared.
 struct InForce {
@@ -14,6 +13,7 @@ struct InForce {
     std::uint64_t io_limit = 0;
     std::uint64_t token = 0;
     std::string policy;
+    std::string cost;
 };
 
 Failure conflict(const std::string& group, std::string_view option, const std::string& wanted, const std::string& has) {
@@ -46,6 +46,22 @@ Outcome<std::shared_ptr<Gate>> DeviceService::join(const DeviceRequest& wanted) 
     return gate_;
 }
 
+std::shared_ptr<Gate> DeviceService::gate() {
+    std::lock_guard lock(mutex_);
+    return gate_;
+}
+
+std::uint32_t DeviceService::hold_s() {
+    std::lock_guard lock(mutex_);
+    return hold_s_;
+}
+
+void DeviceService::set_hold(std::uint32_t seconds) {
+    std::lock_guard lock(mutex_);
+    hold_s_ = seconds;
+    if (gate_) gate_->set_longest_hold(seconds * kSecond);
+}
+
 Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
     DeviceGroupSettings settings;
     settings.io_throttle = wanted.io_throttle.value_or(settings.io_throttle);
@@ -54,6 +70,9 @@ Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
     const std::string policy = wanted.policy.value_or(std::string(kDefaultPolicy));
     auto group = DeviceGroup::create(settings, policy);
     if (group == nullptr) return Failure{ExitCode::usage, "option policy=" + policy + ": there is no such policy"};
+    if (wanted.cost && group->set_policy_parameter("cost", *wanted.cost) != Error::none) {
+        return Failure{ExitCode::usage, "option cost=" + *wanted.cost + ": the policy " + policy + " has none"};
+    }
 
     hold_s_ = wanted.hold_s.value_or(kDefaultHold);
     gate_ = std::make_shared<Gate>(std::move(group));
@@ -64,12 +83,14 @@ Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
 
 Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
     const InForce has = gate_->with([](DeviceGroup& group) {
-        return InForce{group.io_throttle(), group.io_limit(), group.token_base(), std::string(group.policy_name())};
+        return InForce{group.io_throttle(), group.io_limit(), group.token_base(), std::string(group.policy_name()),
+                       std::string(group.policy_parameter("cost"))};
     });
     const auto policy = wanted.policy ? std::optional(policy_named(*wanted.policy)) : std::nullopt;
     if (auto ok = same(name_, "io_throttle", wanted.io_throttle, has.io_throttle); !ok) return ok;
     if (auto ok = same(name_, "io_limit", wanted.io_limit, has.io_limit); !ok) return ok;
     if (auto ok = same(name_, "policy", policy, has.policy); !ok) return ok;
+    if (auto ok = same(name_, "cost", wanted.cost, has.cost); !ok) return ok;
     if (auto ok = same(name_, "token", wanted.token, has.token); !ok) return ok;
     return same(name_, "hold", wanted.hold_s, hold_s_);
 }

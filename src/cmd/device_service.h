@@ -12,6 +12,9 @@
 
 namespace bandfs {
 
+/// The longest that a request is held when nobody says how long, in seconds.
+inline constexpr std::uint32_t kDefaultHold = 30;
+
 /// The gate comes into being with the first mount, which says how; later ones have to agree with what is in force then.
 /// Thread-safe.
 class DeviceService {
@@ -23,6 +26,12 @@ public:
 
     /// Makes the gate as `wanted` says, or compares `wanted` with it: `conflict`, with the value in force.
     Outcome<std::shared_ptr<Gate>> join(const DeviceRequest& wanted);
+
+    /// The gate, nullptr before the first mount.
+    std::shared_ptr<Gate> gate();
+    /// The longest that a request is held, in seconds.
+    std::uint32_t hold_s();
+    void set_hold(std::uint32_t seconds);
 
 private:
     Outcome<Done> make(const DeviceRequest& wanted);

@@ -19,6 +19,7 @@ constexpr std::array kMeanings = {
     ExitCodeMeaning{ExitCode::no_mount, "There is no bandfs mount there, or its control directory is off."},
     ExitCodeMeaning{ExitCode::refused, "A message was refused; nothing was changed."},
     ExitCodeMeaning{ExitCode::degraded, "Doctor found something missing or degraded."},
+    ExitCodeMeaning{ExitCode::config, "A configuration file is wrong, or cannot be applied; nothing was changed."},
     ExitCodeMeaning{ExitCode::mount, "The kernel or fusermount3 refused to mount."},
 };
 

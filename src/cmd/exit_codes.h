@@ -20,6 +20,7 @@ enum class ExitCode : int {
     no_mount = 9,
     refused = 10,
     degraded = 11,
+    config = 12,
     mount = 32,
 };
 

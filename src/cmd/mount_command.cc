@@ -6,8 +6,10 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 
 #include "cmd/election.h"
+#include "cmd/mount_config.h"
 #include "cmd/mount_places.h"
 #include "cmd/mount_request.h"
 #include "cmd/remount.h"
@@ -48,29 +50,48 @@ bool is_gone(const Failure& failure) {
 }
 const Failure kServerGone{ExitCode::server, ""};
 
+/// config=FILE with an absolute path: the server's working directory is another.
+std::vector<WrittenOption> with_absolute_config(std::vector<WrittenOption> options) {
+    for (WrittenOption& option : options) {
+        if (option.name == "config" && option.value && *option.value != "none" && !option.value->empty()) {
+            option.value = std::filesystem::absolute(*option.value).lexically_normal().string();
+        }
+    }
+    return options;
+}
+
+Outcome<std::string> disk_of(const MountLine& line, const MountPlaces& places) {
+    const auto mount = mount_of(places.source_directory.get());
+    if (!mount)
+        return system_failure(ExitCode::source, line.source + ": which disk it is on cannot be seen", mount.error());
+    return disk_name(*BlockView::of_system(), *mount);
+}
+
 Outcome<Plan> make_plan(const MountLine& line) {
-    auto request = parse_mount_request(line.options);
+    // A wrong option is said before a wrong place.
+    if (const auto options = check_options(line.options); !options) return options.failure();
+    auto places = look_at_places(line.source, line.mountpoint);
+    if (!places) return places.failure();
+    const AskedMount asked{places->source, places->mountpoint, with_absolute_config(line.options)};
+    const auto config = MountConfig::read(asked, true);
+    if (!config) return config.failure();
+    auto device_group = config->device_group();
+    if (!device_group) {
+        auto disk = disk_of(line, *places);
+        if (!disk) return disk.failure();
+        device_group = std::move(*disk);
+    }
+    auto request = config->request(*device_group);
     if (!request) return request.failure();
     const bool root = ::geteuid() == 0;
     if (!root && (request->suid || request->dev)) {
         return Failure{ExitCode::permission,
                        std::string("option ") + (request->suid ? "suid" : "dev") + ": only root may give it"};
     }
-    auto places = look_at_places(line.source, line.mountpoint);
-    if (!places) return places.failure();
 
-    Plan plan{std::move(*request), std::move(*places), {}, {}, line.foreground};
-    if (plan.request.devgroup) {
-        plan.device_group = *plan.request.devgroup;
-    } else {
-        const auto mount = mount_of(plan.places.source_directory.get());
-        if (!mount)
-            return system_failure(ExitCode::source, line.source + ": which disk it is on cannot be seen",
-                                  mount.error());
-        plan.device_group = disk_name(*BlockView::of_system(), *mount);
-    }
+    Plan plan{std::move(*request), std::move(*places), std::move(*device_group), {}, line.foreground};
     plan.offer = {plan.device_group, plan.places.source, plan.places.mountpoint, {}};
-    for (const WrittenOption& option : line.options) {
+    for (const WrittenOption& option : asked.options) {
         plan.offer.options.push_back(option.value ? option.name + "=" + *option.value : option.name);
     }
     return plan;

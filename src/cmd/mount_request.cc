@@ -79,35 +79,84 @@ std::string take_option(const WrittenOption& written, MountRequest& request) {
     return nearest.empty() ? "there is no such option" : "there is no such option; did you mean " + nearest + "?";
 }
 
+std::string no_id(const std::string& id, GroupType type) {
+    return "'" + id + "' is no id of the type " + std::string(name_of(type));
+}
+
+/// The file's groups, understood.
+Outcome<Done> take_configured(const ConfiguredGroups& configured, MountRequest& request) {
+    WantedGroups& wanted = request.wanted;
+    wanted.min = configured.min;
+    wanted.max = configured.max;
+    for (const GroupRequest& group : configured.groups) {
+        const std::string where = "group " + group.id + " of the configuration file: ";
+        WantedGroup made{.weight = group.weight, .min = group.min, .max = group.max};
+        const auto id = parse_group_id(request.type, group.id);
+        if (!id) return Failure{ExitCode::usage, where + no_id(group.id, request.type)};
+        made.id = *id;
+        if (group.parent) {
+            const auto parent = parse_group_id(request.type, *group.parent);
+            if (!parent) return Failure{ExitCode::usage, where + "parent " + no_id(*group.parent, request.type)};
+            made.parent = *parent;
+        }
+        if (group.owner) {
+            const auto owner = parse_group_id(GroupType::user, *group.owner);
+            if (!owner) return Failure{ExitCode::usage, where + "there is no user '" + *group.owner + "'"};
+            made.owner = static_cast<uid_t>(*owner);
+        }
+        wanted.groups.push_back(made);
+    }
+    return Done{};
+}
+
 /// What only all options together show.
-Outcome<Done> check_whole(const MountRequest& request) {
+Outcome<Done> check_whole(const ConfiguredGroups& configured, MountRequest& request) {
     if (request.allow_other && request.allow_root) {
         return Failure{ExitCode::usage, "option allow_root: cannot be given together with allow_other"};
     }
+    request.wanted.type = request.type;
+    if (request.weight) request.wanted.weight = *request.weight;
+    if (auto taken = take_configured(configured, request); !taken) return taken;
+    std::vector<WantedGroup>& wanted = request.wanted.groups;
     std::vector<std::uint64_t> ids;
     for (const GroupRequest& group : request.groups) {
         const WrittenOption as_written{"group", group.id + ":" + std::to_string(group.weight)};
         if (request.type == GroupType::none) return wrong(as_written, "needs a type other than none");
         const auto id = parse_group_id(request.type, group.id);
-        if (!id) {
-            return wrong(as_written, "'" + group.id + "' is no id of the type " + std::string(name_of(request.type)));
-        }
+        if (!id) return wrong(as_written, no_id(group.id, request.type));
         if (std::find(ids.begin(), ids.end(), *id) != ids.end())
             return wrong(as_written, "the same group is given twice");
         ids.push_back(*id);
+        const auto known = std::ranges::find(wanted, *id, &WantedGroup::id);
+        if (known != wanted.end()) {
+            known->weight = group.weight;
+        } else {
+            wanted.push_back({.id = *id, .weight = group.weight});
+        }
+    }
+    return Done{};
+}
+
+Outcome<Done> take_options(const std::vector<WrittenOption>& options, MountRequest& request) {
+    for (const WrittenOption& option : options) {
+        if (const std::string reason = take_option(option, request); !reason.empty()) return wrong(option, reason);
     }
     return Done{};
 }
 
 }  // namespace
 
-Outcome<MountRequest> parse_mount_request(const std::vector<WrittenOption>& options) {
+Outcome<Done> check_options(const std::vector<WrittenOption>& options) {
+    MountRequest request;
+    return take_options(options, request);
+}
+
+Outcome<MountRequest> parse_mount_request(const std::vector<WrittenOption>& options,
+                                          const ConfiguredGroups& configured) {
     MountRequest request;
     request.kernel_flags = MS_NOSUID | MS_NODEV;
-    for (const WrittenOption& option : options) {
-        if (const std::string reason = take_option(option, request); !reason.empty()) return wrong(option, reason);
-    }
-    if (auto whole = check_whole(request); !whole) return whole.failure();
+    if (auto taken = take_options(options, request); !taken) return taken.failure();
+    if (auto whole = check_whole(configured, request); !whole) return whole.failure();
     return request;
 }
 

@@ -9,14 +9,19 @@
 #include "caller/resolver.h"
 #include "cmd/option_string.h"
 #include "cmd/outcome.h"
+#include "control/reconfigure.h"
 #include "fuse/filesystem.h"
 
 namespace bandfs {
 
-/// `group=ID:WEIGHT`.
+/// `group=ID:WEIGHT`, and what only a configuration file can say of a group.
 struct GroupRequest {
     std::string id;  ///< as written: "1000", "alice"
     std::uint64_t weight = 100;
+    std::optional<std::string> parent;  ///< an id, as written
+    std::optional<std::string> owner;   ///< a user, as written
+    std::uint64_t min = 0;              ///< bytes per second, as `max`
+    std::uint64_t max = 0;
 };
 
 /// What the device group shall have; each empty one means: whatever it has, its default when it is new.
@@ -24,17 +29,20 @@ struct DeviceRequest {
     std::optional<std::uint32_t> io_throttle;
     std::optional<std::uint32_t> io_limit;
     std::optional<std::string> policy;
+    std::optional<std::string> cost;
     std::optional<std::uint64_t> token;
     std::optional<std::uint32_t> hold_s;
 };
 
 struct MountRequest {
+    std::optional<std::string> config;  ///< the configuration file: its path, or "none"
     std::optional<std::string> devgroup;
     DeviceRequest device;
 
     GroupType type = GroupType::none;
-    std::uint32_t weight = 100;  ///< of the default group
-    std::vector<GroupRequest> groups;
+    std::optional<std::uint32_t> weight;  ///< of the default group
+    std::vector<GroupRequest> groups;     ///< of the options
+    WantedGroups wanted;                  ///< the groups of the options and of the configuration file, understood
     MountOptions mount;
     std::optional<std::uint32_t> dirty_mib;
 
@@ -52,7 +60,19 @@ struct MountRequest {
     std::string subtype = "bandfs";
 };
 
-/// Understands every option, by the table of cmd/option_table.h. A failure names the option, its value and the reason.
-Outcome<MountRequest> parse_mount_request(const std::vector<WrittenOption>& options);
+/// Whether each option is right by itself.
+Outcome<Done> check_options(const std::vector<WrittenOption>& options);
+
+/// What a configuration file says of the groups of a mount.
+struct ConfiguredGroups {
+    std::optional<std::uint64_t> min;  ///< of the default group, as `max`
+    std::optional<std::uint64_t> max;
+    std::vector<GroupRequest> groups;  ///< a parent before its children
+};
+
+/// Understands every option, by the table of cmd/option_table.h, of which later ones override earlier ones; the group
+/// options add to `configured`, or override a weight there. A failure names the option, its value and the reason.
+Outcome<MountRequest> parse_mount_request(const std::vector<WrittenOption>& options,
+                                          const ConfiguredGroups& configured = {});
 
 }  // namespace bandfs

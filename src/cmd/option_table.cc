@@ -49,6 +49,18 @@ std::string take_policy(MountRequest& request, const OptionValue& value) {
     return {};
 }
 
+std::string take_cost(MountRequest& request, const OptionValue& value) {
+    if (value.text != "bytes" && value.text != "time") return "must be bytes or time";
+    request.device.cost = value.text;
+    return {};
+}
+
+std::string take_config(MountRequest& request, const OptionValue& value) {
+    if (value.text.empty()) return "must be the path of a file, or none";
+    request.config = value.text;
+    return {};
+}
+
 std::string take_group(MountRequest& request, const OptionValue& value) {
     const std::size_t colon = value.text.rfind(':');
     if (colon == std::string_view::npos || colon == 0) return "must be ID:WEIGHT";
@@ -134,6 +146,7 @@ constexpr Option kOptions[] = {
     {"io_limit", whole, scheduling, "N", "128", 1, kMaxUnits,
      "Units in flight, high mark: nothing is issued beyond it.", take_whole<&R::device, &D::io_limit>},
     {"policy", text, scheduling, "NAME", "default", 0, 0, "How the next unit is chosen.", take_policy},
+    {"cost", text, scheduling, "bytes|time", "bytes", 0, 0, "What the policy fair shares out.", take_cost},
     {"token", whole, scheduling, "N", "2048", 1, kMaxWeight, "Tokens of one epoch, for the policy weight.",
      take_whole<&R::device, &D::token>},
     {"hold", whole, scheduling, "SECONDS", "30", 1, 3600, "The longest that a request is held; then it passes.",
@@ -145,6 +158,8 @@ constexpr Option kOptions[] = {
      "Size of the pieces that reads and writes are scheduled in, a power of two.", take_unit_size},
     {"dirty", whole, scheduling, "MIB", "1/64 of memory, at most 64", 1, 65536,
      "What a group may have written and not yet on the disk, before its writers wait.", take_whole<&R::dirty_mib>},
+    {"config", text, mount, "FILE", "/etc/bandfs/bandfs.toml", 0, 0,
+     "The configuration file, which options override; none: there is none.", take_config},
     {"readahead", whole, mount, "KIB", "1024", 0, 1 << 20, "How far the kernel reads ahead in the mount (root only).",
      take_whole<&R::mount, &M::readahead_kib>},
     {"attr_timeout", seconds, mount, "SECONDS", "1", 0, 86400, "How long the kernel keeps attributes.",

@@ -25,8 +25,14 @@ std::chrono::nanoseconds until(TimeNs deadline) {
 
 }  // namespace
 
-ServedMount::ServedMount(const MountRequest& request, MountInfo info, std::shared_ptr<Gate> gate, Resolver& callers)
-    : info_(std::move(info)), allow_root_(request.allow_root), debug_(request.debug), max_read_(request.max_read) {
+ServedMount::ServedMount(const MountRequest& request, AskedMount asked, MountInfo info, std::shared_ptr<Gate> gate,
+                         Resolver& callers)
+    : asked_(std::move(asked)),
+      request_(request),
+      info_(std::move(info)),
+      allow_root_(request.allow_root),
+      debug_(request.debug),
+      max_read_(request.max_read) {
     filesystem_.options = request.mount;
     filesystem_.options.max_read = request.max_read.value_or(0);
     filesystem_.gate = std::move(gate);
@@ -34,15 +40,15 @@ ServedMount::ServedMount(const MountRequest& request, MountInfo info, std::share
     filesystem_.callers = &callers;
 }
 
-Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, MountInfo info,
-                                                           const UniqueFd& source, std::shared_ptr<Gate> gate,
-                                                           Resolver& callers) {
-    std::unique_ptr<ServedMount> mount(new ServedMount(request, std::move(info), std::move(gate), callers));
+Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, AskedMount asked,
+                                                           MountInfo info, const UniqueFd& source,
+                                                           std::shared_ptr<Gate> gate, Resolver& callers) {
+    std::unique_ptr<ServedMount> mount(
+        new ServedMount(request, std::move(asked), std::move(info), std::move(gate), callers));
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
-    if (auto attached = mount->make_groups(request); !attached) return attached.failure();
-
+    mount->make_data_plane(request);
     if (!request.mount.control_name.empty()) {
         ControlHooks hooks;
         hooks.logged = [where = mount->info_.mountpoint](const std::string& line, bool applied) {
@@ -53,28 +59,35 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
             std::make_unique<ControlTree>(mount->filesystem_, mount->info_, mount->events_, std::move(hooks));
         mount->filesystem_.control = mount->control_.get();
     }
+    if (auto attached = mount->make_groups(request); !attached) return attached.failure();
     return mount;
 }
 
-Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
-    std::vector<std::pair<GroupId, std::uint64_t>> wanted;
-    for (const GroupRequest& group : request.groups) {
-        const auto id = parse_group_id(request.type, group.id);
-        if (!id) return Failure{ExitCode::usage, "option group=" + group.id + ": no id of the mount's type"};
-        wanted.emplace_back(*id, group.weight);
-    }
-    const Error error = filesystem_.gate->with([&](DeviceGroup& device_group) {
-        filesystem_.groups = std::make_unique<MountGroups>(device_group, request.weight);
-        for (const auto& [id, weight] : wanted) {
-            if (const Error refused = filesystem_.groups->attach(id, weight); refused != Error::none) return refused;
-        }
-        return Error::none;
+void ServedMount::make_data_plane(const MountRequest& request) {
+    filesystem_.gate->with([&](DeviceGroup& device_group) {
+        filesystem_.groups = std::make_unique<MountGroups>(device_group, request.weight.value_or(kDefaultWeight));
     });
-    if (error != Error::none) return Failure{ExitCode::usage, "option group: refused by the scheduler"};
     DataPlaneSettings settings{.unit_size = request.mount.unit_size};
     if (request.dirty_mib) settings.dirty_bytes = std::uint64_t{*request.dirty_mib} << 20;
     filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, DiskIo::system(), settings);
+}
+
+Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
+    const WantedGroups nothing{.type = request.type};
+    MountChange change{.name = info_.mountpoint,
+                       .filesystem = &filesystem_,
+                       .owners = control_ ? &control_->owners() : nullptr,
+                       .before = &nothing,
+                       .after = &request.wanted};
+    std::vector<std::string> of_device;
+    const std::string refusal = reconfigure(*filesystem_.gate, {}, {&change, 1}, true, of_device);
+    if (!refusal.empty()) return Failure{ExitCode::usage, refusal};
     return Done{};
+}
+
+void ServedMount::note(const std::string& line) {
+    events_.add(line);
+    spdlog::info("{}: {}", info_.mountpoint, line);
 }
 
 ServedMount::~ServedMount() {

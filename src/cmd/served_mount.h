@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "cmd/mount_config.h"
 #include "cmd/mount_request.h"
 #include "cmd/outcome.h"
 #include "control/control_tree.h"
@@ -27,7 +28,7 @@ namespace bandfs {
 class ServedMount {
 public:
     /// Opens SOURCE and attaches the groups. `source` is a descriptor of that directory; the mount may cover it later.
-    static Outcome<std::unique_ptr<ServedMount>> prepare(const MountRequest& request, MountInfo info,
+    static Outcome<std::unique_ptr<ServedMount>> prepare(const MountRequest& request, AskedMount asked, MountInfo info,
                                                          const UniqueFd& source, std::shared_ptr<Gate> gate,
                                                          Resolver& callers);
     ~ServedMount();
@@ -47,13 +48,26 @@ public:
     dev_t device() const { return device_; }
     const MountInfo& info() const { return info_; }
     Filesystem& filesystem() { return filesystem_; }
+    ControlTree* control() { return control_.get(); }  ///< nullptr: it has none
+
+    /// As it was asked for when it was mounted.
+    const AskedMount& asked() const { return asked_; }
+    /// What was last made of that and the configuration file. Guarded by the server.
+    const MountRequest& request() const { return request_; }
+    void set_request(MountRequest request) { request_ = std::move(request); }
+    /// Puts a line into its log and the server's.
+    void note(const std::string& line);
 
 private:
-    ServedMount(const MountRequest& request, MountInfo info, std::shared_ptr<Gate> gate, Resolver& callers);
+    ServedMount(const MountRequest& request, AskedMount asked, MountInfo info, std::shared_ptr<Gate> gate,
+                Resolver& callers);
 
+    void make_data_plane(const MountRequest& request);
     Outcome<Done> make_groups(const MountRequest& request);
     void finish_and_unmount();
 
+    const AskedMount asked_;
+    MountRequest request_;
     const MountInfo info_;
     const bool allow_root_, debug_;
     const std::optional<std::uint32_t> max_read_;

@@ -18,6 +18,7 @@
 #include "cmd/log.h"
 #include "cmd/mount_places.h"
 #include "cmd/privileges.h"
+#include "cmd/reload.h"
 #include "sys/clock.h"
 #include "sys/daemon.h"
 #include "sys/fuse_mount.h"
@@ -39,6 +40,11 @@ bool is_directory(int fd) {
 bool is_socket(int fd) {
     struct stat facts {};
     return ::fstat(fd, &facts) == 0 && S_ISSOCK(facts.st_mode);
+}
+
+/// As a log names them: "uid 0, process 17".
+std::string who_is(uid_t uid, pid_t pid) {
+    return "uid " + std::to_string(uid) + ", process " + std::to_string(pid);
 }
 
 /// "8:1".
@@ -96,7 +102,9 @@ bool Server::take_signals() {
     bool leave = false;
     for (signalfd_siginfo signal{}; ::read(signals_.get(), &signal, sizeof signal) == sizeof signal;) {
         if (signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT) leave = true;
-        if (signal.ssi_signo == SIGHUP) spdlog::info("SIGHUP: there is no configuration to read again");
+        if (signal.ssi_signo != SIGHUP) continue;
+        const auto done = reload({}, who_is(signal.ssi_uid, static_cast<pid_t>(signal.ssi_pid)));
+        if (!done) spdlog::error("SIGHUP: nothing is changed: {}", done.failure().message);
     }
     int status = 0;
     if (client_ > 0 && ::waitpid(client_, &status, WNOHANG) == client_) note_client(status);
@@ -202,6 +210,7 @@ Outcome<Done> Server::answer(Conversation& conversation) {
     auto command = decode_command(message->text);
     if (!command) return command.failure();
     if (command->verb == Verb::list) return list_for(conversation);
+    if (command->verb == Verb::reload) return reload_for(conversation, *peer, command->reload);
     if (command->verb == Verb::offer) return mount_for(conversation, *peer, std::move(*command), std::move(*message));
     return Failure{ExitCode::server, "message not expected: nothing has been offered"};
 }
@@ -223,7 +232,10 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
         options.push_back({option.substr(0, equals),
                            equals == std::string::npos ? std::nullopt : std::optional(option.substr(equals + 1))});
     }
-    const auto request = parse_mount_request(options);
+    AskedMount asked{offer.source, offer.mountpoint, std::move(options)};
+    const auto config = MountConfig::read(asked, true);
+    if (!config) return config.failure();
+    const auto request = config->request(service_.name());
     if (!request) return request.failure();
     auto gate = service_.join(request->device);
     if (!gate) return gate.failure();
@@ -233,7 +245,8 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
                    .device_group = service_.name(),
                    .owner = peer.uid,
                    .owner_group = peer.gid};
-    return ServedMount::prepare(*request, std::move(info), source, std::move(*gate), service_.callers());
+    return ServedMount::prepare(*request, std::move(asked), std::move(info), source, std::move(*gate),
+                                service_.callers());
 }
 
 Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer, CommandMessage command,
@@ -287,6 +300,52 @@ Outcome<Done> Server::list_for(Conversation& conversation) {
         if (!send_message(conversation.socket.get(), line, {}, now_ns() + kAnswerFor)) return Done{};
     }
     (void)send_message(conversation.socket.get(), encode_end(), {}, now_ns() + kAnswerFor);
+    return Done{};
+}
+
+Outcome<std::vector<std::string>> Server::reload(const ReloadMessage& message, const std::string& who) {
+    struct Chosen {
+        ServedMount* mount;
+        AskedMount asked;
+    };
+    std::vector<Chosen> chosen;
+    {
+        std::lock_guard lock(mutex_);
+        for (Conversation& conversation : conversations_) {
+            if (!conversation.serving || conversation.mount == nullptr) continue;
+            const AskedMount& asked = conversation.mount->asked();
+            if (message.target.empty() || message.target == asked.mountpoint) {
+                chosen.push_back({conversation.mount.get(), asked});
+            }
+        }
+    }
+    if (chosen.empty()) return Failure{ExitCode::no_mount, "there is no such mount"};
+    // Files are read, and users looked up, with no lock held.
+    std::vector<ReloadedMount> read;
+    for (Chosen& each : chosen) {
+        auto reloaded = read_again(each.mount, each.asked, service_.name());
+        if (!reloaded) return reloaded.failure();
+        read.push_back(std::move(*reloaded));
+    }
+    std::lock_guard lock(mutex_);
+    std::vector<ReloadedMount> all;
+    for (Conversation& conversation : conversations_) {
+        if (conversation.mount == nullptr) continue;
+        ReloadedMount& mount = all.emplace_back(ReloadedMount{conversation.mount.get(), {}, {}});
+        for (ReloadedMount& each : read) {
+            if (each.mount == mount.mount) mount = std::move(each);
+        }
+    }
+    return apply_reload(service_, all, message.apply, who);
+}
+
+Outcome<Done> Server::reload_for(Conversation& conversation, const PeerIds& peer, const ReloadMessage& message) {
+    const auto lines = reload(message, who_is(peer.uid, peer.pid));
+    if (!lines) return lines.failure();
+    for (const std::string& line : *lines) {
+        if (!send_message(conversation.socket.get(), encode_line(line), {}, now_ns() + kAnswerFor)) return Done{};
+    }
+    (void)send_message(conversation.socket.get(), encode_ok(), {}, now_ns() + kAnswerFor);
     return Done{};
 }
 

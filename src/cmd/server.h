@@ -22,7 +22,7 @@ namespace bandfs {
 /// server is done when no conversation is left.
 ///
 /// SIGTERM and SIGINT: every mount finishes what is held and in flight and is unmounted. The second one: the mounts are
-/// detached and the process leaves at once. SIGHUP is ignored.
+/// detached and the process leaves at once. SIGHUP: every mount's configuration file is read again.
 ///
 /// Duties: a conversation that ends wakes run() through wake_; run() wakes conversations that wait for their peer by
 /// shutting their sockets down, and those that wait for a mount's end by its leave().
@@ -53,6 +53,8 @@ private:
     Outcome<std::unique_ptr<ServedMount>> prepare(const OfferMessage& offer, const PeerIds& peer,
                                                   SocketMessage& message);
     Outcome<Done> list_for(Conversation& conversation);
+    Outcome<Done> reload_for(Conversation& conversation, const PeerIds& peer, const ReloadMessage& message);
+    Outcome<std::vector<std::string>> reload(const ReloadMessage& message, const std::string& who);
 
     Outcome<Done> check_nesting(const OfferMessage& offer, dev_t source_device);
     void remove_finished();

@@ -14,6 +14,7 @@ constexpr SubcommandOption kControl{"control", "NAME", "the control directory's 
 constexpr std::array kListOptions{kJson};
 constexpr std::array kStatusOptions{kJson, kControl};
 constexpr std::array kSetOptions{kControl};
+constexpr std::array kReloadOptions{SubcommandOption{"check", "", "change nothing, print what would change"}};
 constexpr std::array kDoctorOptions{kJson};
 constexpr std::array kTopOptions{SubcommandOption{"once", "", "print one table, of the next second"},
                                  SubcommandOption{"json", "", "print JSON, a line per second"}, kControl};
@@ -23,6 +24,9 @@ constexpr std::array kSubcommands{
     Subcommand{"status", "[MOUNT]", 0, 1, kStatusOptions, "Show the status of a mount, or of all.", run_status},
     Subcommand{"set", "MOUNT MESSAGE [ARGUMENT]", 2, 3, kSetOptions, "Send a message, as setfattr to .bandfs does.",
                run_set},
+    Subcommand{"check", "[FILE]", 0, 1, {}, "Show what is wrong with a configuration file, and where.", run_check},
+    Subcommand{"reload", "[MOUNT|GROUP]", 0, 1, kReloadOptions,
+               "Apply changed configuration files to running mounts; print what changed.", run_reload},
     Subcommand{"doctor", "[SOURCE]", 0, 1, kDoctorOptions, "Show what is missing or degraded here, and how to mend it.",
                run_doctor},
     Subcommand{"top", "[MOUNT]", 0, 1, kTopOptions, "Show live who gets what; keys: s sort, / filter, p pause, q quit.",

@@ -48,6 +48,8 @@ ExitCode run_subcommand(const Subcommand& subcommand, std::span<char*> arguments
 Outcome<Done> run_list(const SubcommandLine& line);
 Outcome<Done> run_status(const SubcommandLine& line);
 Outcome<Done> run_set(const SubcommandLine& line);
+Outcome<Done> run_check(const SubcommandLine& line);
+Outcome<Done> run_reload(const SubcommandLine& line);
 Outcome<Done> run_doctor(const SubcommandLine& line);
 Outcome<Done> run_top(const SubcommandLine& line);
 

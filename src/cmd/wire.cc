@@ -42,7 +42,7 @@ bool read_options(const Json& json, std::vector<std::string>& ret) {
 }
 
 Outcome<CommandMessage> decode_offer(const Json& json) {
-    CommandMessage message{.verb = Verb::offer, .offer = {}, .serve = {}};
+    CommandMessage message{.verb = Verb::offer, .offer = {}, .serve = {}, .reload = {}};
     OfferMessage& offer = message.offer;
     const Json* const version = member(json, "version");
     if (version == nullptr || !version->is_number_integer() || version->get<int>() != kWireVersion) {
@@ -53,6 +53,15 @@ Outcome<CommandMessage> decode_offer(const Json& json) {
     if (!read_string(json, "mountpoint", offer.mountpoint) || !offer.mountpoint.starts_with('/'))
         return garbage("mountpoint");
     if (!read_options(json, offer.options)) return garbage("options");
+    return message;
+}
+
+Outcome<CommandMessage> decode_reload(const Json& json) {
+    CommandMessage message{.verb = Verb::reload, .offer = {}, .serve = {}, .reload = {}};
+    const Json* const apply = member(json, "apply");
+    if (apply == nullptr || !apply->is_boolean()) return garbage("apply");
+    message.reload.apply = apply->get<bool>();
+    if (!read_string(json, "target", message.reload.target)) return garbage("target");
     return message;
 }
 
@@ -71,6 +80,10 @@ std::string encode(const ServeMessage& serve) {
     return text_of({{"verb", "serve"}, {"device", serve.device}});
 }
 
+std::string encode(const ReloadMessage& reload) {
+    return text_of({{"verb", "reload"}, {"target", reload.target}, {"apply", reload.apply}});
+}
+
 std::string encode_list() {
     return text_of({{"verb", "list"}});
 }
@@ -81,11 +94,23 @@ Outcome<CommandMessage> decode_command(std::string_view text) {
     std::string verb;
     if (!read_string(json, "verb", verb)) return garbage("no verb");
     if (verb == "offer") return decode_offer(json);
-    if (verb == "list") return CommandMessage{.verb = Verb::list, .offer = {}, .serve = {}};
+    if (verb == "list") return CommandMessage{.verb = Verb::list, .offer = {}, .serve = {}, .reload = {}};
+    if (verb == "reload") return decode_reload(json);
     if (verb != "serve") return garbage("unknown verb");
     const Json* const device = member(json, "device");
     if (device == nullptr || !device->is_number_unsigned()) return garbage("device");
-    return CommandMessage{.verb = Verb::serve, .offer = {}, .serve = {device->get<std::uint64_t>()}};
+    return CommandMessage{.verb = Verb::serve, .offer = {}, .serve = {device->get<std::uint64_t>()}, .reload = {}};
+}
+
+std::string encode_line(std::string_view line) {
+    return text_of({{"line", line}});
+}
+
+std::optional<std::string> decode_line(std::string_view text) {
+    const Json json = Json::parse(text, nullptr, false);
+    const Json* const line = json.is_object() ? member(json, "line") : nullptr;
+    if (line == nullptr || !line->is_string()) return std::nullopt;
+    return line->get<std::string>();
 }
 
 std::string encode_ok() {

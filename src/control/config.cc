@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <set>
 #include <utility>
 
@@ -20,6 +22,17 @@ namespace {
 
 constexpr std::size_t kLongestFile = std::size_t{1} << 20;  // bytes
 constexpr std::size_t kLongestDeviceGroupName = 32;         // bytes
+
+ConfigPlace place_of(const toml::source_region& where) {
+    return {where.begin.line, where.begin.column};
+}
+
+/// Without "//", ".", ".." and a slash at its end.
+std::string plain_path(std::string_view path) {
+    std::string plain = std::filesystem::path(path).lexically_normal().string();
+    while (plain.size() > 1 && plain.back() == '/') plain.pop_back();
+    return plain;
+}
 
 std::string in_quotes(std::string_view text) {
     return "\"" + std::string(text) + "\"";
@@ -173,6 +186,7 @@ private:
 
     void read_device_group(const toml::key& key, const toml::table& table) {
         ConfiguredDeviceGroup device_group;
+        device_group.place = place_of(key.source());
         device_group.name = key.str();
         if (device_group.name.empty() || device_group.name.size() > kLongestDeviceGroupName) {
             report(key.source(), "the name of a device group must be 1 to 32 bytes");
@@ -201,6 +215,8 @@ private:
     void read_mount(const toml::table& table) {
         static constexpr std::array<std::string_view, 1> kStructure{"group"};
         ConfiguredMount mount;
+        mount.place = place_of(table.source());
+        if (const toml::node* const options = table.get("options")) mount.options_place = place_of(options->source());
         Reader(mount_keys(), result_.problems).read(table, "[[mount]]", kStructure, mount);
         if (!mount.mountpoint.empty() && !mountpoints_.insert(mount.mountpoint).second) {
             report(table.get("mountpoint")->source(),
@@ -268,6 +284,13 @@ const ConfiguredDeviceGroup* Config::find_device_group(std::string_view name) co
     return found == device_groups.end() ? nullptr : &*found;
 }
 
+const ConfiguredMount* Config::find_mount(std::string_view source, std::string_view mountpoint) const {
+    const auto found = std::ranges::find_if(mounts, [&](const ConfiguredMount& mount) {
+        return plain_path(mount.mountpoint) == plain_path(mountpoint) && plain_path(mount.source) == plain_path(source);
+    });
+    return found == mounts.end() ? nullptr : &*found;
+}
+
 std::string describe(const ConfigProblem& problem, std::string_view file) {
     std::string text(file);
     if (problem.line != 0) text += ":" + std::to_string(problem.line) + ":" + std::to_string(problem.column);
@@ -290,8 +313,10 @@ ParsedConfig parse_config(std::string_view text) {
 
 ParsedConfig read_config(const std::string& path) {
     const Result<std::string> text = read_whole_file(path, kLongestFile);
-    if (!text) return failed({0, 0, std::strerror(text.code())});
-    return parse_config(*text);
+    if (text) return parse_config(*text);
+    ParsedConfig result = failed({0, 0, std::strerror(text.code())});
+    result.unreadable = text.code() == ENOENT || text.code() == ENOTDIR || text.code() == EACCES;
+    return result;
 }
 
 }  // namespace bandfs

@@ -11,8 +11,15 @@
 
 namespace bandfs {
 
+/// A place in a file. Lines and columns count from 1; 0: the file as a whole.
+struct ConfigPlace {
+    unsigned line = 0;
+    unsigned column = 0;
+};
+
 /// `[device_group.NAME]`. What is absent is left as it is, or as it is at first.
 struct ConfiguredDeviceGroup {
+    ConfigPlace place;
     std::string name;
     std::optional<std::string> policy;
     std::optional<std::string> cost;  ///< "bytes" or "time"
@@ -34,11 +41,14 @@ struct ConfiguredGroup {
 
 /// `[[mount]]`
 struct ConfiguredMount {
+    ConfigPlace place;
     std::string source;
     std::string mountpoint;
     std::optional<std::string> device_group;
     std::optional<GroupType> type;
-    std::optional<std::uint64_t> weight;  ///< of the default group
+    std::optional<std::uint64_t> weight;  ///< of the default group, as the next two
+    std::optional<std::uint64_t> min;     ///< bytes per second
+    std::optional<std::uint64_t> max;     ///< bytes per second
     std::optional<std::uint64_t> unit_size;
     std::optional<std::uint64_t> dirty_mib;
     std::optional<std::uint64_t> readahead_kib;
@@ -46,6 +56,7 @@ struct ConfiguredMount {
     std::optional<double> entry_timeout_s;
     std::optional<std::string> control;
     std::optional<std::string> options;  ///< further mount options, as after -o
+    ConfigPlace options_place;
     std::vector<ConfiguredGroup> groups;
 };
 
@@ -54,6 +65,8 @@ struct Config {
     std::vector<ConfiguredMount> mounts;               ///< in the order of the file
 
     const ConfiguredDeviceGroup* find_device_group(std::string_view name) const;
+    /// The mount of this source at this place; both are compared as they are written, "//", "." and ".." aside.
+    const ConfiguredMount* find_mount(std::string_view source, std::string_view mountpoint) const;
 };
 
 /// What is wrong with a file, and where. Lines and columns count from 1; 0: the file as a whole.
@@ -70,6 +83,7 @@ std::string describe(const ConfigProblem& problem, std::string_view file);
 struct ParsedConfig {
     Config config;
     std::vector<ConfigProblem> problems;
+    bool unreadable = false;  ///< there is no such file, or this user may not read it
 
     bool ok() const { return problems.empty(); }
 };

@@ -9,7 +9,7 @@
 namespace bandfs {
 namespace {
 
-constexpr std::uint64_t kMaxUnits = UINT32_MAX;
+constexpr std::uint64_t kMaxUnits = 1'000'000;  // as of the mount options
 
 template <typename Names>
 std::string one_of(const Names& names) {
@@ -120,11 +120,18 @@ constexpr std::array kMountKeys{
                     take_type},
     ConfigKeyOf<CM>{{"weight", whole, false, "", "100", 1, kMaxWeight, "Weight of the default group."},
                     take_whole<CM, &CM::weight>},
+    ConfigKeyOf<CM>{{"min", rate, false, "bytes per second", "0", 0, 0,
+                     "What the policy fair guarantees the default group, with K, M, G or T if wanted; 0: nothing."},
+                    take_whole<CM, &CM::min>},
+    ConfigKeyOf<CM>{{"max", rate, false, "bytes per second", "0", 0, 0,
+                     "What the policy fair holds the default group to, with K, M, G or T if wanted; 0: no bound."},
+                    take_whole<CM, &CM::max>},
     ConfigKeyOf<CM>{{"unit_size", whole, false, "bytes", "131072", 4096, 1 << 20,
                      "Size of the pieces that reads and writes are scheduled in, a power of two."},
                     take_unit_size},
-    ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "1/64 of memory, at most 64", 1, 65536,
-                     "What a group may have written and not yet on the disk, before its writers wait."},
+    ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "", 1, 65536,
+                     "What a group may have written and not yet on the disk, before its writers wait; 1/64 of memory, "
+                     "at most 64, when it is not given."},
                     take_whole<CM, &CM::dirty_mib>},
     ConfigKeyOf<CM>{
         {"readahead", whole, false, "KiB", "1024", 0, 1 << 20, "How far the kernel reads ahead (root only)."},

@@ -56,6 +56,10 @@ public:
 
     const MountInfo& info() const { return info_; }
 
+    /// While this is held no message is applied; owners() may be read and changed.
+    std::unique_lock<std::mutex> hold_changes() { return std::unique_lock(changes_); }
+    GroupOwners& owners() { return owners_; }
+
     Result<ControlNode> look(std::string_view path) override;
     Result<std::vector<ControlName>> list(std::string_view path) override;
     Result<std::string> read(std::string_view path) override;

@@ -25,7 +25,7 @@ std::string complaint(const std::string& options) {
 TEST(MountRequest, DefaultsAreThoseOfTheTable) {
     const auto request = parse("");
     ASSERT_TRUE(request);
-    EXPECT_EQ(request->weight, 100u);
+    EXPECT_FALSE(request->weight);
     EXPECT_EQ(request->mount.unit_size, 131072u);
     EXPECT_EQ(request->mount.control_name, ".bandfs");
     EXPECT_EQ(request->mount.readahead_kib, 1024u);

@@ -26,10 +26,19 @@ TEST(Wire, OfferAndServeComeBackAsSent) {
     EXPECT_EQ(serve->verb, Verb::serve);
     EXPECT_EQ(serve->serve.device, 0x123456789abcull);
     EXPECT_EQ(decode_command(encode_list())->verb, Verb::list);
+
+    const auto reload = decode_command(encode(ReloadMessage{"/mnt", false}));
+    ASSERT_TRUE(reload);
+    EXPECT_EQ(reload->verb, Verb::reload);
+    EXPECT_EQ(reload->reload.target, "/mnt");
+    EXPECT_FALSE(reload->reload.apply);
+    EXPECT_FALSE(decode_command(R"({"verb":"reload","target":"/mnt"})"));
 }
 
 TEST(Wire, AnswersComeBackAsSent) {
     EXPECT_TRUE(decode_answer(encode_ok()));
+    EXPECT_EQ(decode_line(encode_line("a \"line\"")), "a \"line\"");
+    EXPECT_EQ(decode_line(encode_ok()), std::nullopt);
     const auto refused = decode_answer(encode_refusal({ExitCode::conflict, "io_limit"}));
     ASSERT_FALSE(refused);
     EXPECT_EQ(refused.failure().code, ExitCode::conflict);

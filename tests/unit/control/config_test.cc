@@ -211,6 +211,7 @@ TEST(ExampleConfig, ShowsEveryKeyWithItsDefaultRangeAndUnit) {
         if (!key.default_value.empty()) about += "default: " + std::string(key.default_value);
         if (key.max != 0) about += "; range: " + std::to_string(key.min) + " to " + std::to_string(key.max);
         if (!key.unit.empty()) about += "; unit: " + std::string(key.unit);
+        if (about.starts_with("; ")) about.erase(0, 2);
         const std::string line = about.empty() ? "" : "# " + about + "\n";
         const bool shown = text.find("\n" + line + std::string(key.name) + " = ") != std::string::npos ||
                            text.find("\n" + line + "#" + std::string(key.name) + " = ") != std::string::npos;

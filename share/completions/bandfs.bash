@@ -32,7 +32,7 @@ _bandfs_operand()
     "$1" --help 2>/dev/null | awk -v name="$2" -v number="$3" '
         /^Subcommands/ { found = 1; next }
         found && /^$/ { exit }
-        found && $1 == name && $(number + 1) ~ /^\[?[A-Z]+\]?$/ { gsub(/[][]/, ""); print $(number + 1) }'
+        found && $1 == name && $(number + 1) ~ /^\[?[A-Z|]+\]?$/ { gsub(/[][]/, ""); print $(number + 1) }'
 }
 
 _bandfs_mounts()
@@ -74,6 +74,10 @@ _bandfs_complete_operand()
         [[ ${COMP_WORDS[i]} == -* ]] || number=$((number + 1))
     done
     case $(_bandfs_operand "$program" "$subcommand" $number) in
+        "MOUNT|GROUP")
+            COMPREPLY=($(compgen -W "$(_bandfs_mounts)
+$("$program" list 2>/dev/null | awk '/^[^ ]/ { print $1 }')" -- "$cur"))
+            ;;
         MOUNT) COMPREPLY=($(compgen -W "$(_bandfs_mounts)" -- "$cur")) ;;
         MESSAGE) COMPREPLY=($(compgen -W "$(_bandfs_messages "${COMP_WORDS[COMP_CWORD - 1]}")" -- "$cur")) ;;
         ARGUMENT)

@@ -6,7 +6,7 @@ function __bandfs_subcommands
     bandfs --help 2>/dev/null | awk '
         /^Subcommands/ { found = 1; next }
         found && /^$/ { exit }
-        found { name = $1; $1 = ""; while ($0 ~ /^ +\[?[A-Z]+\]?( |$)/) sub(/^ +[^ ]+/, ""); sub(/^ +/, ""); print name "\t" $0 }'
+        found { name = $1; $1 = ""; while ($0 ~ /^ +\[?[A-Z|]+\]?( |$)/) sub(/^ +[^ ]+/, ""); sub(/^ +/, ""); print name "\t" $0 }'
 end
 
 # The words below a heading of the help: Types, Policies.
@@ -41,9 +41,10 @@ function __bandfs_operands
     set -l name (bandfs --help 2>/dev/null | awk -v name="$words[2]" -v number=(math (count $given) + 1) '
         /^Subcommands/ { found = 1; next }
         found && /^$/ { exit }
-        found && $1 == name && $(number + 1) ~ /^\[?[A-Z]+\]?$/ { gsub(/[][]/, ""); print $(number + 1) }')
+        found && $1 == name && $(number + 1) ~ /^\[?[A-Z|]+\]?$/ { gsub(/[][]/, ""); print $(number + 1) }')
     switch "$name"
-        case MOUNT
+        case MOUNT 'MOUNT|GROUP'
+            string match -q '*GROUP' $name; and bandfs list 2>/dev/null | awk '/^[^ ]/ { print $1 }'
             awk '$3 == "fuse.bandfs" { print $2 }' /proc/self/mounts
         case MESSAGE # what can be written in the control directory
             for file in $given[-1]/.bandfs/*

@@ -76,7 +76,7 @@ Result<LostName> Tree::remove(Inode& parent, const char* name, int flags) {
 }
 
 Result<std::optional<LostName>> Tree::rename(Inode& parent, const char* name, Inode& new_parent, const char* new_name,
-                                             unsigned flags) {
+                                             unsigned flags, const Identity& who) {
     Result<HeldFd> from = directory(parent, name);
     if (!from) return from.error();
     Result<HeldFd> to = directory(new_parent, new_name);
@@ -84,7 +84,10 @@ Result<std::optional<LostName>> Tree::rename(Inode& parent, const char* name, In
     Result<UniqueFd> victim = Errno{ENOENT};
     if ((flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) == 0)
         victim = with_descriptors([&] { return open_name((*to)->get(), new_name); });
-    if (::renameat2((*from)->get(), name, (*to)->get(), new_name, flags) != 0) return last_errno();
+    {
+        const ActingAs caller(who);
+        if (::renameat2((*from)->get(), name, (*to)->get(), new_name, flags) != 0) return last_errno();
+    }
     after_move(new_parent, new_name);
     if (flags & RENAME_EXCHANGE) after_move(parent, name);
     if (!victim) return std::optional<LostName>();

@@ -67,6 +67,7 @@ private:
     bool perform(std::uint64_t begin, std::uint64_t end) final;
     void finish(JobOutcome outcome) final;
     Result<std::size_t> write(std::uint64_t offset, std::span<const std::byte> from);
+    Result<std::size_t> write_piece(std::uint64_t offset, std::span<const std::byte> from);
 
     const std::shared_ptr<OpenFile> file_;
     const std::uint64_t offset_;

@@ -109,6 +109,8 @@ public:
     /// kernel then looks the name up again and opens what stands there, with the permission checks that a new file does
     /// not get.
     Result<CreatedFile> create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who);
+    /// The same with O_TMPFILE: a file that has no name until link() gives it one, which O_EXCL in `flags` forbids.
+    Result<CreatedFile> create_nameless(Inode& directory, int flags, mode_t mode, const Identity& who);
     Result<Entry> link(Inode& inode, Inode& parent, const char* name);
     Result<LostName> unlink(Inode& parent, const char* name) { return remove(parent, name, 0); }
     Result<LostName> remove_directory(Inode& parent, const char* name) { return remove(parent, name, AT_REMOVEDIR); }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <ctime>
 #include <optional>
 
@@ -81,7 +82,10 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
         return;
     }
     const int flags = FileTable::backing_flags(info->flags) | (info->flags & O_EXCL);
-    Result<CreatedFile> created = filesystem.tree->create(**directory, name, flags, mode, identity_of(request));
+    const Identity who = identity_of(request);
+    Result<CreatedFile> created = std::strcmp(name, kNamelessFile) == 0
+                                      ? filesystem.tree->create_nameless(**directory, flags, mode, who)
+                                      : filesystem.tree->create(**directory, name, flags, mode, who);
     if (!created) {
         fuse_reply_err(request, created.code());
         return;

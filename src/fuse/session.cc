@@ -215,7 +215,8 @@ bool ReceiverSession::receive_one(Receiver& self) {
 }
 
 void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait) {
-    const auto* header = reinterpret_cast<const fuse_in_header*>(message);
+    auto* header = reinterpret_cast<fuse_in_header*>(message);
+    make_known_to_libfuse(*header);
     const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
     current_message() = {header, &self.memory, others_wait};
     fuse_buf buffer{};

@@ -1,8 +1,6 @@
 // fuse/ops_open.cc - OPEN, CREATE and RELEASE of regular files.
 //
-// There is no FLUSH: the errors of write-back belong to fsync, as on every local file system, so a close has nothing to
-// say to us. FOPEN_NOFLUSH tells the kernel, and where it does not know that flag the first FLUSH is answered with
-// ENOSYS.
+// A close has nothing to say to us unless locks are taken below (ops_lock.cc): FOPEN_NOFLUSH tells the kernel.
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -10,6 +8,7 @@
 #include <ctime>
 #include <optional>
 
+#include "fuse/backing_locks.h"
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
@@ -37,7 +36,7 @@ std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
     const bool parallel = file->direct() && filesystem.kernel.parallel_direct_writes;
-    info.noflush = 1;
+    info.noflush = filesystem.locks == nullptr;
     info.direct_io = parallel;
     info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
     return parallel ? kFopenParallelDirectWrites : 0;
@@ -106,7 +105,12 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
 }
 
 void op_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-    filesystem_of(request).handles.remove(info->fh);
+    Filesystem& filesystem = filesystem_of(request);
+    if (filesystem.locks) {
+        filesystem.locks->table().close_handle(info->fh);
+        filesystem.locks->released();
+    }
+    filesystem.handles.remove(info->fh);
     fuse_reply_err(request, 0);
 }
 

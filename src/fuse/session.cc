@@ -17,6 +17,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include "fuse/backing_locks.h"
 #include "fuse/dispatch.h"
 #include "fuse/reply.h"
 #include "fuse/session_message.h"
@@ -239,6 +240,7 @@ void ReceiverSession::leave() {
 
 void ReceiverSession::end() {
     filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups->go_down(); });
+    if (filesystem_.locks) filesystem_.locks->end();
     filesystem_.pending.wait_for_none();
     filesystem_.handles.close_all();
     if (ended_) ended_();

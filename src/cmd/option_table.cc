@@ -92,6 +92,12 @@ std::string take_control(MountRequest& request, const OptionValue& value) {
     return {};
 }
 
+std::string take_locks(MountRequest& request, const OptionValue& value) {
+    if (value.text != "kernel" && value.text != "backing") return "must be one of kernel, backing";
+    request.mount.backing_locks = value.text == "backing";
+    return {};
+}
+
 std::string take_subtype(MountRequest& request, const OptionValue& value) {
     const bool plain = !value.text.empty() && value.text.size() <= 64 &&
                        value.text.find_first_of("/, \t\n\\") == std::string_view::npos;
@@ -168,6 +174,8 @@ constexpr Option kOptions[] = {
      take_seconds<&R::mount, &M::entry_timeout_s>},
     {"control", text, mount, "NAME", ".bandfs", 0, 0, "Name of the control directory; none: there is none.",
      take_control},
+    {"locks", text, mount, "WHERE", "kernel", 0, 0,
+     "Locks are among the mount's callers (kernel) or on the files below (backing).", take_locks},
     {"allow_other", flag, mount, "", "", 0, 0, "Everybody may use the mount, not its owner alone.",
      take_flag<&R::allow_other>},
     {"allow_root", flag, mount, "", "", 0, 0, "The owner and root may use the mount.", take_flag<&R::allow_root>},

@@ -6,6 +6,7 @@
 
 #include "cmd/log.h"
 #include "disk/disk_io.h"
+#include "fuse/backing_locks.h"
 #include "gate/data_plane.h"
 #include "sys/clock.h"
 #include "sys/fuse_mount.h"
@@ -35,6 +36,7 @@ ServedMount::ServedMount(const MountRequest& request, AskedMount asked, MountInf
       max_read_(request.max_read) {
     filesystem_.options = request.mount;
     filesystem_.options.max_read = request.max_read.value_or(0);
+    if (request.mount.backing_locks) filesystem_.locks = std::make_shared<BackingLocks>();
     filesystem_.gate = std::move(gate);
     filesystem_.type = request.type;
     filesystem_.callers = &callers;

@@ -41,6 +41,7 @@ public:
     WriteBackKind write_back_kind() const { return volume_.kind; }
     /// For calls about the open file that are not its data (fstat, fchmod, futimens, flock).
     int descriptor() const;
+    bool writable() const { return writer_ >= 0; }  ///< it is, or was lately, open for writing
 
     // Reads.
 

@@ -109,18 +109,20 @@ public:
     /// kernel then looks the name up again and opens what stands there, with the permission checks that a new file does
     /// not get.
     Result<CreatedFile> create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who);
+    /// The same with O_TMPFILE: a file that has no name until link() gives it one, which O_EXCL in `flags` forbids.
+    Result<CreatedFile> create_nameless(Inode& directory, int flags, mode_t mode, const Identity& who);
     Result<Entry> link(Inode& inode, Inode& parent, const char* name);
     Result<LostName> unlink(Inode& parent, const char* name) { return remove(parent, name, 0); }
     Result<LostName> remove_directory(Inode& parent, const char* name) { return remove(parent, name, AT_REMOVEDIR); }
-    /// As renameat2(2). Of a file that stood at the new name: what it lost.
+    /// As renameat2(2); a whiteout is made for `who`. Of a file that stood at the new name: what it lost.
     Result<std::optional<LostName>> rename(Inode& parent, const char* name, Inode& new_parent, const char* new_name,
-                                           unsigned flags);
+                                           unsigned flags, const Identity& who);
 
     /// As getxattr(2) and listxattr(2): with an empty span, the length. A list comes as the file system gives it.
     Result<std::size_t> get_xattr(Inode& inode, const char* name, std::span<char> value);
     Result<std::size_t> list_xattrs(Inode& inode, std::span<char> names);
     Status set_xattr(Inode& inode, const char* name, std::string_view value, int flags, const Identity& who);
-    Status remove_xattr(Inode& inode, const char* name);
+    Status remove_xattr(Inode& inode, const char* name, const Identity& who);
 
     /// Descriptors kept for inodes, and inodes known: for tests and status.
     std::size_t descriptors() const { return pool_.size(); }

@@ -56,9 +56,11 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
 }
 
 Status Tree::truncate(Inode& inode, std::uint64_t size) {
-    Result<UniqueFd> file = open_file(inode, O_WRONLY);
-    if (!file) return file.error();
-    if (::ftruncate(file->get(), static_cast<off_t>(size)) != 0) return last_errno();
+    if (!inode.is_regular()) return Errno{EINVAL};
+    Result<HeldFd> held = descriptor(inode);
+    if (!held) return held.code() == ESTALE ? inode.gone(now_ns()) : held.error();
+    // Not ftruncate(2): with that, tmpfs says that a file has changed whose size was the same before.
+    if (::truncate(MagicLinks::path((*held)->get()).c_str(), static_cast<off_t>(size)) != 0) return last_errno();
     return {};
 }
 
@@ -112,9 +114,10 @@ Status Tree::set_xattr(Inode& inode, const char* name, std::string_view value, i
     return {};
 }
 
-Status Tree::remove_xattr(Inode& inode, const char* name) {
+Status Tree::remove_xattr(Inode& inode, const char* name, const Identity& who) {
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();
+    const ActingAs caller(who);
     if (::removexattr(MagicLinks::path((*held)->get()).c_str(), name) != 0) return last_errno();
     return {};
 }

@@ -53,6 +53,25 @@ Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mod
     return CreatedFile{{inode.get(), found->attr, inode->generation()}, std::move(*fd)};
 }
 
+Result<CreatedFile> Tree::create_nameless(Inode& directory, int flags, mode_t mode, const Identity& who) {
+    Result<HeldFd> held = this->directory(directory, ".");
+    if (!held) return held.error();
+    Result<UniqueFd> fd = with_descriptors([&]() -> Result<UniqueFd> {
+        const ActingAs caller(who);
+        UniqueFd made(::openat((*held)->get(), ".", O_TMPFILE | O_RDWR | (flags & O_EXCL) | O_CLOEXEC, mode));
+        if (!made) return last_errno();
+        return made;
+    });
+    if (!fd) return fd.error();
+    Result<Found> found = identify(fd->get());
+    if (!found) return found.error();
+    Result<UniqueFd> way = links_.reopen(fd->get(), O_PATH);
+    if (!way) return way.error();
+    InodePtr inode = enter(fd->get(), *found);
+    pool_.pin(*inode, std::move(*way));  // nothing else leads to it
+    return CreatedFile{{inode.get(), found->attr, inode->generation()}, std::move(*fd)};
+}
+
 Result<Entry> Tree::link(Inode& inode, Inode& parent, const char* name) {
     Result<HeldFd> file = descriptor(inode);
     if (!file) return file.error();
@@ -76,7 +95,7 @@ Result<LostName> Tree::remove(Inode& parent, const char* name, int flags) {
 }
 
 Result<std::optional<LostName>> Tree::rename(Inode& parent, const char* name, Inode& new_parent, const char* new_name,
-                                             unsigned flags) {
+                                             unsigned flags, const Identity& who) {
     Result<HeldFd> from = directory(parent, name);
     if (!from) return from.error();
     Result<HeldFd> to = directory(new_parent, new_name);
@@ -84,7 +103,10 @@ Result<std::optional<LostName>> Tree::rename(Inode& parent, const char* name, In
     Result<UniqueFd> victim = Errno{ENOENT};
     if ((flags & (RENAME_NOREPLACE | RENAME_EXCHANGE)) == 0)
         victim = with_descriptors([&] { return open_name((*to)->get(), new_name); });
-    if (::renameat2((*from)->get(), name, (*to)->get(), new_name, flags) != 0) return last_errno();
+    {
+        const ActingAs caller(who);
+        if (::renameat2((*from)->get(), name, (*to)->get(), new_name, flags) != 0) return last_errno();
+    }
     after_move(new_parent, new_name);
     if (flags & RENAME_EXCHANGE) after_move(parent, name);
     if (!victim) return std::optional<LostName>();

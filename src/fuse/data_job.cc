@@ -121,17 +121,20 @@ void FuseSync::answer(Status status) {
 }
 
 FuseAllocate::FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
-                           std::uint64_t bytes)
+                           std::uint64_t bytes, std::optional<Identity> caller)
     : DeferredReply(request),
       Job(fuse_req_ctx(request)->pid),
       file_(std::move(file)),
       mode_(mode),
       offset_(offset),
-      bytes_wanted_(bytes) {
+      bytes_wanted_(bytes),
+      caller_(std::move(caller)) {
     defer();
 }
 
 bool FuseAllocate::perform(std::uint64_t, std::uint64_t) {
+    std::optional<ActingAs> acting;
+    if (caller_) acting.emplace(*caller_);
     status_ = filesystem().data->allocate(*file_, mode_, offset_, bytes_wanted_);
     return true;
 }

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "fuse/filesystem.h"
@@ -10,6 +11,7 @@
 #include "fuse/operations.h"
 #include "fuse/transport.h"
 #include "gate/data_plane.h"
+#include "sys/identity.h"
 
 namespace bandfs {
 
@@ -94,11 +96,11 @@ private:
     void answer(Status status) override;
 };
 
-/// fallocate(2): an errand, since it may write as much as it likes.
+/// fallocate(2): an errand, since it may write as much as it likes. Performed as `caller` when one is given.
 class FuseAllocate final : private DeferredReply, public Job {
 public:
     FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
-                 std::uint64_t bytes);
+                 std::uint64_t bytes, std::optional<Identity> caller);
 
 private:
     bool perform(std::uint64_t begin, std::uint64_t end) override;
@@ -108,6 +110,7 @@ private:
     const int mode_;
     const std::uint64_t offset_;
     const std::uint64_t bytes_wanted_;
+    const std::optional<Identity> caller_;
     Status status_;
 };
 

@@ -25,6 +25,9 @@ void add_data_operations(Table& table) {
     table.fsync = op_fsync;
     table.fallocate = op_fallocate;
     table.lseek = op_lseek;
+    table.getlk = op_getlk;
+    table.setlk = op_setlk;
+    table.flock = op_flock;
 }
 
 const Table& ordinary() {
@@ -93,11 +96,20 @@ void forget_multi(fuse_req_t request, size_t count, fuse_forget_data* forgets) n
     ordinary().forget_multi(request, static_cast<size_t>(controls - forgets), forgets);
 }
 
+/// An error would be close(2)'s.
+void flush(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) noexcept {
+    if (is_control(node))
+        fuse_reply_err(request, 0);
+    else
+        op_flush(request, node, info);
+}
+
 Table make_dispatch_table() {
     Table table{};
     table.init = choose_capabilities;
     table.forget = forget;
     table.forget_multi = forget_multi;
+    table.flush = flush;
 
     route<&Table::lookup, kEntry>(table);
     route<&Table::mknod, kEntry>(table);
@@ -131,6 +143,9 @@ Table make_dispatch_table() {
     route<&Table::fsync, kNode>(table);
     route<&Table::fallocate, kNode>(table);
     route<&Table::lseek, kNode>(table);
+    route<&Table::getlk, kNode>(table);
+    route<&Table::setlk, kNode>(table);
+    route<&Table::flock, kNode>(table);
     return table;
 }
 

@@ -27,6 +27,7 @@ struct MountOptions {
     std::uint32_t readahead_kib = 1024;
     std::string control_name = ".bandfs";  ///< empty: no control directory
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
+    bool backing_locks = false;            ///< flock and POSIX locks are taken on the files below
 };
 
 /// Counts of one mount that are neither the scheduler's nor the data plane's. Read by status.
@@ -39,6 +40,8 @@ struct MountCounters {
 struct AgreedFeatures {
     std::atomic<bool> parallel_direct_writes{false};  ///< FOPEN_DIRECT_IO may be combined with shared mappings
 };
+
+class BackingLocks;
 
 /// One mount. Owned by src/cmd; outlives its session.
 struct Filesystem {
@@ -57,7 +60,8 @@ struct Filesystem {
     OpenStamps stamps;
     /// Lets the kernel ask anew for a node's attributes. Set by the session.
     std::function<void(std::uint64_t node)> forget_attributes;
-    Handles handles;  ///< everything callers have open; destroyed before `data` and `tree`
+    std::shared_ptr<BackingLocks> locks;  ///< with options.backing_locks; else nullptr
+    Handles handles;                      ///< everything callers have open; destroyed before `data` and `tree`
 };
 
 }  // namespace bandfs

@@ -1,8 +1,6 @@
 // fuse/meta_operations.h - the operations on metadata, for libfuse's table. One file per family: ops_lookup.cc ...
 //
-// Not among them: locks, which the kernel keeps by itself among the callers of a mount; access, which it decides by
-// default_permissions; and O_TMPFILE, which libfuse 3.14 cannot receive and so refuses, as a file system without it
-// does.
+// Not among them: access, which the kernel decides by default_permissions.
 #pragma once
 
 struct fuse_lowlevel_ops;

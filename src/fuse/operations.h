@@ -19,6 +19,10 @@ void op_read(fuse_req_t request, fuse_ino_t ino, size_t bytes, off_t offset, fus
 void op_write_buf(fuse_req_t request, fuse_ino_t ino, fuse_bufvec* payload, off_t offset, fuse_file_info* info);
 void op_fsync(fuse_req_t request, fuse_ino_t ino, int data_only, fuse_file_info* info);
 void op_fallocate(fuse_req_t request, fuse_ino_t ino, int mode, off_t offset, off_t length, fuse_file_info* info);
+void op_getlk(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info, struct flock* wanted);
+void op_setlk(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info, struct flock* wanted, int waits);
+void op_flock(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info, int operation);
+void op_flush(fuse_req_t request, fuse_ino_t ino, fuse_file_info* info);
 void op_lseek(fuse_req_t request, fuse_ino_t ino, off_t offset, int whence, fuse_file_info* info);
 
 }  // namespace bandfs

@@ -57,8 +57,9 @@ void op_rmdir(fuse_req_t request, fuse_ino_t parent, const char* name) {
 void op_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
                unsigned flags) {
     const auto lost = on_inode(request, parent, [&](Tree&, Inode& from) {
-        return on_inode(request, new_parent,
-                        [&](Tree& tree, Inode& to) { return tree.rename(from, name, to, new_name, flags); });
+        return on_inode(request, new_parent, [&](Tree& tree, Inode& to) {
+            return tree.rename(from, name, to, new_name, flags, identity_of(request));
+        });
     });
     if (lost && *lost) note_loss(request, **lost);
     fuse_reply_err(request, lost.code());

@@ -1,14 +1,14 @@
 // fuse/ops_open.cc - OPEN, CREATE and RELEASE of regular files.
 //
-// There is no FLUSH: the errors of write-back belong to fsync, as on every local file system, so a close has nothing to
-// say to us. FOPEN_NOFLUSH tells the kernel, and where it does not know that flag the first FLUSH is answered with
-// ENOSYS.
+// A close has nothing to say to us unless locks are taken below (ops_lock.cc): FOPEN_NOFLUSH tells the kernel.
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <cstring>
 #include <ctime>
 #include <optional>
 
+#include "fuse/backing_locks.h"
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
@@ -36,7 +36,7 @@ std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
     const bool parallel = file->direct() && filesystem.kernel.parallel_direct_writes;
-    info.noflush = 1;
+    info.noflush = filesystem.locks == nullptr;
     info.direct_io = parallel;
     info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
     return parallel ? kFopenParallelDirectWrites : 0;
@@ -81,7 +81,10 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
         return;
     }
     const int flags = FileTable::backing_flags(info->flags) | (info->flags & O_EXCL);
-    Result<CreatedFile> created = filesystem.tree->create(**directory, name, flags, mode, identity_of(request));
+    const Identity who = identity_of(request);
+    Result<CreatedFile> created = std::strcmp(name, kNamelessFile) == 0
+                                      ? filesystem.tree->create_nameless(**directory, flags, mode, who)
+                                      : filesystem.tree->create(**directory, name, flags, mode, who);
     if (!created) {
         fuse_reply_err(request, created.code());
         return;
@@ -102,7 +105,12 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
 }
 
 void op_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-    filesystem_of(request).handles.remove(info->fh);
+    Filesystem& filesystem = filesystem_of(request);
+    if (filesystem.locks) {
+        filesystem.locks->table().close_handle(info->fh);
+        filesystem.locks->released();
+    }
+    filesystem.handles.remove(info->fh);
     fuse_reply_err(request, 0);
 }
 

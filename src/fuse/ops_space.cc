@@ -2,19 +2,38 @@
 //
 // There is no COPY_FILE_RANGE: the kernel then reads and writes in the caller's name, so that a copy is scheduled and
 // charged like every other read and write, page cache included.
+#include <linux/capability.h>
+#include <sys/stat.h>
+
+#include <optional>
+
 #include "fuse/data_job.h"
 #include "fuse/operations.h"
 #include "fuse/request.h"
 #include "sys/file_io.h"
+#include "sys/identity.h"
 
 namespace bandfs {
+
+namespace {
+
+/// The caller, when it is one whose allocation takes set-id bits off the file: the kernel does not say so here.
+std::optional<Identity> taking_setid(fuse_req_t request, const OpenFile& file) {
+    struct stat now {};
+    if (::fstat(file.data->descriptor(), &now) != 0 || (now.st_mode & (S_ISUID | S_ISGID)) == 0) return std::nullopt;
+    if (thread_has_capability(fuse_req_ctx(request)->pid, CAP_FSETID)) return std::nullopt;
+    return clearing_setid(request, now.st_mode);
+}
+
+}  // namespace
 
 void op_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
-    filesystem.gate->submit(std::make_unique<FuseAllocate>(request, file, mode, static_cast<std::uint64_t>(offset),
-                                                           static_cast<std::uint64_t>(length)),
-                            *filesystem.groups, {}, false);
+    filesystem.gate->submit(
+        std::make_unique<FuseAllocate>(request, file, mode, static_cast<std::uint64_t>(offset),
+                                       static_cast<std::uint64_t>(length), taking_setid(request, *file)),
+        *filesystem.groups, {}, false);
 }
 
 void op_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {

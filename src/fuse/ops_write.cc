@@ -30,7 +30,8 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
     const std::span bytes(static_cast<const std::byte*>(payload->buf[0].mem), payload->buf[0].size);
     const bool writepage = info->writepage != 0;
     if (kill_suidgid_requested()) {
-        const Result<bool> cleared = clear_setid_bits(file->data->descriptor());
+        const Result<bool> cleared = clear_setid_bits(
+            file->data->descriptor(), [request](gid_t group) { return caller_in_group(request, group); });
         if (!cleared) {
             fuse_reply_err(request, cleared.code());
             return;

@@ -82,8 +82,9 @@ void op_setxattr(fuse_req_t request, fuse_ino_t node, const char* name, const ch
 }
 
 void op_removexattr(fuse_req_t request, fuse_ino_t node, const char* name) {
-    reply_status(request,
-                 on_inode(request, node, [&](Tree& tree, Inode& inode) { return tree.remove_xattr(inode, name); }));
+    reply_status(request, on_inode(request, node, [&](Tree& tree, Inode& inode) {
+                     return tree.remove_xattr(inode, name, identity_of(request, name == kAccessAcl));
+                 }));
 }
 
 }  // namespace

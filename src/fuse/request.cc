@@ -2,6 +2,9 @@
 
 #include <linux/capability.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace bandfs {
 
 Identity identity_of(fuse_req_t request, bool decides_setid) {
@@ -22,6 +25,13 @@ Identity clearing_setid(fuse_req_t request, mode_t mode) {
     if ((mode & (S_ISGID | S_IXGRP)) == S_ISGID)
         identity.groups = filesystem_of(request).callers->supplementary_groups(context.pid);
     return identity;
+}
+
+bool caller_in_group(fuse_req_t request, gid_t group) {
+    const fuse_ctx& context = *fuse_req_ctx(request);
+    if (context.gid == group) return true;
+    const std::vector<gid_t> groups = filesystem_of(request).callers->supplementary_groups(context.pid);
+    return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
 fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry) {

@@ -37,6 +37,9 @@ Identity identity_of(fuse_req_t request, bool decides_setid = false);
 /// S_ISGID of a file that the group may not execute stays for members.
 Identity clearing_setid(fuse_req_t request, mode_t mode);
 
+/// Whether the caller is in this group, by its own or a supplementary one; the latter cost a look into /proc.
+bool caller_in_group(fuse_req_t request, gid_t group);
+
 /// Calls call(Tree&, Inode&) and gives its Result, or ESTALE when the node means nothing any more.
 template <typename Call>
 auto on_inode(fuse_req_t request, fuse_ino_t node, Call&& call) -> std::invoke_result_t<Call, Tree&, Inode&> {

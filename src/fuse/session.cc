@@ -17,6 +17,7 @@
 
 #include <fuse_lowlevel.h>
 
+#include "fuse/backing_locks.h"
 #include "fuse/dispatch.h"
 #include "fuse/reply.h"
 #include "fuse/session_message.h"
@@ -215,7 +216,8 @@ bool ReceiverSession::receive_one(Receiver& self) {
 }
 
 void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait) {
-    const auto* header = reinterpret_cast<const fuse_in_header*>(message);
+    auto* header = reinterpret_cast<fuse_in_header*>(message);
+    make_known_to_libfuse(*header);
     const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
     current_message() = {header, &self.memory, others_wait};
     fuse_buf buffer{};
@@ -238,6 +240,7 @@ void ReceiverSession::leave() {
 
 void ReceiverSession::end() {
     filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups->go_down(); });
+    if (filesystem_.locks) filesystem_.locks->end();
     filesystem_.pending.wait_for_none();
     filesystem_.handles.close_all();
     if (ended_) ended_();

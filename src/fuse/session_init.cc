@@ -23,6 +23,8 @@ constexpr unsigned kWanted = FUSE_CAP_ASYNC_READ | FUSE_CAP_ASYNC_DIO | FUSE_CAP
                              FUSE_CAP_DONT_MASK | FUSE_CAP_POSIX_ACL | FUSE_CAP_CACHE_SYMLINKS |
                              FUSE_CAP_EXPORT_SUPPORT;
 
+constexpr unsigned kLocks = FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
+
 constexpr unsigned kUnwanted =
     // A spliced payload sits in a pipe that the next message reuses, so it cannot be held; and it is slower at 1 MiB.
     FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
@@ -30,14 +32,15 @@ constexpr unsigned kUnwanted =
     FUSE_CAP_WRITEBACK_CACHE |
     // The first version asks for set-user-id bits to fall on every write, root's too.
     FUSE_CAP_HANDLE_KILLPRIV |
-    // Locks are the kernel's business: every caller is on this machine.
-    FUSE_CAP_POSIX_LOCKS | FUSE_CAP_FLOCK_LOCKS;
+    // Without locks=backing the kernel keeps locks, among the callers of the mount.
+    kLocks;
 
 }  // namespace
 
 void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
     connection->want |= kWanted & connection->capable;
     connection->want &= ~kUnwanted;
+    if (static_cast<Filesystem*>(filesystem)->locks) connection->want |= kLocks & connection->capable;
     connection->max_background = kMaxBackground;
     connection->congestion_threshold = kMaxBackground;
     connection->max_read = static_cast<Filesystem*>(filesystem)->options.max_read;

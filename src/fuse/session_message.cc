@@ -9,6 +9,10 @@ IncomingMessage& current_message() {
     return message;
 }
 
+void make_known_to_libfuse(fuse_in_header& message) {
+    if (message.opcode == FUSE_TMPFILE) message.opcode = FUSE_CREATE;
+}
+
 bool kill_suidgid_requested() {
     const fuse_in_header* header = current_message().header;
     if (header == nullptr) return false;

@@ -28,6 +28,11 @@ struct IncomingMessage {
 /// The message of this thread; without a header on a thread that handles none.
 IncomingMessage& current_message();
 
+/// libfuse 3.14 does not know O_TMPFILE. FUSE_TMPFILE has the arguments and the answer of FUSE_CREATE, with a name that
+/// no file can have, so it is made one before libfuse sees it, and op_create() tells them apart by the name.
+inline constexpr const char* kNamelessFile = "/";
+void make_known_to_libfuse(fuse_in_header& message);
+
 /// Whether the kernel leaves clearing set-user-id and set-group-id to the handler of the current WRITE, SETATTR (of a
 /// size), OPEN or CREATE (with O_TRUNC). It asks so for callers without CAP_FSETID once HANDLE_KILLPRIV_V2 was agreed.
 /// Clear S_ISUID always, S_ISGID when the file is executable by its group.

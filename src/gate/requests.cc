@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "gate/write_back.h"
+#include "sys/setid.h"
 
 namespace bandfs {
 
@@ -90,10 +91,16 @@ Result<std::size_t> WriteRequest::write(std::uint64_t offset, std::span<const st
     return data.write_synchronously(offset, from, file_->durability());
 }
 
+Result<std::size_t> WriteRequest::write_piece(std::uint64_t offset, std::span<const std::byte> from) {
+    if (!writepage_) return write(offset, from);
+    const SetidKeeper keeper(file_->data->descriptor());
+    return write(offset, from);
+}
+
 bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {
     if (bytes() == 0) end = payload_.size();
     const std::span<const std::byte> piece = payload_.subspan(begin, end - begin);
-    const Result<std::size_t> n = write(offset_ + begin, piece);
+    const Result<std::size_t> n = write_piece(offset_ + begin, piece);
     const bool whole = n && *n == piece.size();
     if (!whole) first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     if (write_back_ != nullptr) write_back_->wrote(*this);

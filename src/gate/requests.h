@@ -87,6 +87,7 @@ private:
     void finish(JobOutcome outcome) final;
     std::size_t written() const { return first_end_.place(payload_.size()); }
     Result<std::size_t> write(std::uint64_t offset, std::span<const std::byte> from);
+    Result<std::size_t> write_piece(std::uint64_t offset, std::span<const std::byte> from);
 
     const std::shared_ptr<OpenFile> file_;
     const std::uint64_t offset_;

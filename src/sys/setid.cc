@@ -3,16 +3,37 @@
 #include <sys/stat.h>
 
 namespace bandfs {
+namespace {
 
-Result<bool> clear_setid_bits(int fd) {
+constexpr mode_t kModeBits = 07777;
+
+}  // namespace
+
+mode_t falling_setid_bits(mode_t mode, gid_t group, const std::function<bool(gid_t)>& in_group) {
+    mode_t falling = mode & S_ISUID;
+    if ((mode & S_ISGID) && ((mode & S_IXGRP) || !in_group(group))) falling |= S_ISGID;
+    return falling;
+}
+
+Result<bool> clear_setid_bits(int fd, const std::function<bool(gid_t)>& in_group) {
     struct stat file {};
     if (::fstat(fd, &file) != 0) return last_errno();
-    mode_t mode = file.st_mode & 07777;
-    mode &= ~static_cast<mode_t>(S_ISUID);
-    if (mode & S_IXGRP) mode &= ~static_cast<mode_t>(S_ISGID);  // without it the bit meant mandatory locking
-    if (mode == (file.st_mode & 07777)) return false;
-    if (::fchmod(fd, mode) != 0) return last_errno();
+    const mode_t falling = falling_setid_bits(file.st_mode, file.st_gid, in_group);
+    if (falling == 0) return false;
+    if (::fchmod(fd, file.st_mode & kModeBits & ~falling) != 0) return last_errno();
     return true;
+}
+
+SetidKeeper::SetidKeeper(int fd) : fd_(fd) {
+    struct stat file {};
+    if (::fstat(fd, &file) == 0 && (file.st_mode & (S_ISUID | S_ISGID))) mode_ = file.st_mode & kModeBits;
+}
+
+SetidKeeper::~SetidKeeper() {
+    struct stat file {};
+    if (mode_ == 0 || ::fstat(fd_, &file) != 0 || (file.st_mode & kModeBits) == mode_) return;
+    // Only if nothing but the bits has changed: else somebody has set the mode meanwhile.
+    if ((file.st_mode & 0777) == (mode_ & 0777)) (void)::fchmod(fd_, mode_);
 }
 
 }  // namespace bandfs

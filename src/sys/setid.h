@@ -1,12 +1,33 @@
 // sys/setid.h - set-user-id and set-group-id bits of an open file.
 #pragma once
 
+#include <sys/types.h>
+
+#include <functional>
+
 #include "sys/result.h"
 
 namespace bandfs {
 
-/// Clears S_ISUID, and S_ISGID where the group may execute, as a write by an ordinary user does. True when there was
-/// something to clear. One fstat(2) when there is not.
-Result<bool> clear_setid_bits(int fd);
+/// What a write, or a chown(2), by somebody without CAP_FSETID takes off a file of this mode: S_ISUID, and S_ISGID
+/// where the group may execute or the caller is not in it. `in_group` is asked only when that matters.
+mode_t falling_setid_bits(mode_t mode, gid_t group, const std::function<bool(gid_t)>& in_group);
+
+/// Clears them. True when there was something to clear. One fstat(2) when there is not.
+Result<bool> clear_setid_bits(int fd, const std::function<bool(gid_t)>& in_group);
+
+/// While it lives, a write through `fd` leaves the set-id bits alone that it would take off for want of CAP_FSETID: for
+/// what was written to a shared mapping, which takes none. A process that does not own the file cannot keep them.
+class SetidKeeper {
+public:
+    explicit SetidKeeper(int fd);
+    ~SetidKeeper();
+    SetidKeeper(const SetidKeeper&) = delete;
+    SetidKeeper& operator=(const SetidKeeper&) = delete;
+
+private:
+    const int fd_;
+    mode_t mode_ = 0;  ///< 0: there is nothing to keep
+};
 
 }  // namespace bandfs

@@ -214,6 +214,51 @@ SCENARIO(Attributes, SetIdFallsOnWriting) {
     in_turn([&] { DO(chown("f", static_cast<uid_t>(-1), scene.user().gid)); });
 }
 
+SCENARIO(Attributes, SetIdFallsByGroupMembership) {
+    // Where the group may not execute, S_ISGID stays when a member writes.
+    for (const mode_t mode : {02666u, 02676u, 06666u}) {
+        for (const gid_t group : {kCommonGroup, gid_t{2002}, gid_t{0}}) {
+            const auto set_up = [&] {
+                unlink("f");
+                DO(make_file("f"));
+                DO(chown("f", static_cast<uid_t>(-1), group));
+                DO(chmod("f", mode));
+            };
+            const auto in_turn = [&](auto change) {
+                for (const User* user : {&kAlice, &kBob}) {
+                    set_up();
+                    scene.as(*user, [&] {
+                        const int f = open("f", O_RDWR);
+                        change(f);
+                        close(f);
+                    });
+                    scene.see("f");
+                }
+            };
+            in_turn([&](int f) { DO(write(f, "x", 1)); });
+            in_turn([&](int f) { DO(fallocate(f, 0, 0, 100)); });
+            in_turn([&](int f) { DO(ftruncate(f, 2)); });
+        }
+    }
+}
+
+SCENARIO(Attributes, OwnersLeftAsTheyAre) {
+    // Whoever does not own the file may do that only where no set-id bit would fall.
+    for (const mode_t mode : {0644u, 04644u, 02755u, 02644u}) {
+        unlink("f");
+        DO(mknod("f", S_IFREG | 0600, 0));
+        DO(chmod("f", mode));
+        scene.as(kBob, [&] { DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1))); });
+        scene.see("f");
+        DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+        scene.see("f");
+    }
+    DO(mkfifo("p", 0644));
+    DO(chmod("p", 06755));
+    scene.as(kBob, [&] { DO(chown("p", static_cast<uid_t>(-1), static_cast<gid_t>(-1))); });
+    scene.see("p");
+}
+
 SCENARIO(Times, Set) {
     DO(make_file("f"));
     const timespec both[2] = {{1234567890, 123456789}, {987654321, 987654321}};

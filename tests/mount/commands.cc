@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -43,6 +44,19 @@ void open_fuse_to_all(const std::string& node) {
         mount(node.c_str(), "/dev/fuse", nullptr, MS_BIND, nullptr) != 0) {
         _exit(99);
     }
+}
+
+/// What is written to a shared mapping leaves set-id bits, however the kernel's half of FUSE writes it back.
+bool mapping_leaves_setid(const std::string& file) {
+    const int fd = open(file.c_str(), O_RDWR);
+    if (fchmod(fd, 06755) != 0) return false;
+    void* const memory = mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED) return false;
+    *static_cast<char*>(memory) = 'O';
+    const bool written = msync(memory, 1, MS_SYNC) == 0;
+    munmap(memory, 1);
+    close(fd);
+    return written;
 }
 
 class Commands : public testing::Test {
@@ -198,6 +212,8 @@ TEST_F(Commands, OrdinaryUser) {
         std::ofstream(mnt + "/mine") << "of nobody";
         struct stat attr {};
         if (stat((source + "/mine").c_str(), &attr) != 0 || attr.st_uid != kNobody.uid) _exit(102);
+        if (!mapping_leaves_setid(mnt + "/mine")) _exit(105);
+        if (stat((source + "/mine").c_str(), &attr) != 0 || (attr.st_mode & 07777) != 06755) _exit(106);
         std::ifstream status(mnt + "/.bandfs/status");
         std::string text;
         if (!(status >> text) || !text.starts_with("devgrp=")) _exit(103);

@@ -1,6 +1,7 @@
 // Opening, reading and writing files.
 #include <fcntl.h>
 #include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -63,6 +64,35 @@ SCENARIO(Files, OpenFlags) {
     DO(f = open("dangling", O_RDWR | O_CREAT, 0600));
     DO(close(f));
     scene.see("nowhere");
+}
+
+SCENARIO(Files, Nameless) {
+    const auto named = [](int file, const char* name) {
+        return linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(file)).c_str(), AT_FDCWD, name, AT_SYMLINK_FOLLOW);
+    };
+    struct stat attr {};
+    int f = open(".", O_TMPFILE | O_RDWR, 0666);
+    DO(f >= 0);
+    DO(write_all(f, "nobody can find it"));
+    DO(fstat(f, &attr));
+    DO(attr.st_nlink);
+    DO(attr.st_mode);
+    scene.see_names(".");
+    DO(fchmod(f, 0640));
+    DO(named(f, "found"));
+    scene.see("found");
+    scene.see_content("found");
+    DO(write_all(f, ", or so"));
+    DO(named(f, "again"));
+    scene.see("again");
+    DO(close(f));
+    f = open(".", O_TMPFILE | O_WRONLY | O_EXCL, 0600);
+    DO(named(f, "never"));
+    DO(close(f));
+    DO(open(".", O_TMPFILE | O_RDONLY, 0600));
+    DO(open("found", O_TMPFILE | O_RDWR, 0600));
+    DO(open("absent", O_TMPFILE | O_RDWR, 0600));
+    scene.see_names(".");
 }
 
 SCENARIO(Files, CreateModes) {

@@ -173,7 +173,7 @@ TEST_P(TreeAsRoot, AMountPointInsideShowsWhatIsMounted) {
             find(std::to_string(i));
         }
         EXPECT_EQ(tree->attributes(*inner->inode)->st_size, 4);
-        EXPECT_EQ(tree->rename(tree->root(), "file", *mnt.inode, "file", 0).code(), EXDEV);
+        EXPECT_EQ(tree->rename(tree->root(), "file", *mnt.inode, "file", 0, {}).code(), EXDEV);
         EXPECT_EQ(tree->link(*find("file").inode, *mnt.inode, "file").code(), EXDEV);
         EXPECT_EQ(tree->remove_directory(tree->root(), "mnt").code(), EBUSY);
         EXPECT_EQ(tree->lookup(*mnt.inode, "..")->inode, &tree->root());

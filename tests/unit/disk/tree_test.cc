@@ -163,7 +163,7 @@ TEST_P(TreeTest, WhatLostItsNamesIsStillThere) {
     EXPECT_TRUE(lost->last);
     EXPECT_FALSE(tree->unlink(tree->root(), "two")->last);
     EXPECT_TRUE(tree->remove_directory(tree->root(), "dir"));
-    const Result<std::optional<LostName>> replaced = tree->rename(tree->root(), "over", tree->root(), "under", 0);
+    const Result<std::optional<LostName>> replaced = tree->rename(tree->root(), "over", tree->root(), "under", 0, {});
     ASSERT_TRUE(replaced && *replaced);
     EXPECT_EQ((*replaced)->number, under.attr.st_ino);
     EXPECT_TRUE((*replaced)->last);
@@ -188,10 +188,10 @@ TEST_P(TreeTest, MovedInodesAreFoundAgain) {
     source.write("from/deep/file", "text");
     const Entry from = find("from"), to = find("to"), deep = find(*from.inode, "deep"),
                 file = find(*deep.inode, "file");
-    ASSERT_TRUE(tree->rename(*from.inode, "deep", *to.inode, "deeper", 0));
+    ASSERT_TRUE(tree->rename(*from.inode, "deep", *to.inode, "deeper", 0, {}));
     source.write("other", "other");
     const Entry other = find("other");
-    ASSERT_TRUE(tree->rename(tree->root(), "other", *deep.inode, "file", RENAME_EXCHANGE));
+    ASSERT_TRUE(tree->rename(tree->root(), "other", *deep.inode, "file", RENAME_EXCHANGE, {}));
     press_out_descriptors();
     EXPECT_EQ(attributes(file).st_ino, file.attr.st_ino);
     EXPECT_EQ(attributes(other).st_ino, other.attr.st_ino);
@@ -201,9 +201,9 @@ TEST_P(TreeTest, MovedInodesAreFoundAgain) {
 TEST_P(TreeTest, RenameFlagsAndErrorsAreThoseBelow) {
     for (const char* name : {"a", "b"}) source.write(name);
     std::filesystem::create_directory(source / "d");
-    EXPECT_EQ(tree->rename(tree->root(), "a", tree->root(), "b", RENAME_NOREPLACE).code(), EEXIST);
-    EXPECT_EQ(tree->rename(tree->root(), "a", tree->root(), "c", RENAME_EXCHANGE).code(), ENOENT);
-    EXPECT_EQ(tree->rename(tree->root(), "a", tree->root(), "d", 0).code(), EISDIR);
+    EXPECT_EQ(tree->rename(tree->root(), "a", tree->root(), "b", RENAME_NOREPLACE, {}).code(), EEXIST);
+    EXPECT_EQ(tree->rename(tree->root(), "a", tree->root(), "c", RENAME_EXCHANGE, {}).code(), ENOENT);
+    EXPECT_EQ(tree->rename(tree->root(), "a", tree->root(), "d", 0, {}).code(), EISDIR);
     EXPECT_EQ(tree->unlink(tree->root(), "d").code(), EISDIR);
     EXPECT_EQ(tree->remove_directory(tree->root(), "a").code(), ENOTDIR);
     source.write("d/x");
@@ -297,7 +297,7 @@ TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     EXPECT_EQ(std::string(value.data()), "green");
     EXPECT_EQ(tree->get_xattr(*file.inode, "user.colour", std::span(value).first(2)).code(), ERANGE);
     EXPECT_EQ(*tree->list_xattrs(*file.inode, value), sizeof "user.colour");
-    EXPECT_TRUE(tree->remove_xattr(*file.inode, "user.colour"));
+    EXPECT_TRUE(tree->remove_xattr(*file.inode, "user.colour", {}));
     EXPECT_EQ(tree->get_xattr(*file.inode, "user.colour", {}).code(), ENODATA);
     if (::geteuid() != 0) return;
     ASSERT_EQ(::symlink("file", (source / "link").c_str()), 0);
@@ -338,7 +338,7 @@ TEST_P(TreeTest, RenamesAndLookupsOfManyThreadsLoseNothing) {
         threads.emplace_back([this, t] {
             for (int i = 0; i < kRounds; ++i) {
                 if (t == 0) {
-                    ASSERT_TRUE(tree->rename(tree->root(), "0", tree->root(), "1", RENAME_EXCHANGE));
+                    ASSERT_TRUE(tree->rename(tree->root(), "0", tree->root(), "1", RENAME_EXCHANGE, {}));
                     continue;
                 }
                 const Result<Entry> entry = tree->lookup(tree->root(), i % 2 ? "0" : "1");
@@ -358,7 +358,7 @@ TEST_P(TreeTest, NoDescriptorIsLeftBehind) {
     for (int i = 0; i < 100; ++i) {
         EXPECT_EQ(tree->lookup(tree->root(), "none").code(), ENOENT);
         EXPECT_EQ(tree->create(tree->root(), "file", O_EXCL, 0600, kRoot).code(), EEXIST);
-        EXPECT_EQ(tree->rename(tree->root(), "none", tree->root(), "file", 0).code(), ENOENT);
+        EXPECT_EQ(tree->rename(tree->root(), "none", tree->root(), "file", 0, {}).code(), ENOENT);
         EXPECT_EQ(tree->unlink(tree->root(), "none").code(), ENOENT);
         const Result<CreatedFile> made = tree->create(tree->root(), "new", O_EXCL, 0600, kRoot);
         ASSERT_TRUE(made);

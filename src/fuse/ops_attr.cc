@@ -53,25 +53,25 @@ Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_f
     return {};
 }
 
-/// What setting nothing means when the caller does not own the file; nullopt when it does, or nothing would fall.
+/// Whether setting nothing is chown(-1, -1) by somebody who may not: one who does not own the file and would take
+/// set-id bits off it.
 ///
-/// It is chown(-1, -1), which is not allowed where it would take set-id bits off. Or the kernel announces a write or an
-/// allocation that takes them off: then these do so, as far as they succeed. That a file is open for writing, or was
-/// before its last data went to the disk, tells the latter.
-std::optional<Result<struct stat>> nothing_by_another(fuse_req_t request, Tree& tree, Inode& inode) {
+/// The kernel announces a write or an allocation that takes them off by the same message. That a file is open for
+/// writing, or was before its last data went to the disk, tells these. They take the bits off themselves, too, but if
+/// they were not taken off now, the kernel would go by the old mode until it asks for it again.
+Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
     const Result<struct stat> file = tree.attributes(inode);
-    if (!file || S_ISDIR(file->st_mode)) return std::nullopt;
+    if (!file) return file.error();
     const fuse_ctx& caller = *fuse_req_ctx(request);
     const auto in_group = [&](gid_t group) {
         return caller_in_group(request, group) || thread_has_capability(caller.pid, CAP_FSETID);
     };
-    if (caller.uid == file->st_uid || falling_setid_bits(file->st_mode, file->st_gid, in_group) == 0)
-        return std::nullopt;
-    if (thread_has_capability(caller.pid, CAP_FOWNER)) return std::nullopt;
+    if (S_ISDIR(file->st_mode) || caller.uid == file->st_uid) return {};
+    if (falling_setid_bits(file->st_mode, file->st_gid, in_group) == 0) return {};
+    if (thread_has_capability(caller.pid, CAP_FOWNER)) return {};
     const std::shared_ptr<FileData> opened =  // none of what is not a regular file
         filesystem_of(request).data->files().find({inode.key().device, inode.key().number});
-    if (opened && opened->writable()) return file;
-    return Errno{EPERM};
+    return opened && opened->writable() ? Status() : Errno{EPERM};
 }
 
 void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {
@@ -82,7 +82,7 @@ void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int wh
         }
         const AttrChange change = decode(*wanted, which);
         if (change.owners_as_they_are) {
-            if (const auto answer = nothing_by_another(request, tree, inode)) return *answer;
+            if (const Status status = may_leave_owners(request, tree, inode); !status) return status.error();
         }
         const bool owner = change.uid || change.gid || change.owners_as_they_are;
         return tree.set_attributes(inode, change, identity_of(request, owner));

@@ -279,6 +279,11 @@ std::int64_t Runner::on_path(const Step& s) {
 }
 
 std::int64_t Runner::call(const Step& s) {
+    struct stat attr {};
+    // Whether a file may be linked the kernel decides by the mode that it knows, and that may be that of before an open
+    // with O_TRUNC has taken set-id bits off: let it ask.
+    if (s.call == Call::link_open) fstat(files_[static_cast<std::size_t>(s.slot)], &attr);
+    if (s.call == Call::link) stat(s.path.c_str(), &attr);
     switch (s.call) {
         case Call::close:
         case Call::link_open:
@@ -304,7 +309,6 @@ std::int64_t Runner::call(const Step& s) {
     const int file = files_[static_cast<std::size_t>(s.slot)];
     const int other = files_[static_cast<std::size_t>(s.other)];
     if (file < 0 || (s.call == Call::copy_range && other < 0)) return 0;
-    struct stat attr {};
     // The kernel's half of FUSE decides about positions in directories, and there they have another bound.
     if (s.call == Call::seek && fstat(file, &attr) == 0 && S_ISDIR(attr.st_mode)) return 0;
     return s.call == Call::copy_range ? copy(s, file, other) : on_file(s, file);

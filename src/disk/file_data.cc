@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "disk/file_table.h"
 #include "sys/file_io.h"
 
 namespace bandfs {
@@ -29,7 +30,14 @@ bool same_place_in_page(const std::byte* memory, std::uint64_t offset) {
 
 }  // namespace
 
-FileData::FileData(DiskIo& io, FileKey key, Volume volume) : io_(io), key_(key), volume_(volume) {}
+FileData::FileData(FileTable& table, DiskIo& io, FileKey key, Volume volume)
+    : table_(table), io_(io), key_(key), volume_(volume) {}
+
+FileData::~FileData() {
+    table_.goes(*this);
+    owned_.clear();
+    table_.went();
+}
 
 int FileData::descriptor() const {
     const int writer = writer_.load();
@@ -49,25 +57,26 @@ void FileData::adopt(UniqueFd fd, int flags) {
     owned_.push_back(std::move(fd));
 }
 
-// The O_DIRECT descriptor for reading or writing, opened when it is first wanted; -1 where there is none.
-int FileData::direct_descriptor(bool writable) {
-    std::atomic<int>& wanted = writable ? direct_writer_ : direct_reader_;
-    if (wanted >= 0 || volume_.direct_alignment == 0 || direct_refused_) return wanted;
+// Opens the O_DIRECT descriptor for reading or writing when it is first wanted.
+Status FileData::open_direct(bool writable) {
+    if (direct_slot(writable) >= 0) return {};
+    if (volume_.direct_alignment == 0 || direct_refused_) return Errno{EINVAL};
     const std::lock_guard lock(mutex_);
-    if (wanted >= 0) return wanted;
+    if (direct_slot(writable) >= 0) return {};
     const int writer = writer_;
-    if (writable && writer < 0) return -1;
+    if (writable && writer < 0) return Errno{EBADF};
     const int mode = writer < 0 ? O_RDONLY : reader_ < 0 ? O_WRONLY : O_RDWR;
     Result<UniqueFd> fd = reopen(descriptor(), mode | O_DIRECT);
-    if (!fd) return -1;
+    if (!fd) return fd.error();
     if (mode != O_WRONLY && direct_reader_ < 0) direct_reader_ = fd->get();
     if (mode != O_RDONLY && direct_writer_ < 0) direct_writer_ = fd->get();
     owned_.push_back(*std::move(fd));
-    return wanted;
+    return direct_slot(writable) >= 0 ? Status() : Status(Errno{EBADF});
 }
 
-bool FileData::has_direct() {
-    return direct_descriptor(writer_ >= 0) >= 0;
+Status FileData::open_direct() {
+    const Status opened = open_direct(writer_ >= 0);
+    return opened || lacks_descriptors(opened) ? opened : Status(Errno{EINVAL});
 }
 
 bool FileData::direct_allows(std::uint64_t offset, std::size_t bytes) const {
@@ -255,6 +264,11 @@ Status FileData::sync(bool data_only, std::atomic<std::uint32_t>& mark) {
 std::uint32_t FileData::error_mark() {
     const std::lock_guard lock(mutex_);
     return told_ ? failures_ : failures_ - 1;
+}
+
+int FileData::untold_failure() const {
+    const std::lock_guard lock(mutex_);
+    return told_ ? 0 : last_failure_;
 }
 
 std::uint64_t FileData::note_dirty(std::uint64_t offset, std::uint64_t bytes, DirtyOwner owner) {

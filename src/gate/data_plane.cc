@@ -1,9 +1,11 @@
 #include "gate/data_plane.h"
 
 #include <linux/falloc.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "gate/write_back.h"
@@ -15,6 +17,8 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kEverything = UINT64_MAX;
+// How long who needs a descriptor waits for one: a disk that takes longer for a file is as good as dead.
+constexpr std::chrono::seconds kReliefPatience{2};
 
 }  // namespace
 
@@ -22,13 +26,24 @@ std::uint64_t DataPlane::default_dirty_bytes() {
     return std::min(64 * kMiB, physical_memory_bytes() / 64);
 }
 
+std::size_t DataPlane::default_dirty_files() {
+    constexpr std::size_t kFewest = 8;
+    constexpr std::size_t kMost = 65536;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kFewest;
+    return std::clamp<std::size_t>(limit.rlim_cur / 8, kFewest, kMost);
+}
+
 DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
     : gate_(gate),
       groups_(groups),
       unit_size_(settings.unit_size),
-      files_(io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }) {
-    WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns};
+      files_(
+          io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }, [this] { return relieve(); }) {
+    WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns,
+                                 settings.dirty_files};
     if (write_back.bound == 0) write_back.bound = default_dirty_bytes();
+    if (write_back.most_files == 0) write_back.most_files = default_dirty_files();
     gate_.enter(groups_);
     write_back_ = std::make_unique<WriteBack>(gate_, groups_, write_back, counters_);
 }
@@ -121,6 +136,7 @@ void DataPlane::release(std::shared_ptr<OpenFile> file) {
 }
 
 void DataPlane::unlinked(FileKey key) {
+    files_.forget_failure(key);
     const std::shared_ptr<FileData> data = files_.find(key);
     if (data && data->abandoned()) write_back_->discard(*data, 0, kEverything);
 }
@@ -140,6 +156,13 @@ Status DataPlane::allocate(OpenFile& file, int mode, std::uint64_t offset, std::
     constexpr int kEmptied = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
     if (done && (mode & kEmptied) != 0) write_back_->discard(*file.data, offset, offset + bytes);
     return done;
+}
+
+bool DataPlane::relieve() {
+    const std::uint64_t gone = files_.gone();
+    if (!files_.any_closed()) return false;
+    write_back_->hasten_closed();
+    return files_.await_gone(gone, kReliefPatience);
 }
 
 bool DataPlane::drain(TimeNs deadline) {

@@ -2,7 +2,7 @@
 //
 // A buffered write is answered once it is in the page cache. What it dirtied is noted in its file and counted in the
 // ledger of its group. Extents become jobs, of up to 1 MiB of a file, when
-//   - the group has more of them than a mark, or a write of it waits for its bound (pressure);
+//   - the group has more of them than a mark, or in more files, or a write of it waits for its bound (pressure);
 //   - they are older than 5 s;
 //   - their file is fsynced: then at once, expedited, and a few at a time, so that a large one leaves the disk to
 //   others too;
@@ -10,9 +10,13 @@
 // Until then a rewrite adds nothing, and a file that loses its last name is not written at all. A group has few jobs at
 // the gate at a time: enough for the scheduler to see that it wants the disk, and no more, for what is not in a job yet
 // can still be rewritten, merged or dropped.
+//
+// A dirty file keeps its descriptor, also when nobody has it open any more. So their number is bounded, too, and when
+// the process runs out of descriptors all the same, closed files are written first.
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -34,6 +38,8 @@ struct WriteBackSettings {
     std::uint32_t unit_size = 131072;
     std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait
     TimeNs oldest_ns = 0;     ///< what has been dirty longer is due
+    /// Dirty files of all groups beyond which a write to one that is not dirty waits, if its group has its part.
+    std::size_t most_files = 0;
 };
 
 /// Thread-safe. Its lock is taken before those of the gate and of a file, and never inside them. Destroyed when it is
@@ -61,6 +67,9 @@ public:
     void sync(std::unique_ptr<SyncRequest> request);
     void forget(SyncRequest& request);
 
+    /// Has files written first that nobody has open, of the group that has most of them.
+    void hasten_closed();
+
     /// Extents of [begin, end) need not be written any more.
     void discard(FileData& file, std::uint64_t begin, std::uint64_t end);
 
@@ -86,7 +95,8 @@ private:
         WriteBackJob::List all;                          ///< at the gate, or in `later`
         std::list<std::unique_ptr<WriteBackJob>> later;  ///< of an fsync, not yet at the gate
         std::list<WaitingSync> syncs;
-        unsigned urgent = 0;  ///< of an fsync, at the gate
+        unsigned urgent = 0;    ///< of an fsync, at the gate
+        bool hastened = false;  ///< what is in `later` is wanted although no fsync waits
     };
 
     void on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed);  // called by the job
@@ -95,11 +105,15 @@ private:
     // Each requires the lock.
     DirtyLedger& ledger_of(DirtyOwner owner);
     bool has_room(const DirtyLedger& ledger, const WriteRequest& request) const;
+    std::size_t files_of_group() const;
+    void take_room(DirtyLedger& ledger, WriteRequest& request);
+    void give_room_back(DirtyLedger& ledger, WriteRequest& request);
     bool pressed(const DirtyLedger& ledger) const;
     void pump(DirtyLedger& ledger);
     std::unique_ptr<WriteBackJob> next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file);
     void submit(std::unique_ptr<WriteBackJob> job);
     void submit_later(FileJobs& jobs);
+    void hasten(const std::shared_ptr<FileData>& file);
     void count_down(FileJobs& jobs, const WriteBackJob& job);
     void let_writes_run(DirtyLedger& ledger);
     void forget_if_idle(DirtyLedger& ledger);

@@ -1,0 +1,155 @@
+// What is written through a real mount: with few descriptors, with a server that is killed, by several who append.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "oracle.h"
+#include "rig.h"
+
+namespace bandfs::mount_test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr uid_t kUsers[] = {2001, 2002};
+
+/// A child process of an ordinary user that exits with what `body` returns: 0 when all is well.
+pid_t start_as(uid_t user, const std::function<int()>& body) {
+    const pid_t child = fork();
+    if (child != 0) return child;
+    if (setresgid(user, user, user) != 0 || setresuid(user, user, user) != 0) _exit(255);
+    _exit(body());
+}
+
+/// The exit code of a child; -1 when it was killed, or takes longer than two minutes and is.
+int end_of(pid_t child) {
+    int status = 0;
+    if (!wait_until([&] { return waitpid(child, &status, WNOHANG) == child; }, 120s)) {
+        kill(child, SIGKILL);
+        waitpid(child, &status, 0);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+std::string content_of(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+/// Memory that children share, zeroed.
+template <typename T>
+class Shared {
+public:
+    Shared()
+        : value_(static_cast<T*>(mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
+    }
+    ~Shared() { munmap(value_, sizeof(T)); }
+    Shared(const Shared&) = delete;
+    T* operator->() const { return value_; }
+
+private:
+    T* const value_;
+};
+
+class Data : public testing::Test {
+protected:
+    void SetUp() override {
+        if (const std::string reason = why_no_mounts(); !reason.empty()) GTEST_SKIP() << reason;
+        janitor_ = std::make_unique<Janitor>();
+    }
+    void TearDown() override {
+        mount_.reset();
+        if (!janitor_) return;
+        EXPECT_TRUE(wait_until([] { return daemons().empty(); })) << "a daemon is left";
+        disk_.reset();
+        backing_.reset();
+        janitor_.reset();
+    }
+    void mount(const std::string& source, const std::string& options, const std::vector<std::string>& run_by = {}) {
+        mount_.reset();
+        mount_ = std::make_unique<BandfsMount>(*janitor_, source,
+                                               "allow_other,default_permissions,type=user," + options, run_by);
+    }
+    std::string path(const std::string& name) const { return mount_->path() + "/" + name; }
+
+    std::unique_ptr<Janitor> janitor_;
+    std::unique_ptr<BackingFs> backing_;
+    std::unique_ptr<SlowDisk> disk_;
+    std::unique_ptr<BandfsMount> mount_;
+};
+
+// Few descriptors.
+
+/// Runs a command without the right to raise its limits, with so many descriptors.
+std::vector<std::string> with_descriptors(int count) {
+    const std::string limit = std::to_string(count);
+    return {"setpriv", "--bounding-set", "-sys_resource", "prlimit", "--nofile=" + limit + ":" + limit};
+}
+
+constexpr int kFilesOfUser = 2500;
+
+std::string small_content(uid_t user, int i) {
+    return pattern(1 + static_cast<std::size_t>(i) * 37 % 8000, static_cast<unsigned>(user) * 10000 + i);
+}
+
+/// Makes small files, as unpacking an archive does, and now and then makes sure of one. The number of the first that
+/// cannot be made, and why, as an exit code: 0 when all could.
+int unpack(const std::string& directory, uid_t user) {
+    if (::mkdir(directory.c_str(), 0755) != 0) return 1;
+    for (int i = 0; i < kFilesOfUser; ++i) {
+        const int f =
+            open((directory + "/" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+        if (f < 0) return errno;
+        const std::string text = small_content(user, i);
+        if (write(f, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return errno;
+        if (i % 100 == 99 && fsync(f) != 0) return errno;
+        if (close(f) != 0) return errno;
+    }
+    return 0;
+}
+
+TEST_F(Data, ManySmallFilesNeedFewDescriptors) {
+    disk_ = std::make_unique<SlowDisk>(*janitor_, 384);
+    mount(disk_->path(), "devgroup=few", with_descriptors(256));
+    ASSERT_EQ(daemons().size(), 1u);
+    const std::string limits = content_of("/proc/" + std::to_string(daemons().front()) + "/limits");
+    ASSERT_NE(limits.find("Max open files            256                  256"), std::string::npos) << limits;
+    for (const uid_t user : kUsers) ASSERT_EQ(mount_->message("attach", std::to_string(user)), 0);
+    disk_->set_speed(20);
+    std::vector<pid_t> children;
+    for (const uid_t user : kUsers)
+        children.push_back(start_as(user, [&] { return unpack(path("u" + std::to_string(user)), user); }));
+    for (const pid_t child : children) {
+        const int code = end_of(child);
+        EXPECT_EQ(code, 0) << (code > 0 ? strerror(code) : "killed");
+    }
+    disk_->set_speed(0);
+    mount(disk_->path(), "devgroup=few");
+    for (const uid_t user : kUsers) {
+        int wrong = 0;
+        for (int i = 0; i < kFilesOfUser; ++i)
+            wrong += content_of(path("u" + std::to_string(user) + "/" + std::to_string(i))) != small_content(user, i);
+        EXPECT_EQ(wrong, 0) << "files of user " << user;
+    }
+}
+
+}  // namespace
+}  // namespace bandfs::mount_test

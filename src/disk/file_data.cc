@@ -1,6 +1,7 @@
 #include "disk/file_data.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 
 #include <algorithm>
 #include <utility>
@@ -13,6 +14,7 @@ namespace bandfs {
 namespace {
 
 constexpr std::uint64_t kPage = DirtyExtents::kGranule;
+constexpr int kWriteZeroes = 0x80;  // FALLOC_FL_WRITE_ZEROES, of Linux 6.17
 
 std::uint64_t page_begin(std::uint64_t at) {
     return at / kPage * kPage;
@@ -289,6 +291,17 @@ std::vector<OwnedBytes> FileData::discard(std::uint64_t begin, std::uint64_t end
 bool FileData::dirty(std::uint64_t begin, std::uint64_t end) const {
     const std::lock_guard lock(mutex_);
     return dirty_.any(begin, end);
+}
+
+std::uint64_t FileData::written_by_allocation(int mode, std::uint64_t offset, std::uint64_t bytes) const {
+    constexpr int kMakesHoles = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    constexpr int kShifts = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+    constexpr int kWrites = FALLOC_FL_UNSHARE_RANGE | kWriteZeroes;
+    if (volume_.kind == WriteBackKind::memory) return 0;
+    if ((mode & kWrites) != 0) return bytes;
+    const std::lock_guard lock(mutex_);
+    if ((mode & kShifts) != 0) return dirty_.bytes(offset, UINT64_MAX);
+    return (mode & kMakesHoles) != 0 && volume_.holes_write ? dirty_.bytes(offset, offset + bytes) : 0;
 }
 
 bool FileData::abandoned() const {

@@ -92,6 +92,8 @@ public:
     std::vector<Extent> schedule(DirtyOwner owner, std::uint64_t span);
     std::vector<OwnedBytes> discard(std::uint64_t begin, std::uint64_t end);
     bool dirty(std::uint64_t begin, std::uint64_t end) const;
+    /// How many bytes fallocate(2) in this mode will write before or while it does the rest.
+    std::uint64_t written_by_allocation(int mode, std::uint64_t offset, std::uint64_t bytes) const;
 
     // How often it is open.
 

@@ -128,10 +128,11 @@ FuseAllocate::FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, i
       mode_(mode),
       offset_(offset),
       bytes_wanted_(bytes) {
-    defer();
+    defer_until_killed(*this);
 }
 
-bool FuseAllocate::perform(std::uint64_t, std::uint64_t) {
+bool FuseAllocate::perform(std::uint64_t, std::uint64_t end) {
+    if (end != bytes()) return true;
     status_ = filesystem().data->allocate(*file_, mode_, offset_, bytes_wanted_);
     return true;
 }

@@ -3,6 +3,7 @@
 // There is no COPY_FILE_RANGE: the kernel then reads and writes in the caller's name, so that a copy is scheduled and
 // charged like every other read and write, page cache included.
 #include "fuse/data_job.h"
+#include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
 #include "fuse/request.h"
 #include "sys/file_io.h"
@@ -12,9 +13,12 @@ namespace bandfs {
 void op_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
-    filesystem.gate->submit(std::make_unique<FuseAllocate>(request, file, mode, static_cast<std::uint64_t>(offset),
-                                                           static_cast<std::uint64_t>(length)),
-                            *filesystem.groups, {}, false);
+    const CallerLineage lineage = lineage_of(request, file->opener);
+    const auto begin = static_cast<std::uint64_t>(offset);
+    const auto bytes = static_cast<std::uint64_t>(length);
+    auto allocate = std::make_unique<FuseAllocate>(request, file, mode, begin, bytes);
+    filesystem.data->charge_allocation(*allocate, *file, mode, begin, bytes);
+    filesystem.gate->submit(std::move(allocate), *filesystem.groups, lineage.ids(), false);
 }
 
 void op_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {

@@ -17,6 +17,8 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kEverything = UINT64_MAX;
+// For an allocation that writes as much as it likes: each unit takes memory.
+constexpr std::uint64_t kMostCharged = 64 * kMiB;
 // How long who needs a descriptor waits for one: a disk that takes longer for a file is as good as dead.
 constexpr std::chrono::seconds kReliefPatience{2};
 
@@ -154,8 +156,17 @@ void DataPlane::resized(FileKey key, std::uint64_t size) {
 Status DataPlane::allocate(OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) {
     const Status done = allocate_file(file.data->descriptor(), mode, offset, bytes);
     constexpr int kEmptied = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    constexpr int kShifted = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
     if (done && (mode & kEmptied) != 0) write_back_->discard(*file.data, offset, offset + bytes);
+    // The file system has written it, or it would have been in the wrong place.
+    if (done && (mode & kShifted) != 0) write_back_->discard(*file.data, offset, kEverything);
     return done;
+}
+
+void DataPlane::charge_allocation(Job& job, const OpenFile& file, int mode, std::uint64_t offset,
+                                  std::uint64_t bytes) const {
+    const std::uint64_t written = file.data->written_by_allocation(mode, offset, bytes);
+    if (written != 0) job.cut(Direction::write, std::min(written, kMostCharged), unit_size_);
 }
 
 bool DataPlane::relieve() {

@@ -77,8 +77,10 @@ public:
     /// Truncates or extends an open file. For a file that was truncated by other means: resized().
     Status resize(OpenFile& file, std::uint64_t size);
     void resized(FileKey key, std::uint64_t size);
-    /// fallocate(2). What it punches out, zeroes or shifts is not written back first.
+    /// fallocate(2). What it punches out, zeroes or shifts is not written back by us any more.
     Status allocate(OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes);
+    /// Has a job that will call allocate(), made as an errand, pay for what that writes, 64 MiB at most.
+    void charge_allocation(Job& job, const OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) const;
 
     /// The process has run out of descriptors: files that are dirty and not open any more are written back before
     /// everything else. Waits until one has gone with its descriptors; false when there is none, or that takes too

@@ -1,5 +1,6 @@
 // What is written through a real mount: with few descriptors, with a server that is killed, by several who append.
 #include <fcntl.h>
+#include <linux/falloc.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -89,6 +90,7 @@ protected:
                                                "allow_other,default_permissions,type=user," + options, run_by);
     }
     std::string path(const std::string& name) const { return mount_->path() + "/" + name; }
+    std::uint64_t sectors_written() const { return sectors_in(mount_->control("status"), Column::written); }
 
     std::unique_ptr<Janitor> janitor_;
     std::unique_ptr<BackingFs> backing_;
@@ -149,6 +151,41 @@ TEST_F(Data, ManySmallFilesNeedFewDescriptors) {
             wrong += content_of(path("u" + std::to_string(user) + "/" + std::to_string(i))) != small_content(user, i);
         EXPECT_EQ(wrong, 0) << "files of user " << user;
     }
+}
+
+// What moves data without a write.
+
+TEST_F(Data, ACopyIsChargedForWhatItMoves) {
+    backing_ = std::make_unique<BackingFs>(*janitor_, "xfs");  // where the file system could share the blocks
+    mount(backing_->below(), "devgroup=copy");
+    const std::string text = pattern(8 << 20, 3);
+    const int from = open(path("from").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    const int to = open(path("to").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    ASSERT_EQ(write(from, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    ASSERT_EQ(fsync(from), 0);
+    const std::uint64_t before = sectors_written();
+    off_t in = 0, out = 0;
+    while (in < static_cast<off_t>(text.size())) ASSERT_GT(copy_file_range(from, &in, to, &out, text.size(), 0), 0);
+    ASSERT_EQ(fsync(to), 0);
+    EXPECT_GE(sectors_written() - before, text.size() / 512);
+    EXPECT_TRUE(content_of(path("to")) == text);
+    close(from);
+    close(to);
+}
+
+TEST_F(Data, ZeroingIsChargedForWhatItHasWritten) {
+    backing_ = std::make_unique<BackingFs>(*janitor_, "xfs");  // it writes what is dirty of the range first
+    mount(backing_->below(), "devgroup=zero,dirty=64");
+    const std::string text = pattern(1 << 20, 3);
+    const int f = open(path("file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    ASSERT_EQ(write(f, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    const std::uint64_t before = sectors_written();
+    ASSERT_EQ(fallocate(f, FALLOC_FL_ZERO_RANGE, 0, static_cast<off_t>(text.size())), 0);
+    EXPECT_EQ(sectors_written() - before, text.size() / 512);
+    ASSERT_EQ(fsync(f), 0);
+    EXPECT_EQ(sectors_written() - before, text.size() / 512) << "what is zeroed is not written again";
+    EXPECT_TRUE(content_of(path("file")) == std::string(text.size(), 0));
+    close(f);
 }
 
 }  // namespace

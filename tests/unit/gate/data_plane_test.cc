@@ -1,5 +1,7 @@
 #include "gate/data_plane.h"
 
+#include <linux/falloc.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
@@ -338,6 +340,41 @@ TEST_F(DataPlaneTest, TruncatingWritesNothingNeedless) {
     EXPECT_EQ(plane_->dirty_bytes(kAlice), 2 * kPage);
     EXPECT_EQ(sync_now(file), 0);
     EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
+}
+
+/// How many bytes a job would be charged that allocates so.
+class Allocation final : public Job {
+public:
+    Allocation() : Job(0) {}
+    bool perform(std::uint64_t, std::uint64_t) override { return true; }
+    void finish(JobOutcome) override {}
+};
+
+TEST_F(DataPlaneTest, AllocationsAreChargedForWhatTheyWrite) {
+    const auto charge = [&](const OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) {
+        Allocation job;
+        plane_->charge_allocation(job, file, mode, offset, bytes);
+        return job.bytes();
+    };
+    disk_.is.holes_write = true;
+    const auto file = open();
+    write_now(file, 2 * kPage, 4 * kPage);
+    EXPECT_EQ(charge(*file, 0, 0, 64 * kPage), 0u);
+    EXPECT_EQ(charge(*file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 3 * kPage), kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_ZERO_RANGE, 3 * kPage, 64 * kPage), 3 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_COLLAPSE_RANGE, 4 * kPage, kPage), 2 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_INSERT_RANGE, 0, kPage), 4 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_UNSHARE_RANGE, 0, 64 * kPage), 64 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_UNSHARE_RANGE, 0, 1ull << 40), 64u << 20);
+}
+
+TEST_F(DataPlaneTest, HolesOfFileSystemsThatDropWhatIsDirtyAreFree) {
+    disk_.is.holes_write = false;
+    const auto file = open();
+    write_now(file, 0, 4 * kPage);
+    Allocation job;
+    plane_->charge_allocation(job, *file, FALLOC_FL_ZERO_RANGE, 0, 4 * kPage);
+    EXPECT_EQ(job.bytes(), 0u);
 }
 
 TEST_F(DataPlaneTest, AnOpenThatTruncatesDropsWhatWasDirty) {

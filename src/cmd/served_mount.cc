@@ -72,6 +72,7 @@ void ServedMount::make_data_plane(const MountRequest& request) {
     DataPlaneSettings settings{.unit_size = request.mount.unit_size};
     if (request.dirty_mib) settings.dirty_bytes = std::uint64_t{*request.dirty_mib} << 20;
     filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, DiskIo::system(), settings);
+    filesystem_.tree->set_relief([data = filesystem_.data.get()] { return data->relieve(); });
 }
 
 Outcome<Done> ServedMount::make_groups(const MountRequest& request) {

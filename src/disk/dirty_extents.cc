@@ -123,6 +123,18 @@ std::vector<OwnedBytes> DirtyExtents::discard(std::uint64_t begin, std::uint64_t
     return gone;
 }
 
+std::uint64_t DirtyExtents::bytes(std::uint64_t begin, std::uint64_t end) const {
+    std::uint64_t sum = 0;
+    auto it = extents_.upper_bound(begin);
+    if (it != extents_.begin()) --it;
+    for (; it != extents_.end() && it->first < end; ++it) {
+        const std::uint64_t from = std::max(it->first, begin);
+        const std::uint64_t to = std::min(it->second.end, end);
+        if (from < to) sum += to - from;
+    }
+    return sum;
+}
+
 bool DirtyExtents::any(std::uint64_t begin, std::uint64_t end) const {
     auto it = extents_.upper_bound(begin);
     if (it != extents_.begin() && std::prev(it)->second.end > begin) return begin < end;

@@ -47,7 +47,9 @@ public:
     /// Takes off every page that lies wholly in [begin, end); `end` may be UINT64_MAX.
     std::vector<OwnedBytes> discard(std::uint64_t begin, std::uint64_t end);
 
-    /// Whether a byte of [begin, end) is noted or scheduled.
+    /// How many bytes of [begin, end) are noted or scheduled.
+    std::uint64_t bytes(std::uint64_t begin, std::uint64_t end) const;
+    /// Whether one is.
     bool any(std::uint64_t begin, std::uint64_t end) const;
     bool empty() const { return extents_.empty(); }
 

@@ -9,6 +9,8 @@ namespace bandfs {
 
 namespace {
 
+constexpr std::uint64_t kExt4 = 0xEF53;
+
 struct KnownType {
     std::uint64_t type;  // f_type
     WriteBackKind kind;
@@ -17,7 +19,7 @@ struct KnownType {
 // Local file systems over one block device, whose pages stay dirty or under write-back until the disk has them.
 // overlayfs hands sync_file_range to the file of its upper layer.
 constexpr std::array kKnown{
-    KnownType{0xEF53, WriteBackKind::ranges},      // ext2, ext3, ext4
+    KnownType{kExt4, WriteBackKind::ranges},       // and ext2, ext3
     KnownType{0x58465342, WriteBackKind::ranges},  // xfs
     KnownType{0xF2F52010, WriteBackKind::ranges},  // f2fs
     KnownType{0x3153464A, WriteBackKind::ranges},  // jfs
@@ -49,7 +51,10 @@ WriteBackKind write_back_kind_of(std::uint64_t file_system_type) {
 
 Volume volume_of(int fd) {
     Volume volume;
-    if (const auto type = file_system_type(fd)) volume.kind = write_back_kind_of(*type);
+    if (const auto type = file_system_type(fd)) {
+        volume.kind = write_back_kind_of(*type);
+        volume.holes_write = *type != kExt4;
+    }
     volume.direct_alignment = direct_io_alignment(fd);
     return volume;
 }

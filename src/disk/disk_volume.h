@@ -22,6 +22,8 @@ WriteBackKind write_back_kind_of(std::uint64_t file_system_type);
 
 struct Volume {
     WriteBackKind kind = WriteBackKind::synchronous;
+    /// Punching a hole and zeroing a range first writes what is dirty of it.
+    bool holes_write = true;
     /// What O_DIRECT wants of offsets and lengths: 0 where there is no O_DIRECT, 1 where the kernel does not say.
     std::uint32_t direct_alignment = 0;
 };

@@ -1,10 +1,12 @@
 #include "disk/file_data.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "disk/file_table.h"
 #include "sys/file_io.h"
 
 namespace bandfs {
@@ -12,6 +14,7 @@ namespace bandfs {
 namespace {
 
 constexpr std::uint64_t kPage = DirtyExtents::kGranule;
+constexpr int kWriteZeroes = 0x80;  // FALLOC_FL_WRITE_ZEROES, of Linux 6.17
 
 std::uint64_t page_begin(std::uint64_t at) {
     return at / kPage * kPage;
@@ -29,7 +32,14 @@ bool same_place_in_page(const std::byte* memory, std::uint64_t offset) {
 
 }  // namespace
 
-FileData::FileData(DiskIo& io, FileKey key, Volume volume) : io_(io), key_(key), volume_(volume) {}
+FileData::FileData(FileTable& table, DiskIo& io, FileKey key, Volume volume)
+    : table_(table), io_(io), key_(key), volume_(volume) {}
+
+FileData::~FileData() {
+    table_.goes(*this);
+    owned_.clear();
+    table_.went();
+}
 
 int FileData::descriptor() const {
     const int writer = writer_.load();
@@ -49,25 +59,26 @@ void FileData::adopt(UniqueFd fd, int flags) {
     owned_.push_back(std::move(fd));
 }
 
-// The O_DIRECT descriptor for reading or writing, opened when it is first wanted; -1 where there is none.
-int FileData::direct_descriptor(bool writable) {
-    std::atomic<int>& wanted = writable ? direct_writer_ : direct_reader_;
-    if (wanted >= 0 || volume_.direct_alignment == 0 || direct_refused_) return wanted;
+// Opens the O_DIRECT descriptor for reading or writing when it is first wanted.
+Status FileData::open_direct(bool writable) {
+    if (direct_slot(writable) >= 0) return {};
+    if (volume_.direct_alignment == 0 || direct_refused_) return Errno{EINVAL};
     const std::lock_guard lock(mutex_);
-    if (wanted >= 0) return wanted;
+    if (direct_slot(writable) >= 0) return {};
     const int writer = writer_;
-    if (writable && writer < 0) return -1;
+    if (writable && writer < 0) return Errno{EBADF};
     const int mode = writer < 0 ? O_RDONLY : reader_ < 0 ? O_WRONLY : O_RDWR;
     Result<UniqueFd> fd = reopen(descriptor(), mode | O_DIRECT);
-    if (!fd) return -1;
+    if (!fd) return fd.error();
     if (mode != O_WRONLY && direct_reader_ < 0) direct_reader_ = fd->get();
     if (mode != O_RDONLY && direct_writer_ < 0) direct_writer_ = fd->get();
     owned_.push_back(*std::move(fd));
-    return wanted;
+    return direct_slot(writable) >= 0 ? Status() : Status(Errno{EBADF});
 }
 
-bool FileData::has_direct() {
-    return direct_descriptor(writer_ >= 0) >= 0;
+Status FileData::open_direct() {
+    const Status opened = open_direct(writer_ >= 0);
+    return opened || lacks_descriptors(opened) ? opened : Status(Errno{EINVAL});
 }
 
 bool FileData::direct_allows(std::uint64_t offset, std::size_t bytes) const {
@@ -257,6 +268,11 @@ std::uint32_t FileData::error_mark() {
     return told_ ? failures_ : failures_ - 1;
 }
 
+int FileData::untold_failure() const {
+    const std::lock_guard lock(mutex_);
+    return told_ ? 0 : last_failure_;
+}
+
 std::uint64_t FileData::note_dirty(std::uint64_t offset, std::uint64_t bytes, DirtyOwner owner) {
     const std::lock_guard lock(mutex_);
     return dirty_.note(offset, offset + bytes, owner);
@@ -275,6 +291,17 @@ std::vector<OwnedBytes> FileData::discard(std::uint64_t begin, std::uint64_t end
 bool FileData::dirty(std::uint64_t begin, std::uint64_t end) const {
     const std::lock_guard lock(mutex_);
     return dirty_.any(begin, end);
+}
+
+std::uint64_t FileData::written_by_allocation(int mode, std::uint64_t offset, std::uint64_t bytes) const {
+    constexpr int kMakesHoles = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    constexpr int kShifts = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
+    constexpr int kWrites = FALLOC_FL_UNSHARE_RANGE | kWriteZeroes;
+    if (volume_.kind == WriteBackKind::memory) return 0;
+    if ((mode & kWrites) != 0) return bytes;
+    const std::lock_guard lock(mutex_);
+    if ((mode & kShifts) != 0) return dirty_.bytes(offset, UINT64_MAX);
+    return (mode & kMakesHoles) != 0 && volume_.holes_write ? dirty_.bytes(offset, offset + bytes) : 0;
 }
 
 bool FileData::abandoned() const {

@@ -18,6 +18,8 @@
 
 namespace bandfs {
 
+class FileTable;
+
 /// What the page cache gave of a range: `bytes` from its start are in the buffer; `complete` when that is all there is,
 /// up to the end of the range or of the file. `end` is where the range ends, cut at the end of the file.
 struct CachedRead {
@@ -35,7 +37,10 @@ struct CachedRead {
 /// answered yet, or being written by a call that runs.
 class FileData : public std::enable_shared_from_this<FileData> {
 public:
-    FileData(DiskIo& io, FileKey key, Volume volume);
+    FileData(FileTable& table, DiskIo& io, FileKey key, Volume volume);
+    ~FileData();
+    FileData(const FileData&) = delete;
+    FileData& operator=(const FileData&) = delete;
 
     FileKey key() const { return key_; }
     WriteBackKind write_back_kind() const { return volume_.kind; }
@@ -65,7 +70,8 @@ public:
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
     /// Whether the file system takes an O_DIRECT request of this place and length.
     bool direct_allows(std::uint64_t offset, std::size_t bytes) const;
-    bool has_direct();  ///< an O_DIRECT descriptor can be had
+    /// Opens the O_DIRECT descriptor that an open with O_DIRECT needs. EINVAL: the file system has none.
+    Status open_direct();
     /// Whether a write into the page cache would first read a page from the disk, as one of a part of a page may.
     bool write_would_read(std::uint64_t offset, std::size_t bytes);
 
@@ -78,6 +84,8 @@ public:
     Status sync(bool data_only, std::atomic<std::uint32_t>& mark);
     /// What a new open starts with: it is told of failures from now on, and of the last one if nobody has been yet.
     std::uint32_t error_mark();
+    /// The last failure if nobody has been told of it, else 0.
+    int untold_failure() const;
 
     // The dirty extents; see DirtyExtents.
 
@@ -85,11 +93,14 @@ public:
     std::vector<Extent> schedule(DirtyOwner owner, std::uint64_t span);
     std::vector<OwnedBytes> discard(std::uint64_t begin, std::uint64_t end);
     bool dirty(std::uint64_t begin, std::uint64_t end) const;
+    /// How many bytes fallocate(2) in this mode will write before or while it does the rest.
+    std::uint64_t written_by_allocation(int mode, std::uint64_t offset, std::uint64_t bytes) const;
 
     // How often it is open.
 
     void opened() { opens_.fetch_add(1); }
     void closed() { opens_.fetch_sub(1); }
+    bool open_somewhere() const { return opens_ != 0; }
     /// Nobody has it open and no name leads to it: what is dirty of it need not be written.
     bool abandoned() const;
 
@@ -97,7 +108,9 @@ private:
     friend class FileTable;
 
     void adopt(UniqueFd fd, int flags);
-    int direct_descriptor(bool writable);
+    int direct_descriptor(bool writable) { return open_direct(writable) ? direct_slot(writable).load() : -1; }
+    std::atomic<int>& direct_slot(bool writable) { return writable ? direct_writer_ : direct_reader_; }
+    Status open_direct(bool writable);
     Result<std::size_t> read_fully(int fd, std::uint64_t offset, std::span<std::byte> into);
     Result<std::size_t> write_fully(int fd, std::uint64_t offset, std::span<const std::byte> from,
                                     Durability durability);
@@ -105,6 +118,7 @@ private:
     std::uint64_t resident_start(std::uint64_t offset, std::uint64_t pages);
     std::uint32_t fail(Errno error);
 
+    FileTable& table_;
     DiskIo& io_;
     const FileKey key_;
     const Volume volume_;

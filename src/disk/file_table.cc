@@ -2,12 +2,28 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <cassert>
+#include <new>
 #include <utility>
 
 #include "disk/tree.h"
 #include "sys/file_io.h"
 
 namespace bandfs {
+
+namespace {
+
+// Files that have gone with a failure that nobody has been told of: beyond so many, one is forgotten.
+constexpr std::size_t kMostUntold = 4096;
+// How often others are asked to give up descriptors for one open.
+constexpr int kMostReliefs = 32;
+
+}  // namespace
+
+FileTable::~FileTable() {
+    assert(alive_ == 0);
+}
 
 int FileTable::backing_flags(int flags) {
     constexpr int kKept = O_TRUNC | O_LARGEFILE | O_NOATIME;
@@ -40,8 +56,17 @@ Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int f
     (*file)->adopt(std::move(fd), below);
     if ((flags & O_TRUNC) != 0) emptied_(**file);
     auto opened = std::make_shared<OpenFile>(*file, flags, std::move(opener));
-    if (opened->direct() && !(*file)->has_direct()) return Errno{EINVAL};
+    if (opened->direct()) {
+        if (const Status direct = open_direct(**file); !direct) return direct.error();
+    }
     return opened;
+}
+
+Status FileTable::open_direct(FileData& file) {
+    Status status = file.open_direct();
+    for (int i = 0; i != kMostReliefs && lacks_descriptors(status) && relief_ && relief_(); ++i)
+        status = file.open_direct();
+    return status;
 }
 
 Result<std::shared_ptr<FileData>> FileTable::file_for(int fd) {
@@ -49,26 +74,72 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd) {
     if (!facts) return facts.error();
     if (!facts->is_regular) return Errno{EINVAL};
     const FileKey key{facts->device, facts->inode};
+    std::shared_ptr<FileData> file;  // outlives the lock, which it would take to go
     const std::lock_guard lock(mutex_);
-    std::weak_ptr<FileData>& known = files_[key];
-    if (std::shared_ptr<FileData> file = known.lock()) return file;
+    Known& known = files_[key];
+    file = known.alive.lock();
+    if (file) return file;
     auto volume = volumes_.find(key.device);
     if (volume == volumes_.end()) volume = volumes_.emplace(key.device, io_.volume(fd)).first;
-    auto file = std::make_shared<FileData>(io_, key, volume->second);
-    known = file;
-    if (files_.size() >= drop_at_) drop_the_gone();
+    file = std::make_shared<FileData>(*this, io_, key, volume->second);
+    ++alive_;
+    known = {file.get(), file};
+    if (const auto failure = untold_.find(key); failure != untold_.end()) {
+        file->fail(Errno{failure->second});
+        untold_.erase(failure);
+    }
     return file;
 }
 
-void FileTable::drop_the_gone() {
-    std::erase_if(files_, [](const auto& entry) { return entry.second.expired(); });
-    drop_at_ = 2 * files_.size() + 64;
+void FileTable::goes(FileData& file) noexcept {
+    const int failure = file.untold_failure();
+    const std::lock_guard lock(mutex_);
+    const auto known = files_.find(file.key());
+    if (known != files_.end() && known->second.file == &file) files_.erase(known);
+    if (failure == 0) return;
+    if (untold_.size() >= kMostUntold) untold_.erase(untold_.begin());
+    try {
+        untold_[file.key()] = failure;
+    } catch (const std::bad_alloc&) {
+        return;
+    }
+}
+
+void FileTable::went() noexcept {
+    const std::lock_guard lock(mutex_);
+    --alive_;
+    ++gone_;
+    one_went_.notify_all();
 }
 
 std::shared_ptr<FileData> FileTable::find(FileKey key) {
     const std::lock_guard lock(mutex_);
     const auto found = files_.find(key);
-    return found == files_.end() ? nullptr : found->second.lock();
+    return found == files_.end() ? nullptr : found->second.alive.lock();
+}
+
+void FileTable::forget_failure(FileKey key) {
+    const std::lock_guard lock(mutex_);
+    untold_.erase(key);
+}
+
+bool FileTable::any_closed() const {
+    const std::lock_guard lock(mutex_);
+    const auto open = std::ranges::count_if(files_, [](const auto& entry) {
+        const FileData* const file = entry.second.file;
+        return file != nullptr && file->open_somewhere();
+    });
+    return alive_ != static_cast<std::size_t>(open);
+}
+
+std::uint64_t FileTable::gone() const {
+    const std::lock_guard lock(mutex_);
+    return gone_;
+}
+
+bool FileTable::await_gone(std::uint64_t before, std::chrono::nanoseconds patience) const {
+    std::unique_lock lock(mutex_);
+    return one_went_.wait_for(lock, patience, [&] { return gone_ != before; });
 }
 
 }  // namespace bandfs

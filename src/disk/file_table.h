@@ -1,6 +1,8 @@
 // disk/file_table.h - the files of a mount that are open or dirty.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -22,12 +24,19 @@ namespace bandfs {
 class Inode;
 class Tree;
 
-/// Finds the one FileData of each inode. Thread-safe. Holds no file open itself: what is open (OpenFile) or has dirty
-/// extents (write-back) keeps its FileData, and an entry without one is dropped as the table grows.
+/// Finds the one FileData of each inode. Thread-safe; its lock is taken inside any other. Holds no file open itself:
+/// what is open (OpenFile) or has dirty extents (write-back) keeps its FileData. Outlives them all.
+///
+/// The failure of a write-back that nobody has been told of stays when the file goes, for its next open.
 class FileTable {
 public:
-    /// `emptied` is called when an open has truncated a file that was open or dirty.
-    FileTable(DiskIo& io, std::function<void(FileData&)> emptied) : io_(io), emptied_(std::move(emptied)) {}
+    /// `emptied` is called when an open has truncated a file that was open or dirty. `relief`, if any, when there are
+    /// no descriptors left: it has others given up and says whether any was.
+    explicit FileTable(DiskIo& io, std::function<void(FileData&)> emptied, std::function<bool()> relief = nullptr)
+        : io_(io), emptied_(std::move(emptied)), relief_(std::move(relief)) {}
+    ~FileTable();
+    FileTable(const FileTable&) = delete;
+    FileTable& operator=(const FileTable&) = delete;
 
     /// Opens an inode as open(2) with `flags` would, O_TRUNC included. EINVAL: O_DIRECT where the file system has none.
     Result<std::shared_ptr<OpenFile>> open(Tree& tree, Inode& inode, int flags, std::vector<std::uint64_t> opener);
@@ -35,22 +44,47 @@ public:
     Result<std::shared_ptr<OpenFile>> adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener);
     /// The file of that key when it is open or dirty, else nullptr.
     std::shared_ptr<FileData> find(FileKey key);
+    /// The last name of a closed file is gone: nobody can ask any more how its write-back went.
+    void forget_failure(FileKey key);
+
+    // For who needs descriptors.
+
+    /// Whether there is a file that nobody has open. It goes, with its descriptors, once it is not dirty any more.
+    bool any_closed() const;
+    /// How many files have gone so far.
+    std::uint64_t gone() const;
+    /// Waits until more than `before` have gone; false when that takes longer than `patience`.
+    bool await_gone(std::uint64_t before, std::chrono::nanoseconds patience) const;
 
     /// How a file is opened below for a caller's `flags`: for reading too when it is for writing; the page cache,
     /// durability and appending are the data plane's business, creating is the tree's.
     static int backing_flags(int flags);
 
 private:
+    friend class FileData;
+
+    struct Known {
+        FileData* file = nullptr;  ///< not destroyed while it stands here
+        std::weak_ptr<FileData> alive;
+    };
+
     Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener);
     Result<std::shared_ptr<FileData>> file_for(int fd);
-    void drop_the_gone();
+    Status open_direct(FileData& file);
+    // Called by a file that goes: before and after it closes its descriptors.
+    void goes(FileData& file) noexcept;
+    void went() noexcept;
 
     DiskIo& io_;
     const std::function<void(FileData&)> emptied_;
-    std::mutex mutex_;
-    std::map<FileKey, std::weak_ptr<FileData>> files_;  // guarded, as what follows
+    const std::function<bool()> relief_;
+    mutable std::mutex mutex_;
+    mutable std::condition_variable one_went_;
+    std::map<FileKey, Known> files_;  // guarded, as what follows
+    std::map<FileKey, int> untold_;   ///< errno of write-backs of files that have gone
     std::map<dev_t, Volume> volumes_;
-    std::size_t drop_at_ = 64;  ///< entries at which those without a file are dropped
+    std::size_t alive_ = 0;  ///< files that have not gone; of these, some may have left files_ already
+    std::uint64_t gone_ = 0;
 };
 
 }  // namespace bandfs

@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -76,6 +77,10 @@ public:
     static Result<std::unique_ptr<Tree>> open(const TreeSettings& settings);
     ~Tree();
     Tree(const Tree&) = delete;
+
+    /// Called when the process has run out of descriptors and the pool has given up some of its own: has others given
+    /// up, and says whether any was. May block. Set before the first request.
+    void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
     Inode& root() { return *root_; }
     /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing any
@@ -164,19 +169,24 @@ private:
     LostName after_loss(UniqueFd file, Inode& parent, const char* name);
     void after_move(Inode& parent, const char* name);
 
-    /// Runs `call`, which gives a Result, and once more with fewer descriptors in the pool when there are none left.
+    /// Runs `call`, which gives a Result. When there are no descriptors left, it runs again with fewer in the pool, and
+    /// then as often as others are given up, within reason.
     template <typename Call>
     auto with_descriptors(Call&& call) {
         auto result = call();
-        if (result.code() != EMFILE && result.code() != ENFILE) return result;
+        if (!lacks_descriptors(result)) return result;
         pool_.shed();
-        return call();
+        result = call();
+        for (int i = 0; i != kMostReliefs && lacks_descriptors(result) && relief_ && relief_(); ++i) result = call();
+        return result;
     }
+    static constexpr int kMostReliefs = 32;
 
     const MagicLinks links_;
     const bool by_name_;
     const NodeIdCodec codec_;
     std::atomic<dev_t> refused_device_{0};
+    std::function<bool()> relief_;
     DescriptorPool pool_;
     InodeTable inodes_;
     std::mutex mounts_mutex_;

@@ -129,10 +129,11 @@ FuseAllocate::FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, i
       offset_(offset),
       bytes_wanted_(bytes),
       caller_(std::move(caller)) {
-    defer();
+    defer_until_killed(*this);
 }
 
-bool FuseAllocate::perform(std::uint64_t, std::uint64_t) {
+bool FuseAllocate::perform(std::uint64_t, std::uint64_t end) {
+    if (end != bytes()) return true;
     std::optional<ActingAs> acting;
     if (caller_) acting.emplace(*caller_);
     status_ = filesystem().data->allocate(*file_, mode_, offset_, bytes_wanted_);

@@ -96,7 +96,8 @@ private:
     void answer(Status status) override;
 };
 
-/// fallocate(2): an errand, since it may write as much as it likes. Performed as `caller` when one is given.
+/// fallocate(2): on a worker, since it may take the disk's time. Charged for what it writes, it is done when its group
+/// has had the turns for that. Performed as `caller` when one is given.
 class FuseAllocate final : private DeferredReply, public Job {
 public:
     FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "fuse/data_job.h"
+#include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
 #include "fuse/request.h"
 #include "sys/file_io.h"
@@ -30,10 +31,12 @@ std::optional<Identity> taking_setid(fuse_req_t request, const OpenFile& file) {
 void op_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
-    filesystem.gate->submit(
-        std::make_unique<FuseAllocate>(request, file, mode, static_cast<std::uint64_t>(offset),
-                                       static_cast<std::uint64_t>(length), taking_setid(request, *file)),
-        *filesystem.groups, {}, false);
+    const CallerLineage lineage = lineage_of(request, file->opener);
+    const auto begin = static_cast<std::uint64_t>(offset);
+    const auto bytes = static_cast<std::uint64_t>(length);
+    auto allocate = std::make_unique<FuseAllocate>(request, file, mode, begin, bytes, taking_setid(request, *file));
+    filesystem.data->charge_allocation(*allocate, *file, mode, begin, bytes);
+    filesystem.gate->submit(std::move(allocate), *filesystem.groups, lineage.ids(), false);
 }
 
 void op_lseek(fuse_req_t request, fuse_ino_t, off_t offset, int whence, fuse_file_info* info) {

@@ -1,9 +1,11 @@
 #include "gate/data_plane.h"
 
 #include <linux/falloc.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "gate/write_back.h"
@@ -15,6 +17,10 @@ namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kEverything = UINT64_MAX;
+// For an allocation that writes as much as it likes: each unit takes memory.
+constexpr std::uint64_t kMostCharged = 64 * kMiB;
+// How long who needs a descriptor waits for one: a disk that takes longer for a file is as good as dead.
+constexpr std::chrono::seconds kReliefPatience{2};
 
 }  // namespace
 
@@ -22,13 +28,24 @@ std::uint64_t DataPlane::default_dirty_bytes() {
     return std::min(64 * kMiB, physical_memory_bytes() / 64);
 }
 
+std::size_t DataPlane::default_dirty_files() {
+    constexpr std::size_t kFewest = 8;
+    constexpr std::size_t kMost = 65536;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kFewest;
+    return std::clamp<std::size_t>(limit.rlim_cur / 8, kFewest, kMost);
+}
+
 DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
     : gate_(gate),
       groups_(groups),
       unit_size_(settings.unit_size),
-      files_(io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }) {
-    WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns};
+      files_(
+          io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }, [this] { return relieve(); }) {
+    WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns,
+                                 settings.dirty_files};
     if (write_back.bound == 0) write_back.bound = default_dirty_bytes();
+    if (write_back.most_files == 0) write_back.most_files = default_dirty_files();
     gate_.enter(groups_);
     write_back_ = std::make_unique<WriteBack>(gate_, groups_, write_back, counters_);
 }
@@ -91,15 +108,18 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         request->payload_ = request->keep();
         gate_.submit(std::move(request), groups_, lineage, may_inline);
     } else {
-        write_to_cache(std::move(request), gate_.owner(groups_, lineage));
+        write_to_cache(std::move(request), gate_.payer(groups_, lineage));
     }
 }
 
-void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner owner) {
+void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Payer& payer) {
     request->write_back_ = write_back_.get();
-    request->owner_ = owner;
-    const bool waits = !write_back_->reserve(*request);
-    if (!waits && !request->file_->data->write_would_read(request->offset_, request->payload_.size())) {
+    request->owner_ = payer.id;
+    const WriteBack::Room room = write_back_->reserve(*request);
+    const bool waits = room == WriteBack::Room::wait_for;
+    const bool in_turn = !waits && (payer.in_debt || room == WriteBack::Room::in_turn);
+    const bool reads = request->file_->data->write_would_read(request->offset_, request->payload_.size());
+    if (!waits && !in_turn && !reads) {
         request->perform(0, 0);
         request->finish(JobOutcome::performed);
         return;
@@ -107,9 +127,11 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner
     request->payload_ = request->keep();
     if (waits) {
         write_back_->wait(std::move(request));
-    } else {
-        gate_.submit(std::move(request), groups_, {}, false);
+        return;
     }
+    if (in_turn) request->wait_for_turn(Direction::write);
+    const std::span<const GroupId> lineage = payer.id ? std::span(&*payer.id, 1) : std::span<const GroupId>();
+    gate_.submit(std::move(request), groups_, lineage, in_turn && !reads);
 }
 
 void DataPlane::sync(std::unique_ptr<SyncRequest> request) {
@@ -125,6 +147,7 @@ void DataPlane::release(std::shared_ptr<OpenFile> file) {
 }
 
 void DataPlane::unlinked(FileKey key) {
+    files_.forget_failure(key);
     const std::shared_ptr<FileData> data = files_.find(key);
     if (data && data->abandoned()) write_back_->discard(*data, 0, kEverything);
 }
@@ -142,8 +165,24 @@ void DataPlane::resized(FileKey key, std::uint64_t size) {
 Status DataPlane::allocate(OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) {
     const Status done = allocate_file(file.data->descriptor(), mode, offset, bytes);
     constexpr int kEmptied = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
+    constexpr int kShifted = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;
     if (done && (mode & kEmptied) != 0) write_back_->discard(*file.data, offset, offset + bytes);
+    // The file system has written it, or it would have been in the wrong place.
+    if (done && (mode & kShifted) != 0) write_back_->discard(*file.data, offset, kEverything);
     return done;
+}
+
+void DataPlane::charge_allocation(Job& job, const OpenFile& file, int mode, std::uint64_t offset,
+                                  std::uint64_t bytes) const {
+    const std::uint64_t written = file.data->written_by_allocation(mode, offset, bytes);
+    if (written != 0) job.cut(Direction::write, std::min(written, kMostCharged), unit_size_);
+}
+
+bool DataPlane::relieve() {
+    const std::uint64_t gone = files_.gone();
+    if (!files_.any_closed()) return false;
+    write_back_->hasten_closed();
+    return files_.await_gone(gone, kReliefPatience);
 }
 
 bool DataPlane::drain(TimeNs deadline) {
@@ -161,6 +200,10 @@ std::uint64_t DataPlane::dirty_bytes(DirtyOwner owner) const {
 
 std::uint64_t DataPlane::dirty_bound() const {
     return write_back_->bound();
+}
+
+void DataPlane::set_dirty_bound(std::uint64_t bytes) {
+    write_back_->set_bound(bytes);
 }
 
 }  // namespace bandfs

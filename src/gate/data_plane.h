@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,6 +30,7 @@ struct DataPlaneSettings {
     std::uint32_t unit_size = 131072;
     std::uint64_t dirty_bytes = 0;  ///< what a group may have dirty and not on the disk; 0: default_dirty_bytes()
     TimeNs oldest_dirty_ns = 5 * kSecond;  ///< what has been dirty longer is written back although nothing presses
+    std::size_t dirty_files = 0;           ///< how many files its groups may have dirty; 0: default_dirty_files()
 };
 
 /// Counts of a mount's data plane that are not the scheduler's.
@@ -45,6 +47,8 @@ class DataPlane {
 public:
     /// min(64 MiB, memory / 64).
     static std::uint64_t default_dirty_bytes();
+    /// An eighth of the descriptors that the process may have: a dirty file keeps its own although nobody has it open.
+    static std::size_t default_dirty_files();
 
     DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings);
     ~DataPlane();
@@ -73,8 +77,15 @@ public:
     /// Truncates or extends an open file. For a file that was truncated by other means: resized().
     Status resize(OpenFile& file, std::uint64_t size);
     void resized(FileKey key, std::uint64_t size);
-    /// fallocate(2). What it punches out, zeroes or shifts is not written back first.
+    /// fallocate(2). What it punches out, zeroes or shifts is not written back by us any more.
     Status allocate(OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes);
+    /// Has a job that will call allocate(), made as an errand, pay for what that writes, 64 MiB at most.
+    void charge_allocation(Job& job, const OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) const;
+
+    /// The process has run out of descriptors: files that are dirty and not open any more are written back before
+    /// everything else. Waits until one has gone with its descriptors; false when there is none, or that takes too
+    /// long. Called without a lock, by no worker of the gate.
+    bool relieve();
 
     /// The mount ends: everything dirty is written back and everything held passes. False when `deadline` passed first.
     bool drain(TimeNs deadline);
@@ -83,11 +94,12 @@ public:
     /// Bytes that are dirty and not on the disk, of all groups.
     std::uint64_t dirty_bytes() const;
     std::uint64_t dirty_bytes(DirtyOwner owner) const;
-    /// The bound of each group.
+    /// The bound of each group. Lowering it makes no write wait that has been let run.
     std::uint64_t dirty_bound() const;
+    void set_dirty_bound(std::uint64_t bytes);
 
 private:
-    void write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner owner);
+    void write_to_cache(std::unique_ptr<WriteRequest> request, const Payer& payer);
 
     Gate& gate_;
     MountGroups& groups_;

@@ -31,6 +31,8 @@ public:
     explicit DirtyLedger(DirtyOwner of) : owner(of) {}
 
     bool idle() const { return dirty == 0 && jobs == 0 && files.empty() && writes.empty(); }
+    /// Files that are dirty, or are about to be: never fewer.
+    std::size_t dirty_files() const { return files.size() + jobs + claims; }
 
     /// Extents of `file` were noted.
     void note(const std::shared_ptr<FileData>& file, std::uint64_t bytes, TimeNs now);
@@ -50,6 +52,7 @@ public:
     std::uint64_t noted = 0;
     std::uint64_t in_jobs = 0;  ///< bytes of write-back jobs that have not finished
     unsigned jobs = 0;
+    unsigned claims = 0;  ///< writes that have been given room and are not in the page cache yet
     Files waiting;
     Files due;
     std::unordered_map<const FileData*, Files::iterator> files;

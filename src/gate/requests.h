@@ -95,7 +95,8 @@ private:
     const bool writepage_;
     WriteBack* write_back_ = nullptr;  ///< of a write into the page cache that will have to be written back
     DirtyOwner owner_;
-    std::uint64_t reserved_ = 0;  ///< of its owner's bound; guarded by write_back_
+    std::uint64_t reserved_ = 0;  ///< of its owner's bound; guarded by write_back_, as the next
+    unsigned claims_ = 0;         ///< 1 while it is counted as a file that will be dirty
     bool overlaps_ = false;       ///< it writes over what is there, in whole pages
     FirstEnd first_end_;
 };

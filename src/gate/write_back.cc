@@ -26,12 +26,22 @@ constexpr unsigned kMostUrgent = 8;
 constexpr TimeNs kQuickJobNs = 5 * kMillisecond;
 // What a group may rest: an eighth of its bound, and not more than a slow disk writes in a fifth of a second.
 constexpr std::uint64_t kMostResting = 8 * kMiB;
-// Files with resting extents keep a descriptor each; beyond so many of a group they are due.
+// Files with resting extents keep a descriptor each; beyond so many of a group, or half of what it may have, they are
+// due.
 constexpr std::size_t kMostRestingFiles = 1024;
+// So many are written for one who needs a descriptor: several disk requests at once, and the next comes soon.
+constexpr std::size_t kHastenedFiles = 16;
+
+// Who fsyncs in a loop comes back sooner.
+constexpr TimeNs kLately = kSecond;
 
 std::uint64_t in_pages(std::uint64_t offset, std::uint64_t bytes) {
     constexpr std::uint64_t kPage = DirtyExtents::kGranule;
     return bytes == 0 ? 0 : ((offset + bytes - 1) / kPage - offset / kPage + 1) * kPage;
+}
+
+std::uint64_t mark_of(std::uint64_t bound) {
+    return std::min(bound / 8, kMostResting);
 }
 
 /// Closes a file, which may take the disk's time when it had no name any more.
@@ -51,8 +61,9 @@ WriteBack::WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& s
     : gate_(gate),
       groups_(groups),
       settings_(settings),
-      mark_(std::min(settings.bound / 8, kMostResting)),
       counters_(counters),
+      bound_(settings.bound),
+      mark_(mark_of(settings.bound)),
       urgent_limit_(kFewestUrgent),
       flusher_([this] { flush_old(); }) {}
 
@@ -78,17 +89,39 @@ void WriteBack::forget_if_idle(DirtyLedger& ledger) {
 // Writes and their room.
 
 bool WriteBack::has_room(const DirtyLedger& ledger, const WriteRequest& request) const {
-    const std::uint64_t bytes = in_pages(request.offset_, request.payload_.size());
-    return draining_ || ledger.dirty == 0 || ledger.dirty + bytes <= settings_.bound;
+    if (draining_ || ledger.dirty == 0) return true;
+    if (ledger.dirty + in_pages(request.offset_, request.payload_.size()) > bound_) return false;
+    const FileData* const file = request.file_->data.get();
+    return ledger.dirty_files() < files_of_group() || ledger.files.contains(file) || file_jobs_.contains(file);
 }
 
-bool WriteBack::reserve(WriteRequest& request) {
-    const std::lock_guard lock(mutex_);
-    DirtyLedger& ledger = ledger_of(request.owner_);
-    if (!ledger.writes.empty() || !has_room(ledger, request)) return false;
+// How many dirty files a group may have: its part of all there may be. While a group that has just come gets its part,
+// the others can be above theirs.
+std::size_t WriteBack::files_of_group() const {
+    return std::max<std::size_t>(settings_.most_files / std::max<std::size_t>(ledgers_.size(), 1), 1);
+}
+
+void WriteBack::take_room(DirtyLedger& ledger, WriteRequest& request) {
     request.reserved_ = in_pages(request.offset_, request.payload_.size());
     ledger.dirty += request.reserved_;
-    return true;
+    ledger.claims += request.claims_ = 1;
+}
+
+void WriteBack::give_room_back(DirtyLedger& ledger, WriteRequest& request) {
+    ledger.dirty -= std::exchange(request.reserved_, 0);
+    ledger.claims -= std::exchange(request.claims_, 0);
+}
+
+WriteBack::Room WriteBack::reserve(WriteRequest& request) {
+    const std::lock_guard lock(mutex_);
+    DirtyLedger& ledger = ledger_of(request.owner_);
+    if (!ledger.writes.empty() || !has_room(ledger, request)) return Room::wait_for;
+    take_room(ledger, request);
+    const auto passed = passed_at_.find(request.owner_);
+    if (passed == passed_at_.end()) return Room::given;
+    if (now_ns() - passed->second < kLately) return Room::in_turn;
+    passed_at_.erase(passed);
+    return Room::given;
 }
 
 void WriteBack::wait(std::unique_ptr<WriteRequest> request) {
@@ -106,8 +139,7 @@ void WriteBack::let_writes_run(DirtyLedger& ledger) {
     while (!ledger.writes.empty() && has_room(ledger, ledger.writes.front())) {
         WriteRequest& request = ledger.writes.front();
         ledger.writes.pop_front();
-        request.reserved_ = in_pages(request.offset_, request.payload_.size());
-        ledger.dirty += request.reserved_;
+        take_room(ledger, request);
         gate_.unpark(request);
     }
 }
@@ -119,7 +151,7 @@ void WriteBack::wrote(WriteRequest& request) {
     const std::uint64_t added =
         request.written() == 0 ? 0 : file->note_dirty(request.offset_, request.written(), request.owner_);
     ledger.dirty += added;
-    ledger.dirty -= std::exchange(request.reserved_, 0);
+    give_room_back(ledger, request);
     if (added != 0) {
         ledger.note(file, added, now_ns());
         if (std::exchange(flusher_rests_, false)) flusher_wakes_.notify_one();
@@ -135,7 +167,7 @@ void WriteBack::forget(WriteRequest& request) {
     if (found == ledgers_.end()) return;
     DirtyLedger& ledger = found->second;
     if (request.WaitingWriteHook::is_linked()) ledger.writes.erase(ledger.writes.iterator_to(request));
-    ledger.dirty -= std::exchange(request.reserved_, 0);
+    give_room_back(ledger, request);
     let_writes_run(ledger);
     forget_if_idle(ledger);
 }
@@ -144,7 +176,8 @@ void WriteBack::forget(WriteRequest& request) {
 
 bool WriteBack::pressed(const DirtyLedger& ledger) const {
     if (ledger.waiting.empty()) return false;
-    return draining_ || !ledger.writes.empty() || ledger.noted > mark_ || ledger.files.size() > kMostRestingFiles;
+    return draining_ || !ledger.writes.empty() || ledger.noted > mark_ ||
+           ledger.files.size() > std::min(kMostRestingFiles, files_of_group() / 2);
 }
 
 // Hands jobs of a group to the gate as far as something is due or presses.
@@ -187,7 +220,10 @@ void WriteBack::submit(std::unique_ptr<WriteBackJob> job) {
     WriteBackJob& submitted = *job;
     gate_.submit(std::move(job), groups_, lineage, false);
     // Not destroyed yet: its finish() needs our lock.
-    if (submitted.expedited) gate_.expedite(submitted);
+    if (submitted.expedited) {
+        passed_at_[owner] = now_ns();
+        gate_.expedite(submitted);
+    }
 }
 
 void WriteBack::submit_later(FileJobs& jobs) {
@@ -195,7 +231,7 @@ void WriteBack::submit_later(FileJobs& jobs) {
         std::unique_ptr<WriteBackJob> job = std::move(jobs.later.front());
         jobs.later.pop_front();
         job->urgent = true;
-        job->expedited = !jobs.syncs.empty();  // else who waited for them was killed
+        job->expedited = jobs.hastened || !jobs.syncs.empty();  // else who waited for them was killed
         job->submitted = now_ns();
         ++jobs.urgent;
         submit(std::move(job));
@@ -236,6 +272,19 @@ void WriteBack::finished(WriteBackJob& job) {
 void WriteBack::sync(std::unique_ptr<SyncRequest> request) {
     const std::shared_ptr<FileData>& file = request->file_->data;
     const std::lock_guard lock(mutex_);
+    hasten(file);
+    const auto jobs = file_jobs_.find(file.get());
+    if (jobs == file_jobs_.end()) {
+        gate_.submit(std::move(request), groups_, {}, false);
+        return;
+    }
+    jobs->second.syncs.push_back({request.get(), jobs_made_, jobs->second.all.size()});
+    gate_.park(std::move(request), groups_);
+    submit_later(jobs->second);
+}
+
+// What is at the gate of a file passes; the rest of it becomes jobs that submit_later() has pass.
+void WriteBack::hasten(const std::shared_ptr<FileData>& file) {
     const auto known = file_jobs_.find(file.get());
     if (known != file_jobs_.end()) {
         for (WriteBackJob& job : known->second.all) gate_.expedite(job);
@@ -245,14 +294,6 @@ void WriteBack::sync(std::unique_ptr<SyncRequest> request) {
             if (auto job = next_job(ledger, file)) file_jobs_[file.get()].later.push_back(std::move(job));
         }
     }
-    const auto jobs = file_jobs_.find(file.get());
-    if (jobs == file_jobs_.end()) {
-        gate_.submit(std::move(request), groups_, {}, false);
-        return;
-    }
-    jobs->second.syncs.push_back({request.get(), jobs_made_, jobs->second.all.size()});
-    gate_.park(std::move(request), groups_);
-    submit_later(jobs->second);
 }
 
 // A job of a file is done: fsyncs that waited for no other can go on.
@@ -272,6 +313,36 @@ void WriteBack::forget(SyncRequest& request) {
     jobs->second.syncs.remove_if([&](const WaitingSync& sync) { return sync.request == &request; });
 }
 
+void WriteBack::hasten_closed() {
+    std::vector<std::shared_ptr<FileData>> closed;  // outlives the lock
+    const std::lock_guard lock(mutex_);
+    for (const auto& [owner, ledger] : ledgers_) {
+        std::vector<std::shared_ptr<FileData>> own;
+        for (const DirtyLedger::Files* const list : {&ledger.due, &ledger.waiting}) {
+            for (const DirtyFile& dirty : *list) {
+                if (!dirty.file->open_somewhere()) own.push_back(dirty.file);
+            }
+        }
+        if (own.size() > closed.size()) closed.swap(own);
+    }
+    if (closed.size() > kHastenedFiles) closed.resize(kHastenedFiles);
+    for (const std::shared_ptr<FileData>& file : closed) {
+        hasten(file);
+        const auto jobs = file_jobs_.find(file.get());
+        if (jobs == file_jobs_.end()) continue;
+        jobs->second.hastened = true;
+        submit_later(jobs->second);
+    }
+    // Those whose turn has come in its group, but not at the disk.
+    std::size_t passing = closed.size();
+    for (auto& [file, jobs] : file_jobs_) {
+        if (passing >= kHastenedFiles) return;
+        if (jobs.hastened || jobs.all.front().file()->open_somewhere()) continue;
+        for (WriteBackJob& job : jobs.all) gate_.expedite(job);
+        ++passing;
+    }
+}
+
 // What need not be written.
 
 void WriteBack::discard(FileData& file, std::uint64_t begin, std::uint64_t end) {
@@ -279,9 +350,15 @@ void WriteBack::discard(FileData& file, std::uint64_t begin, std::uint64_t end) 
     const std::shared_ptr<FileData> kept = file.shared_from_this();  // not closed under the lock
     const std::lock_guard lock(mutex_);
     drop(file, begin, end);
+    go_on_with_all();
+}
+
+// After a change that concerns every group.
+void WriteBack::go_on_with_all() {
     for (auto it = ledgers_.begin(); it != ledgers_.end();) {
         DirtyLedger& ledger = (it++)->second;
         let_writes_run(ledger);
+        pump(ledger);
         forget_if_idle(ledger);
     }
 }
@@ -321,12 +398,7 @@ void WriteBack::flush_old() {
 bool WriteBack::drain(TimeNs deadline) {
     std::unique_lock lock(mutex_);
     draining_ = true;
-    for (auto it = ledgers_.begin(); it != ledgers_.end();) {
-        DirtyLedger& ledger = (it++)->second;
-        let_writes_run(ledger);
-        pump(ledger);
-        forget_if_idle(ledger);
-    }
+    go_on_with_all();
     const auto done = [&] {
         return std::ranges::all_of(ledgers_, [](const auto& entry) { return entry.second.idle(); });
     };
@@ -335,6 +407,18 @@ bool WriteBack::drain(TimeNs deadline) {
         return true;
     }
     return drained_.wait_until(lock, steady_time(deadline), done);
+}
+
+std::uint64_t WriteBack::bound() const {
+    const std::lock_guard lock(mutex_);
+    return bound_;
+}
+
+void WriteBack::set_bound(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    bound_ = bytes;
+    mark_ = mark_of(bytes);
+    go_on_with_all();
 }
 
 std::uint64_t WriteBack::dirty() const {

@@ -2,7 +2,7 @@
 //
 // A buffered write is answered once it is in the page cache. What it dirtied is noted in its file and counted in the
 // ledger of its group. Extents become jobs, of up to 1 MiB of a file, when
-//   - the group has more of them than a mark, or a write of it waits for its bound (pressure);
+//   - the group has more of them than a mark, or in more files, or a write of it waits for its bound (pressure);
 //   - they are older than 5 s;
 //   - their file is fsynced: then at once, expedited, and a few at a time, so that a large one leaves the disk to
 //   others too;
@@ -10,9 +10,16 @@
 // Until then a rewrite adds nothing, and a file that loses its last name is not written at all. A group has few jobs at
 // the gate at a time: enough for the scheduler to see that it wants the disk, and no more, for what is not in a job yet
 // can still be rewritten, merged or dropped.
+//
+// A dirty file keeps its descriptor, also when nobody has it open any more. So their number is bounded, too, and when
+// the process runs out of descriptors all the same, closed files are written first.
+//
+// What an fsync puts before others is charged like the rest. A group that has done so lately, or that is in debt by it,
+// waits for its turn with its next write (DataPlane): that is what gives a writer that fsyncs all the time its share.
 #pragma once
 
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <list>
 #include <memory>
@@ -32,8 +39,10 @@ struct DataCounters;
 
 struct WriteBackSettings {
     std::uint32_t unit_size = 131072;
-    std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait
+    std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait, at first
     TimeNs oldest_ns = 0;     ///< what has been dirty longer is due
+    /// Dirty files of all groups beyond which a write to one that is not dirty waits, if its group has its part.
+    std::size_t most_files = 0;
 };
 
 /// Thread-safe. Its lock is taken before those of the gate and of a file, and never inside them. Destroyed when it is
@@ -49,8 +58,13 @@ public:
     WriteBack(const WriteBack&) = delete;
     WriteBack& operator=(const WriteBack&) = delete;
 
-    /// Takes room under the bound of a write's group; false: it has to wait().
-    bool reserve(WriteRequest& request);
+    /// How a write into the page cache goes on.
+    enum class Room : std::uint8_t {
+        given,     ///< at once: it has room under the bound of its group
+        in_turn,   ///< it has room, when it is its group's turn: that has put others back lately, for an fsync
+        wait_for,  ///< it has none: wait()
+    };
+    Room reserve(WriteRequest& request);
     /// Parks a write until there is room for it.
     void wait(std::unique_ptr<WriteRequest> request);
     /// A write that had room is in the page cache, as far as it went.
@@ -61,6 +75,9 @@ public:
     void sync(std::unique_ptr<SyncRequest> request);
     void forget(SyncRequest& request);
 
+    /// Has files written first that nobody has open, of the group that has most of them.
+    void hasten_closed();
+
     /// Extents of [begin, end) need not be written any more.
     void discard(FileData& file, std::uint64_t begin, std::uint64_t end);
 
@@ -70,7 +87,8 @@ public:
 
     std::uint64_t dirty() const;
     std::uint64_t dirty(DirtyOwner owner) const;
-    std::uint64_t bound() const { return settings_.bound; }
+    std::uint64_t bound() const;
+    void set_bound(std::uint64_t bytes);
 
 private:
     friend class WriteBackJob;
@@ -86,7 +104,8 @@ private:
         WriteBackJob::List all;                          ///< at the gate, or in `later`
         std::list<std::unique_ptr<WriteBackJob>> later;  ///< of an fsync, not yet at the gate
         std::list<WaitingSync> syncs;
-        unsigned urgent = 0;  ///< of an fsync, at the gate
+        unsigned urgent = 0;    ///< of an fsync, at the gate
+        bool hastened = false;  ///< what is in `later` is wanted although no fsync waits
     };
 
     void on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed);  // called by the job
@@ -95,13 +114,18 @@ private:
     // Each requires the lock.
     DirtyLedger& ledger_of(DirtyOwner owner);
     bool has_room(const DirtyLedger& ledger, const WriteRequest& request) const;
+    std::size_t files_of_group() const;
+    void take_room(DirtyLedger& ledger, WriteRequest& request);
+    void give_room_back(DirtyLedger& ledger, WriteRequest& request);
     bool pressed(const DirtyLedger& ledger) const;
     void pump(DirtyLedger& ledger);
     std::unique_ptr<WriteBackJob> next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file);
     void submit(std::unique_ptr<WriteBackJob> job);
     void submit_later(FileJobs& jobs);
+    void hasten(const std::shared_ptr<FileData>& file);
     void count_down(FileJobs& jobs, const WriteBackJob& job);
     void let_writes_run(DirtyLedger& ledger);
+    void go_on_with_all();
     void forget_if_idle(DirtyLedger& ledger);
     void drop(FileData& file, std::uint64_t begin, std::uint64_t end);
     void flush_old();
@@ -109,13 +133,15 @@ private:
     Gate& gate_;
     MountGroups& groups_;
     const WriteBackSettings settings_;
-    const std::uint64_t mark_;  ///< bytes of a group that may rest before they are due
     DataCounters& counters_;
 
     mutable std::mutex mutex_;
     // Guarded by it:
+    std::uint64_t bound_ = 0;  ///< dirty bytes of a group beyond which its writes wait
+    std::uint64_t mark_ = 0;   ///< bytes of a group that may rest before they are due
     std::unordered_map<DirtyOwner, DirtyLedger> ledgers_;
     std::unordered_map<const FileData*, FileJobs> file_jobs_;
+    std::unordered_map<DirtyOwner, TimeNs> passed_at_;  ///< when a job of that group last went ahead of others
     std::uint64_t jobs_made_ = 0;
     unsigned urgent_limit_;  ///< jobs of an fsync at the gate at a time
     bool draining_ = false;

@@ -77,6 +77,12 @@ private:
 
 using Status = Result<void>;
 
+/// Whether a call failed because the process or the system has no descriptor left.
+template <typename T>
+bool lacks_descriptors(const Result<T>& result) {
+    return result.code() == EMFILE || result.code() == ENFILE;
+}
+
 /// The Errno the last system call of this thread left.
 inline Errno last_errno() {
     return Errno{errno};

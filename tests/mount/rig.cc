@@ -208,11 +208,14 @@ void SlowDisk::drop_caches() {
     output_of({getenv("STACK"), "drop", path_});
 }
 
-BandfsMount::BandfsMount(Janitor& janitor, const std::string& source, const std::string& options) {
+BandfsMount::BandfsMount(Janitor& janitor, const std::string& source, const std::string& options,
+                         const std::vector<std::string>& run_by) {
     path_ = make_directory("bandfs-mnt");
     janitor.on_end({"rmdir", path_});
     janitor.on_end({"umount", "-l", path_});
-    output_of({bandfs_program(), source, path_, "-o", options});
+    std::vector<std::string> command = run_by;
+    command.insert(command.end(), {bandfs_program(), source, path_, "-o", options});
+    output_of(command);
     mounted_ = true;
 }
 

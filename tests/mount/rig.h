@@ -64,7 +64,9 @@ private:
 class BandfsMount {
 public:
     /// Throws std::runtime_error with the command's message when it fails.
-    BandfsMount(Janitor& janitor, const std::string& source, const std::string& options);
+    /// `run_by`: a command that runs the one behind it, such as prlimit(1).
+    BandfsMount(Janitor& janitor, const std::string& source, const std::string& options,
+                const std::vector<std::string>& run_by = {});
     ~BandfsMount();
     const std::string& path() const { return path_; }
     /// umount(8), tried until it succeeds or 20 seconds are over. True when it did.

@@ -238,10 +238,12 @@ TEST_F(FileDataTest, AbandonedIsWhatNobodyCanReach) {
 TEST_F(FileDataTest, DirectOpensWhereThereIsNoODirectAreRefused) {
     disk_.is.direct_alignment = 0;
     EXPECT_EQ(files_.adopt(file_.open(O_RDWR | O_CREAT), O_RDWR | O_DIRECT, {}).code(), EINVAL);
-    FileData data(disk_, {}, Volume{WriteBackKind::ranges, 512});
-    EXPECT_TRUE(data.direct_allows(1024, 512));
-    EXPECT_FALSE(data.direct_allows(1000, 512));
-    EXPECT_FALSE(data.direct_allows(1024, 500));
+    disk_.is.direct_alignment = 512;
+    FileTable others{disk_, {}};
+    const auto file = *others.adopt(file_.open(O_RDWR | O_CREAT), O_RDWR, {});
+    EXPECT_TRUE(file->data->direct_allows(1024, 512));
+    EXPECT_FALSE(file->data->direct_allows(1000, 512));
+    EXPECT_FALSE(file->data->direct_allows(1024, 500));
 }
 
 TEST(DiskVolumeTest, KnownFileSystemsAndTheRest) {

@@ -1,6 +1,7 @@
 // Trees over real directories, with inodes found again by handle and by name.
 #include "disk/tree.h"
 
+#include <sys/resource.h>
 #include <sys/xattr.h>
 
 #include <array>
@@ -395,6 +396,32 @@ TEST(TreeAsAnOrdinaryUser, WorksWithoutHandlesAndAsItself) {
         ASSERT_TRUE(tree.unlink(tree.root(), "0"));
         for (Inode* inode : inodes) EXPECT_TRUE(tree.open_file(*inode, O_RDWR));
         EXPECT_LE(tree.descriptors(), 4u);
+    });
+}
+
+TEST(TreeDescriptors, OthersGiveUpWhatItLacks) {
+    const ScratchDirectory source;
+    source.write("file");
+    in_child(0, [&] {
+        const Result<std::unique_ptr<Tree>> tree = Tree::open({source.path(), 16, true});
+        ASSERT_TRUE(tree);
+        rlimit limit{};
+        ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = 64;
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+        std::vector<UniqueFd> others;
+        for (int fd = ::open("/", O_PATH); fd >= 0; fd = ::open("/", O_PATH)) others.emplace_back(fd);
+        EXPECT_EQ((*tree)->lookup((*tree)->root(), "file").code(), EMFILE);
+        unsigned asked = 0;
+        (*tree)->set_relief([&] { return ++asked < 3; });
+        EXPECT_EQ((*tree)->lookup((*tree)->root(), "file").code(), EMFILE) << "it was promised and not kept";
+        EXPECT_EQ(asked, 3u);
+        (*tree)->set_relief([&] {
+            others.pop_back();
+            return true;
+        });
+        const Result<Entry> found = (*tree)->lookup((*tree)->root(), "file");
+        EXPECT_TRUE(found) << found.code();
     });
 }
 

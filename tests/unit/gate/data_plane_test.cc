@@ -1,172 +1,20 @@
 #include "gate/data_plane.h"
 
+#include <linux/falloc.h>
+
+#include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "support/faulty_disk.h"
-#include "support/scratch_file.h"
-#include "support/waiting.h"
+#include "data_plane_fixture.h"
 
 namespace bandfs {
 namespace {
 
-using test::Door;
-using test::eventually;
-using test::FaultyDisk;
-using test::ScratchFile;
-
-constexpr std::uint64_t kPage = DirtyExtents::kGranule;
-constexpr std::uint32_t kUnit = 4 * kPage;
-constexpr std::uint64_t kBound = 64 * kPage;
-constexpr GroupId kAlice = 1000;
-constexpr GroupId kBob = 1001;
-
-/// What was answered, kept when the request is gone.
-struct Answer {
-    std::atomic<int> answers{0};
-    std::atomic<int> kept{0};
-    int code = -1;
-    std::vector<std::byte> data;
-    std::size_t written = 0;
-    std::thread::id thread;
-
-    bool come() const { return answers == 1; }
-};
-
-class TestRead final : public ReadRequest {
-public:
-    TestRead(Answer& to, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t size, pid_t tid)
-        : ReadRequest(std::move(file), offset, size, tid), to_(to) {}
-    void keep() override { ++to_.kept; }
-    void answer(Result<std::span<const std::byte>> data) override {
-        to_.code = data.code();
-        to_.thread = std::this_thread::get_id();
-        if (data) to_.data.assign(data->begin(), data->end());
-        ++to_.answers;
-    }
-
-private:
-    Answer& to_;
-};
-
-class TestWrite final : public WriteRequest {
-public:
-    TestWrite(Answer& to, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
-              bool writepage, pid_t tid)
-        : WriteRequest(std::move(file), offset, payload, writepage, tid), to_(to), borrowed_(payload) {}
-    std::span<const std::byte> keep() override {
-        ++to_.kept;
-        own_ = pool().take();
-        std::memcpy(own_.data(), borrowed_.data(), borrowed_.size());
-        return {own_.data(), borrowed_.size()};
-    }
-    void answer(Result<std::size_t> written) override {
-        to_.code = written.code();
-        to_.written = written ? *written : 0;
-        ++to_.answers;
-    }
-
-private:
-    static BufferPool& pool() {
-        static BufferPool pool;
-        return pool;
-    }
-    Answer& to_;
-    const std::span<const std::byte> borrowed_;
-    PooledBuffer own_;
-};
-
-class TestSync final : public SyncRequest {
-public:
-    TestSync(Answer& to, std::shared_ptr<OpenFile> file, pid_t tid)
-        : SyncRequest(std::move(file), true, tid), to_(to) {}
-    void answer(Status status) override {
-        to_.code = status.code();
-        ++to_.answers;
-    }
-
-private:
-    Answer& to_;
-};
-
-std::vector<std::byte> pattern(std::size_t bytes) {
-    std::vector<std::byte> data(bytes);
-    for (std::size_t i = 0; i != bytes; ++i) data[i] = static_cast<std::byte>(i * 7 + i / 251);
-    return data;
-}
-
-class DataPlaneTest : public ::testing::Test {
-protected:
-    DataPlaneTest() : gate_(DeviceGroup::create({.io_throttle = 8, .io_limit = 16}, "weight")) {
-        gate_.with([&](DeviceGroup& group) {
-            groups_ = std::make_unique<MountGroups>(group, 100);
-            EXPECT_EQ(groups_->attach(kAlice, 30), Error::none);
-            EXPECT_EQ(groups_->attach(kBob, 10), Error::none);
-        });
-        start(kNever / 2);
-    }
-    ~DataPlaneTest() override {
-        let_everything_go();
-        EXPECT_TRUE(plane_->drain(now_ns() + 20 * kSecond));
-        plane_.reset();
-        gate_.with([&](DeviceGroup&) { groups_.reset(); });
-    }
-
-    /// (Re)starts the data plane: what is dirty so long is written back.
-    void start(TimeNs oldest_dirty) {
-        plane_.reset();
-        plane_ = std::make_unique<DataPlane>(gate_, *groups_, disk_, DataPlaneSettings{kUnit, kBound, oldest_dirty});
-    }
-    void let_everything_go() {
-        disk_.at_read.open();
-        disk_.at_write_back.open();
-        disk_.at_sync.open();
-    }
-
-    std::shared_ptr<OpenFile> open(int flags = O_RDWR, std::vector<GroupId> opener = {}) {
-        auto opened =
-            plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, std::move(opener));
-        return opened ? *opened : nullptr;
-    }
-    std::shared_ptr<OpenFile> open_other() {
-        return *plane_->files().adopt(other_file_.open(O_RDWR | O_CREAT), O_RDWR, {});
-    }
-    void read(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size,
-              std::vector<GroupId> lineage = {kAlice}, bool may_inline = false, pid_t tid = 0) {
-        plane_->read(std::make_unique<TestRead>(to, file, offset, size, tid), lineage, may_inline);
-    }
-    void write(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::span<const std::byte> from,
-               std::vector<GroupId> lineage = {kAlice}, bool writepage = false, pid_t tid = 0) {
-        plane_->write(std::make_unique<TestWrite>(to, file, offset, from, writepage, tid), lineage, false);
-    }
-    void write_now(const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::size_t bytes,
-                   std::vector<GroupId> lineage = {kAlice}) {
-        Answer answer;
-        write(answer, file, offset, pattern(bytes), std::move(lineage));
-        ASSERT_TRUE(answer.come());
-        ASSERT_EQ(answer.written, bytes);
-    }
-    int sync_now(const std::shared_ptr<OpenFile>& file) {
-        Answer answer;
-        plane_->sync(std::make_unique<TestSync>(answer, file, 0));
-        EXPECT_TRUE(eventually([&] { return answer.come(); }));
-        return answer.code;
-    }
-    std::uint64_t units(GroupId id, Direction direction) {
-        return gate_.with([&](DeviceGroup&) { return groups_->for_id(id).statistics().of(direction).requests; });
-    }
-
-    ScratchFile file_;
-    ScratchFile other_file_;
-    FaultyDisk disk_;
-    Gate gate_;
-    std::unique_ptr<MountGroups> groups_;
-    std::unique_ptr<DataPlane> plane_;
-};
+using namespace test;
 
 TEST(FirstEnd, IsTheLowestPlaceWhoeverComesFirst) {
     FirstEnd end;
@@ -413,6 +261,24 @@ TEST_F(DataPlaneTest, AFullDiskDirtiesWhatItTook) {
     EXPECT_EQ(plane_->dirty_bytes(kAlice), 2 * kPage);
 }
 
+TEST_F(DataPlaneTest, AHigherBoundLetsWritersRunAndALowerOneWritesBack) {
+    const auto file = open();
+    disk_.at_write_back.shut();
+    for (std::uint64_t page = 0; page < kBound / kPage; page += 8) write_now(file, page * kPage, 8 * kPage);
+    Answer waits;
+    write(waits, file, kBound, pattern(8 * kPage));
+    EXPECT_FALSE(waits.come());
+    plane_->set_dirty_bound(2 * kBound);
+    EXPECT_EQ(plane_->dirty_bound(), 2 * kBound);
+    ASSERT_TRUE(eventually([&] { return waits.come(); }));
+    disk_.at_write_back.open();
+    ASSERT_EQ(sync_now(file), 0);
+    write_now(file, 0, kBound / 8);  // may rest
+    EXPECT_EQ(plane_->dirty_bytes(), kBound / 8);
+    plane_->set_dirty_bound(kBound / 4);
+    EXPECT_TRUE(eventually([&] { return plane_->dirty_bytes() == 0; }));
+}
+
 TEST_F(DataPlaneTest, ADyingWriterThatWaitsIsAnswered) {
     gate_.set_dying([](pid_t tid) { return tid == 7; });
     const auto file = open();
@@ -477,6 +343,26 @@ TEST_F(DataPlaneTest, AnFsyncIsNotHeldBehindOtherGroups) {
     ASSERT_TRUE(eventually([&] { return std::ranges::all_of(others, &Answer::come); }));
 }
 
+TEST_F(DataPlaneTest, WhatFsyncsPutBeforeOthersTheNextWritesWaitFor) {
+    const auto file = open();
+    write_now(file, 0, kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    std::vector<Answer> others(40);  // the disk has enough to do
+    for (Answer& other : others) read(other, file, 0, kPage, {kBob});
+    write_now(file, 0, kPage);
+    EXPECT_EQ(sync_now(file), 0);  // is not held
+    Answer waits;
+    const std::uint64_t before = units(kAlice, Direction::write);
+    write(waits, file, 0, pattern(kPage));
+    EXPECT_FALSE(waits.come());
+    write_now(file, kPage, kPage, {});  // the default group has made nobody wait
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return waits.come() && std::ranges::all_of(others, &Answer::come); }));
+    EXPECT_EQ(waits.written, kPage);
+    EXPECT_EQ(units(kAlice, Direction::write), before) << "a turn is not counted";
+}
+
 TEST_F(DataPlaneTest, ManyFsyncsOfOneFileAllEnd) {
     const auto file = open();
     std::vector<Answer> answers(20);
@@ -505,6 +391,41 @@ TEST_F(DataPlaneTest, TruncatingWritesNothingNeedless) {
     EXPECT_EQ(plane_->dirty_bytes(kAlice), 2 * kPage);
     EXPECT_EQ(sync_now(file), 0);
     EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
+}
+
+/// How many bytes a job would be charged that allocates so.
+class Allocation final : public Job {
+public:
+    Allocation() : Job(0) {}
+    bool perform(std::uint64_t, std::uint64_t) override { return true; }
+    void finish(JobOutcome) override {}
+};
+
+TEST_F(DataPlaneTest, AllocationsAreChargedForWhatTheyWrite) {
+    const auto charge = [&](const OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) {
+        Allocation job;
+        plane_->charge_allocation(job, file, mode, offset, bytes);
+        return job.bytes();
+    };
+    disk_.is.holes_write = true;
+    const auto file = open();
+    write_now(file, 2 * kPage, 4 * kPage);
+    EXPECT_EQ(charge(*file, 0, 0, 64 * kPage), 0u);
+    EXPECT_EQ(charge(*file, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 3 * kPage), kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_ZERO_RANGE, 3 * kPage, 64 * kPage), 3 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_COLLAPSE_RANGE, 4 * kPage, kPage), 2 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_INSERT_RANGE, 0, kPage), 4 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_UNSHARE_RANGE, 0, 64 * kPage), 64 * kPage);
+    EXPECT_EQ(charge(*file, FALLOC_FL_UNSHARE_RANGE, 0, 1ull << 40), 64u << 20);
+}
+
+TEST_F(DataPlaneTest, HolesOfFileSystemsThatDropWhatIsDirtyAreFree) {
+    disk_.is.holes_write = false;
+    const auto file = open();
+    write_now(file, 0, 4 * kPage);
+    Allocation job;
+    plane_->charge_allocation(job, *file, FALLOC_FL_ZERO_RANGE, 0, 4 * kPage);
+    EXPECT_EQ(job.bytes(), 0u);
 }
 
 TEST_F(DataPlaneTest, AnOpenThatTruncatesDropsWhatWasDirty) {

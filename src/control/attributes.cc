@@ -24,6 +24,7 @@ constexpr std::array kMountAttributes{
     MountAttribute{"min", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().floor); }},
     MountAttribute{"max", [](const MountView& v) { return std::to_string(v.snapshot.groups.front().ceiling); }},
     MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
+    MountAttribute{"dirty", [](const MountView& v) { return std::to_string(v.snapshot.dirty_bound >> 20); }},
     MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
     MountAttribute{"cost", nullptr},
     MountAttribute{"attach", nullptr},

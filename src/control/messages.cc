@@ -12,6 +12,8 @@ namespace bandfs {
 namespace {
 
 constexpr std::uint64_t kDebugLevels = 2;
+constexpr std::uint64_t kMiB = 1 << 20;
+constexpr std::uint64_t kMostDirtyMib = 65536;  // as the option takes
 
 std::string in_quotes(std::string_view text) {
     return "\"" + std::string(text) + "\"";
@@ -178,6 +180,15 @@ MessageResult set_owner(MessageContext& context, const Argument& argument) {
     return {0, group_text(argument.group) + ": uid " + std::to_string(*argument.user)};
 }
 
+MessageResult set_dirty(MessageContext& context, const Argument& argument) {
+    if (argument.number < 1 || argument.number > kMostDirtyMib)
+        return refused(EINVAL, "must be 1 to " + std::to_string(kMostDirtyMib) + ", in MiB");
+    DataPlane& data = *context.filesystem.data;
+    const std::uint64_t before = data.dirty_bound() / kMiB;
+    data.set_dirty_bound(argument.number * kMiB);
+    return {0, changed(before, argument.number)};
+}
+
 /// A floor or a ceiling, which differ in what they are called here and there.
 struct Limit {
     std::uint64_t (Group::*get)() const;
@@ -280,6 +291,9 @@ constexpr std::array kMessages{
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
                    "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
                    Sender::mount_owner, set_token_base},
+    ControlMessage{"dirty", ArgumentForm::number, "MIB",
+                   "Set what each group may have written and not yet on the disk, in MiB, 1 to 65536.",
+                   Sender::mount_owner, set_dirty},
     ControlMessage{"reset", ArgumentForm::nothing, "", "Set the statistics of the device group and its groups to 0.",
                    Sender::mount_owner, reset_statistics},
     ControlMessage{"debug", ArgumentForm::number, "N",

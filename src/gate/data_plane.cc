@@ -193,4 +193,8 @@ std::uint64_t DataPlane::dirty_bound() const {
     return write_back_->bound();
 }
 
+void DataPlane::set_dirty_bound(std::uint64_t bytes) {
+    write_back_->set_bound(bytes);
+}
+
 }  // namespace bandfs

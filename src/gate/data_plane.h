@@ -94,8 +94,9 @@ public:
     /// Bytes that are dirty and not on the disk, of all groups.
     std::uint64_t dirty_bytes() const;
     std::uint64_t dirty_bytes(DirtyOwner owner) const;
-    /// The bound of each group.
+    /// The bound of each group. Lowering it makes no write wait that has been let run.
     std::uint64_t dirty_bound() const;
+    void set_dirty_bound(std::uint64_t bytes);
 
 private:
     void write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner owner);

@@ -37,6 +37,10 @@ std::uint64_t in_pages(std::uint64_t offset, std::uint64_t bytes) {
     return bytes == 0 ? 0 : ((offset + bytes - 1) / kPage - offset / kPage + 1) * kPage;
 }
 
+std::uint64_t mark_of(std::uint64_t bound) {
+    return std::min(bound / 8, kMostResting);
+}
+
 /// Closes a file, which may take the disk's time when it had no name any more.
 class LetGo final : public Job {
 public:
@@ -54,8 +58,9 @@ WriteBack::WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& s
     : gate_(gate),
       groups_(groups),
       settings_(settings),
-      mark_(std::min(settings.bound / 8, kMostResting)),
       counters_(counters),
+      bound_(settings.bound),
+      mark_(mark_of(settings.bound)),
       urgent_limit_(kFewestUrgent),
       flusher_([this] { flush_old(); }) {}
 
@@ -82,7 +87,7 @@ void WriteBack::forget_if_idle(DirtyLedger& ledger) {
 
 bool WriteBack::has_room(const DirtyLedger& ledger, const WriteRequest& request) const {
     if (draining_ || ledger.dirty == 0) return true;
-    if (ledger.dirty + in_pages(request.offset_, request.payload_.size()) > settings_.bound) return false;
+    if (ledger.dirty + in_pages(request.offset_, request.payload_.size()) > bound_) return false;
     const FileData* const file = request.file_->data.get();
     return ledger.dirty_files() < files_of_group() || ledger.files.contains(file) || file_jobs_.contains(file);
 }
@@ -335,9 +340,15 @@ void WriteBack::discard(FileData& file, std::uint64_t begin, std::uint64_t end) 
     const std::shared_ptr<FileData> kept = file.shared_from_this();  // not closed under the lock
     const std::lock_guard lock(mutex_);
     drop(file, begin, end);
+    go_on_with_all();
+}
+
+// After a change that concerns every group.
+void WriteBack::go_on_with_all() {
     for (auto it = ledgers_.begin(); it != ledgers_.end();) {
         DirtyLedger& ledger = (it++)->second;
         let_writes_run(ledger);
+        pump(ledger);
         forget_if_idle(ledger);
     }
 }
@@ -377,12 +388,7 @@ void WriteBack::flush_old() {
 bool WriteBack::drain(TimeNs deadline) {
     std::unique_lock lock(mutex_);
     draining_ = true;
-    for (auto it = ledgers_.begin(); it != ledgers_.end();) {
-        DirtyLedger& ledger = (it++)->second;
-        let_writes_run(ledger);
-        pump(ledger);
-        forget_if_idle(ledger);
-    }
+    go_on_with_all();
     const auto done = [&] {
         return std::ranges::all_of(ledgers_, [](const auto& entry) { return entry.second.idle(); });
     };
@@ -391,6 +397,18 @@ bool WriteBack::drain(TimeNs deadline) {
         return true;
     }
     return drained_.wait_until(lock, steady_time(deadline), done);
+}
+
+std::uint64_t WriteBack::bound() const {
+    const std::lock_guard lock(mutex_);
+    return bound_;
+}
+
+void WriteBack::set_bound(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    bound_ = bytes;
+    mark_ = mark_of(bytes);
+    go_on_with_all();
 }
 
 std::uint64_t WriteBack::dirty() const {

@@ -36,7 +36,7 @@ struct DataCounters;
 
 struct WriteBackSettings {
     std::uint32_t unit_size = 131072;
-    std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait
+    std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait, at first
     TimeNs oldest_ns = 0;     ///< what has been dirty longer is due
     /// Dirty files of all groups beyond which a write to one that is not dirty waits, if its group has its part.
     std::size_t most_files = 0;
@@ -79,7 +79,8 @@ public:
 
     std::uint64_t dirty() const;
     std::uint64_t dirty(DirtyOwner owner) const;
-    std::uint64_t bound() const { return settings_.bound; }
+    std::uint64_t bound() const;
+    void set_bound(std::uint64_t bytes);
 
 private:
     friend class WriteBackJob;
@@ -116,6 +117,7 @@ private:
     void hasten(const std::shared_ptr<FileData>& file);
     void count_down(FileJobs& jobs, const WriteBackJob& job);
     void let_writes_run(DirtyLedger& ledger);
+    void go_on_with_all();
     void forget_if_idle(DirtyLedger& ledger);
     void drop(FileData& file, std::uint64_t begin, std::uint64_t end);
     void flush_old();
@@ -123,11 +125,12 @@ private:
     Gate& gate_;
     MountGroups& groups_;
     const WriteBackSettings settings_;
-    const std::uint64_t mark_;  ///< bytes of a group that may rest before they are due
     DataCounters& counters_;
 
     mutable std::mutex mutex_;
     // Guarded by it:
+    std::uint64_t bound_ = 0;  ///< dirty bytes of a group beyond which its writes wait
+    std::uint64_t mark_ = 0;   ///< bytes of a group that may rest before they are due
     std::unordered_map<DirtyOwner, DirtyLedger> ledgers_;
     std::unordered_map<const FileData*, FileJobs> file_jobs_;
     std::uint64_t jobs_made_ = 0;

@@ -3,6 +3,8 @@
 
 #include <cerrno>
 
+#include "disk/disk_io.h"
+#include "gate/data_plane.h"
 #include "mount_fixture.h"
 
 namespace bandfs {
@@ -145,6 +147,16 @@ TEST_F(Messages, ChangeWhatTheyName) {
     EXPECT_EQ(value("groups/1000/weight"), "errno " + std::to_string(ENOENT));
 }
 
+TEST_F(Messages, DirtySetsWhatAGroupMayHaveWritten) {
+    filesystem.data = std::make_unique<DataPlane>(*filesystem.gate, *filesystem.groups, DiskIo::system(),
+                                                  DataPlaneSettings{.dirty_bytes = 16 << 20});
+    EXPECT_EQ(value("dirty"), "16\n");
+    EXPECT_EQ(send("dirty", "3"), 0);
+    EXPECT_EQ(filesystem.data->dirty_bound(), 3u << 20);
+    EXPECT_EQ(value("dirty"), "3\n");
+    EXPECT_NE(value("log").find("16 -> 3"), std::string::npos);
+}
+
 TEST_F(Messages, IdZeroIsTheDefaultGroupButOfTypeUserRoot) {
     EXPECT_EQ(send("weight", "0:30"), 0);
     EXPECT_EQ(value("groups/default/weight"), "30\n");
@@ -237,6 +249,8 @@ const Refusal kRefusals[] = {
     {"token", "1000001", EINVAL, "must be 1 to 1000000"},
     {"token", "8:64", EINVAL, "group 8 is not attached"},
     {"reset", "now", EINVAL, "reset \"now\": it takes no argument"},
+    {"dirty", "0", EINVAL, "dirty \"0\": must be 1 to 65536, in MiB"},
+    {"dirty", "65537", EINVAL, "must be 1 to 65536, in MiB"},
     {"debug", "3", EINVAL, "must be 0 to 2"},
 };
 

@@ -248,6 +248,24 @@ TEST_F(DataPlaneTest, AFullDiskDirtiesWhatItTook) {
     EXPECT_EQ(plane_->dirty_bytes(kAlice), 2 * kPage);
 }
 
+TEST_F(DataPlaneTest, AHigherBoundLetsWritersRunAndALowerOneWritesBack) {
+    const auto file = open();
+    disk_.at_write_back.shut();
+    for (std::uint64_t page = 0; page < kBound / kPage; page += 8) write_now(file, page * kPage, 8 * kPage);
+    Answer waits;
+    write(waits, file, kBound, pattern(8 * kPage));
+    EXPECT_FALSE(waits.come());
+    plane_->set_dirty_bound(2 * kBound);
+    EXPECT_EQ(plane_->dirty_bound(), 2 * kBound);
+    ASSERT_TRUE(eventually([&] { return waits.come(); }));
+    disk_.at_write_back.open();
+    ASSERT_EQ(sync_now(file), 0);
+    write_now(file, 0, kBound / 8);  // may rest
+    EXPECT_EQ(plane_->dirty_bytes(), kBound / 8);
+    plane_->set_dirty_bound(kBound / 4);
+    EXPECT_TRUE(eventually([&] { return plane_->dirty_bytes() == 0; }));
+}
+
 TEST_F(DataPlaneTest, ADyingWriterThatWaitsIsAnswered) {
     gate_.set_dying([](pid_t tid) { return tid == 7; });
     const auto file = open();

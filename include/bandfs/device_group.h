@@ -59,6 +59,8 @@ public:
     void cancel(Unit& unit, TimeNs now) noexcept;
     /// Lets a held unit pass next, whatever its group's tokens and the plug say; it is charged all the same.
     void expedite(Unit& unit, TimeNs now) noexcept;
+    /// Whether a unit of this group would have to wait for others to catch up with what the group has had.
+    bool in_debt(const Group& group) const noexcept;
     /// When release_next() may have something although nothing completes; kNever when only a completion can help.
     TimeNs wakes_at() const noexcept;
 

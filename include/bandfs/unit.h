@@ -37,7 +37,8 @@ enum class UnitState : std::uint8_t { idle, held, issued };
 ///   expedited  the device group's list of units that pass next
 enum class HeldIn : std::uint8_t { queue, waiting, expedited };
 
-/// One piece of a read or write of at most unit_size bytes.
+/// One piece of a read or write of at most unit_size bytes. One of no bytes is a turn: it is held until its group's
+/// turn comes, like any other, costs nothing, and says nothing about the disk.
 ///
 /// The owner fills in `group`, `bytes` and `direction` while the unit is idle and keeps it alive and in place until it
 /// is idle again; the device group owns the rest. Nothing is allocated for it.

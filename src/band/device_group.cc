@@ -48,7 +48,7 @@ Admission DeviceGroup::admit(Unit& unit, TimeNs now) noexcept {
     unit.sequence = ++arrivals_;
     for (Statistics* statistics : {&group.statistics_, &statistics_}) {
         DirectionStatistics& counts = statistics->of(unit.direction);
-        ++counts.requests;
+        counts.requests += unit.bytes != 0 ? 1 : 0;
         counts.sectors += sectors_of(unit.bytes);
     }
     policy_->arrived(group, unit, now);
@@ -82,8 +82,10 @@ void DeviceGroup::hold(Unit& unit, TimeNs now) noexcept {
     unit.state = UnitState::held;
     ++load_.blocked;
     ++group.held_;
-    ++group.statistics_.of(unit.direction).deferred;
-    ++statistics_.of(unit.direction).deferred;
+    if (unit.bytes != 0) {
+        ++group.statistics_.of(unit.direction).deferred;
+        ++statistics_.of(unit.direction).deferred;
+    }
     if (group.queued_ == 0 || (group.waiting_.empty() && group.held_bytes_ + unit.bytes <= held_bytes_limit_)) {
         join_queue(unit);
     } else {
@@ -194,6 +196,10 @@ void DeviceGroup::expedite(Unit& unit, TimeNs now) noexcept {
     unit.held_in = HeldIn::expedited;
     expedited_.push_back(unit);
     policy_->withdrawn(*unit.group, unit, seen(now));
+}
+
+bool DeviceGroup::in_debt(const Group& group) const noexcept {
+    return !group.going_down() && policy_->in_debt(group);
 }
 
 TimeNs DeviceGroup::wakes_at() const noexcept {

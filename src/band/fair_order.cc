@@ -170,6 +170,10 @@ void FairOrder::forget(FairNode& node) noexcept {
     follow_mean();
 }
 
+double FairOrder::ahead(const FairNode& node) const noexcept {
+    return static_cast<double>(node.start - now_) * node.weight / kTicks;
+}
+
 FairNode* FairOrder::first_ready() const noexcept {
     const auto pointer = [](const auto& tree) {
         return tree.empty() ? nullptr

@@ -99,6 +99,8 @@ public:
     void serve_by_right(FairNode& node, double cost) noexcept;
 
     VirtualTime now() const noexcept { return now_; }
+    /// What a group has had beyond its share, as cost; less than 0 when it is behind.
+    double ahead(const FairNode& node) const noexcept;
     double active_weight() const noexcept { return active_weight_; }
     unsigned credits_used() const noexcept { return credits_used_; }
 

@@ -18,6 +18,7 @@ namespace bandfs {
 namespace {
 
 constexpr TimeNs kSharedFor = 1'000'000'000;  ///< a disk that two groups used within that time is shared
+constexpr double kDebt = 16;                  ///< units: nobody gets so far ahead in turn
 
 /// Joins order, cost, depth and anticipation.
 ///
@@ -46,6 +47,10 @@ public:
     void withdrawn(Group& group, Unit& unit, TimeNs now) noexcept override;
     void discharge(Group& group, const Unit& unit, TimeNs now) noexcept override;
     bool restart(Group*, TimeNs) noexcept override { return false; }
+    bool in_debt(const Group& group) const noexcept override {
+        const FairState& state = state_of<FairState>(group);
+        return order_.ahead(state) > kDebt * state.cost;
+    }
     TimeNs wakes_at() const noexcept override { return wakes_at_; }
     void figures(const std::function<void(std::string_view, double)>& visit) const override;
 
@@ -66,6 +71,12 @@ private:
                                                                         &FairState::down_hook>>;
 
     static FairState& of(Group& group) { return state_of<FairState>(group); }
+    /// It has units in flight, or that will be at once because they were expedited.
+    static bool on_its_way(const Group& group) { return group.issued() > 0 || group.held() > 0; }
+    /// A turn weighs as much as what the group will probably do in it.
+    double cost_of(const FairState& state, const Unit& unit) const {
+        return unit.bytes != 0 ? cost_.of(unit) : state.cost;
+    }
     static bool is_capped(const FairState& state, TimeNs now) {
         return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
     }
@@ -204,9 +215,9 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
         limited = FairLimitPlace::capped;
     } else if (group.has_queued()) {
         set_busy(state, true);
-        order_.set_ready(state, cost_.of(*group.front()));
+        order_.set_ready(state, cost_of(state, *group.front()));
         limited = FairLimitPlace::ready;
-    } else if (!is_capped(state, now) && (group.issued() > 0 || state.think.deadline() > now)) {
+    } else if (!is_capped(state, now) && (on_its_way(group) || state.think.deadline() > now)) {
         order_.set_expected(state, state.cost);
         limited = FairLimitPlace::expected;
     } else {
@@ -223,10 +234,10 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
     depth_.passed(now, context_.load.issued, context_.load.blocked > 0);
     if (group.has_queued()) return;
     FairState& state = of(group);
-    if (group.issued() == 0) state.think.came(now);
+    if (group.issued() == 0 && unit.bytes != 0) state.think.came(now);
     if (group.going_down() || is_capped(state, now)) return;
     set_busy(state, true);
-    order_.set_ready(state, cost_.of(unit));
+    order_.set_ready(state, cost_of(state, unit));
     give_up(now);
     chosen_ = &unit;
     reason_ = state.rarities && limits_.first_due(now) == state.rarities.get() ? Reason::floor : Reason::turn;
@@ -301,7 +312,7 @@ unsigned FairPolicy::limit() const noexcept {
 void FairPolicy::give_up(TimeNs now) noexcept {
     for (FairNode* node = order_.first_expected(); node != nullptr; node = order_.first_expected()) {
         FairState& state = *of(node);
-        if (state.group->issued() > 0 || state.think.deadline() > now) return;
+        if (on_its_way(*state.group) || state.think.deadline() > now) return;
         order_.set_idle(*node);
         set_busy(state, false);
     }
@@ -312,7 +323,8 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     const unsigned in_flight = context_.load.issued;
     depth_.passed(now, in_flight - 1, context_.load.blocked > 0);
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
-    const double cost = cost_.of(unit);
+    const double usual = state.cost;
+    const double cost = unit.bytes != 0 ? cost_.of(unit) : 0;
     unit.charge = static_cast<std::uint64_t>(cost);
     if (std::exchange(chosen_, nullptr) != &unit || reason_ == Reason::run) {
         order_.serve_aside(state, cost);
@@ -323,8 +335,12 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
         order_.serve(state, cost);
     }
     if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
-    state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
-    runs_.issued(unit);
+    if (unit.bytes != 0) {
+        state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
+        runs_.issued(unit);
+    } else {
+        state.cost = usual;
+    }
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);
     place(state, now);
@@ -344,11 +360,13 @@ void FairPolicy::withdrawn(Group& group, Unit&, TimeNs now) noexcept {
 void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept {
     now_ = now;
     depth_.passed(now, context_.load.issued + 1, context_.load.blocked > 0);
-    const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
-    runs_.completed(unit, disk_time, now);
-    const bool alone = alone_ == &unit;
-    cost_.learn(unit.direction, unit.bytes, now - unit.issued_at, alone);
-    depth_.completed(disk_time, unit.bytes, alone, now);
+    if (unit.bytes != 0) {
+        const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
+        runs_.completed(unit, disk_time, now);
+        const bool alone = alone_ == &unit;
+        cost_.learn(unit.direction, unit.bytes, now - unit.issued_at, alone);
+        depth_.completed(disk_time, unit.bytes, alone, now);
+    }
     if (group.issued() > 0 || group.has_queued()) return;
     FairState& state = of(group);
     state.think.went(now);

@@ -46,6 +46,11 @@
 //
 // Runs (fair_runs). Where seeks make it pay, the units of one request follow each other, up to kUnits of them.
 //
+// Debt. Units that pass out of turn (an fsync's) move S as all others do, so S can be far beyond V; that alone holds
+// nobody whose units all pass. So whoever makes them has the group wait for a turn before it takes more work from it: a
+// unit of no bytes that the order holds like any other, until V has reached S. in_debt() says when S is so far beyond V
+// that no turn explains it.
+//
 // Limits (fair_limits). A floor is a right to be served whatever the order says, a ceiling a bar to it.
 //
 // BOUNDS

@@ -93,6 +93,9 @@ public:
     /// When pick() may have something although nothing happens until then.
     virtual TimeNs wakes_at() const noexcept { return kNever; }
 
+    /// Whether the group has had more than its share, by units that passed out of turn, and has not waited for it yet.
+    virtual bool in_debt(const Group&) const noexcept { return false; }
+
     // For status.
 
     virtual std::uint64_t epoch() const { return 0; }

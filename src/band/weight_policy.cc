@@ -95,6 +95,10 @@ public:
     void withdrawn(Group& group, Unit& unit, TimeNs now) noexcept override;
     void discharge(Group&, const Unit&, TimeNs) noexcept override {}
     bool restart(Group* starved, TimeNs now) noexcept override;
+    bool in_debt(const Group& group) const noexcept override {
+        const WeightState& state = state_of<WeightState>(group);
+        return state.shares == shares_ && state.tokens < -std::int64_t{state.token_init} && !may_refill(group, state);
+    }
 
     std::uint64_t epoch() const override { return epoch_; }
     std::int64_t tokens(const Group& group) const override;
@@ -215,7 +219,7 @@ void WeightPolicy::charge(Group& group, Unit& unit, TimeNs) noexcept {
     WeightState& state = of(group);
     follow_shares(group, state);
     if (state.tokens <= 0 && may_refill(group, state)) refill(group, state);
-    unit.charge = by_sector_ ? sectors_of(unit.bytes) : 1;
+    unit.charge = by_sector_ ? sectors_of(unit.bytes) : unit.bytes != 0 ? 1 : 0;
     state.tokens -= static_cast<std::int64_t>(unit.charge);
     if (state.place == Place::ready || state.place == Place::empty) {  // expedited past others of its group
         leave(group);

@@ -104,15 +104,18 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         request->payload_ = request->keep();
         gate_.submit(std::move(request), groups_, lineage, may_inline);
     } else {
-        write_to_cache(std::move(request), gate_.owner(groups_, lineage));
+        write_to_cache(std::move(request), gate_.payer(groups_, lineage));
     }
 }
 
-void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner owner) {
+void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Payer& payer) {
     request->write_back_ = write_back_.get();
-    request->owner_ = owner;
-    const bool waits = !write_back_->reserve(*request);
-    if (!waits && !request->file_->data->write_would_read(request->offset_, request->payload_.size())) {
+    request->owner_ = payer.id;
+    const WriteBack::Room room = write_back_->reserve(*request);
+    const bool waits = room == WriteBack::Room::wait_for;
+    const bool in_turn = !waits && (payer.in_debt || room == WriteBack::Room::in_turn);
+    const bool reads = request->file_->data->write_would_read(request->offset_, request->payload_.size());
+    if (!waits && !in_turn && !reads) {
         request->perform(0, 0);
         request->finish(JobOutcome::performed);
         return;
@@ -120,9 +123,11 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner
     request->payload_ = request->keep();
     if (waits) {
         write_back_->wait(std::move(request));
-    } else {
-        gate_.submit(std::move(request), groups_, {}, false);
+        return;
     }
+    if (in_turn) request->wait_for_turn(Direction::write);
+    const std::span<const GroupId> lineage = payer.id ? std::span(&*payer.id, 1) : std::span<const GroupId>();
+    gate_.submit(std::move(request), groups_, lineage, in_turn && !reads);
 }
 
 void DataPlane::sync(std::unique_ptr<SyncRequest> request) {

@@ -99,7 +99,7 @@ public:
     void set_dirty_bound(std::uint64_t bytes);
 
 private:
-    void write_to_cache(std::unique_ptr<WriteRequest> request, DirtyOwner owner);
+    void write_to_cache(std::unique_ptr<WriteRequest> request, const Payer& payer);
 
     Gate& gate_;
     MountGroups& groups_;

@@ -54,11 +54,10 @@ void Gate::end_threads() {
     crew_.join();
 }
 
-std::optional<GroupId> Gate::owner(MountGroups& groups, std::span<const GroupId> lineage) {
-    if (lineage.empty()) return std::nullopt;
+Payer Gate::payer(MountGroups& groups, std::span<const GroupId> lineage) {
     const std::lock_guard lock(mutex_);
     const Group& group = group_for(groups, lineage);
-    return group.is_default() ? std::nullopt : std::optional(group.id());
+    return {group.is_default() ? std::nullopt : std::optional(group.id()), device_group_->in_debt(group)};
 }
 
 void Gate::enter(MountGroups& groups) {
@@ -94,7 +93,8 @@ void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
     {
         const Locked locked(*this);
         Job& taken = adopt(std::move(job), groups);
-        const bool alone = may_inline && held_.empty() && ready_.empty();
+        // A turn that comes at once keeps nobody from the disk.
+        const bool alone = may_inline && ((held_.empty() && ready_.empty()) || taken.bytes() == 0);
         if (!taken.errand()) admit(taken, group_for(groups, lineage));
         if (alone && !taken.errand() && taken.released_ == taken.unit_count_) {
             taken.state_ = JobState::running;

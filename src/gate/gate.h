@@ -18,7 +18,6 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <span>
 #include <thread>
 #include <utility>
@@ -27,6 +26,7 @@
 #include "bandfs/device_group.h"
 #include "gate/crew.h"
 #include "gate/job.h"
+#include "gate/payer.h"
 #include "sys/clock.h"
 
 namespace bandfs {
@@ -66,10 +66,10 @@ public:
     void enter(MountGroups& groups);
     void leave(MountGroups& groups);
 
-    /// The id of the group that takes a caller: the first of `lineage` that is attached; nullopt for the default group.
-    std::optional<GroupId> owner(MountGroups& groups, std::span<const GroupId> lineage);
+    /// The group that takes a caller: the first of `lineage` that is attached, else the default group.
+    Payer payer(MountGroups& groups, std::span<const GroupId> lineage);
 
-    /// Takes a job, admits its units to the group that owner() would name, and queues it for the workers, or holds it,
+    /// Takes a job, admits its units to the group that payer() would name, and queues it for the workers, or holds it,
     /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
     void submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().

@@ -28,6 +28,13 @@ void Job::cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size)
     }
 }
 
+void Job::wait_for_turn(Direction direction) {
+    assert(state_ == JobState::idle && unit_count_ == 0);
+    unit_count_ = unit_size_ = 1;
+    only_.direction = direction;
+    only_.job = this;
+}
+
 std::uint64_t Job::begin_of(std::uint32_t index) const {
     return std::min(std::uint64_t{index} * unit_size_, bytes_);
 }

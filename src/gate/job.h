@@ -47,7 +47,8 @@ using JobHeldQueue = boost::intrusive::list<Job, boost::intrusive::base_hook<Job
 /// `bytes` of one direction of one group, cut into units of the mount's unit_size. The units are admitted, held and
 /// released one by one and in order; adjacent ones that are released together are performed together, as one call to
 /// the disk. They are allocated with the job, before any lock is taken. A job without bytes is an errand: nothing of it
-/// is scheduled or charged, a worker performs it (an fsync, a write into the page cache whose turn has come).
+/// is scheduled or charged, a worker performs it (an fsync, a write into the page cache whose turn has come); unless it
+/// waits for its group's turn, which costs nothing either.
 ///
 /// Whoever makes a job hands it to the gate, which owns it from then on and destroys it after finish(). What is private
 /// is guarded by the gate's lock.
@@ -61,7 +62,7 @@ public:
     Job& operator=(const Job&) = delete;
 
     /// Does bytes [begin, end) of the job. Called on a worker (or by the submitter) with no lock held, never twice at
-    /// once for one job, in order without gaps; once with (0, 0) for an errand. Failures are kept by the job for
+    /// once for one job, in order without gaps; once with (0, 0) when it has no bytes. Failures are kept by the job for
     /// finish(). False: the job failed or came to its end early (end of file); what is left of it is not performed but
     /// counts as completed.
     virtual bool perform(std::uint64_t begin, std::uint64_t end) = 0;
@@ -76,6 +77,8 @@ public:
 
     /// Cuts an errand into units: it is one no more. Before it is handed to the gate.
     void cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size);
+    /// Has an errand wait for its group's turn: it becomes a unit of no bytes. Before it is handed to the gate.
+    void wait_for_turn(Direction direction);
 
 private:
     friend class Gate;

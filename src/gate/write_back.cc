@@ -32,6 +32,9 @@ constexpr std::size_t kMostRestingFiles = 1024;
 // So many are written for one who needs a descriptor: several disk requests at once, and the next comes soon.
 constexpr std::size_t kHastenedFiles = 16;
 
+// Who fsyncs in a loop comes back sooner.
+constexpr TimeNs kLately = kSecond;
+
 std::uint64_t in_pages(std::uint64_t offset, std::uint64_t bytes) {
     constexpr std::uint64_t kPage = DirtyExtents::kGranule;
     return bytes == 0 ? 0 : ((offset + bytes - 1) / kPage - offset / kPage + 1) * kPage;
@@ -109,12 +112,16 @@ void WriteBack::give_room_back(DirtyLedger& ledger, WriteRequest& request) {
     ledger.claims -= std::exchange(request.claims_, 0);
 }
 
-bool WriteBack::reserve(WriteRequest& request) {
+WriteBack::Room WriteBack::reserve(WriteRequest& request) {
     const std::lock_guard lock(mutex_);
     DirtyLedger& ledger = ledger_of(request.owner_);
-    if (!ledger.writes.empty() || !has_room(ledger, request)) return false;
+    if (!ledger.writes.empty() || !has_room(ledger, request)) return Room::wait_for;
     take_room(ledger, request);
-    return true;
+    const auto passed = passed_at_.find(request.owner_);
+    if (passed == passed_at_.end()) return Room::given;
+    if (now_ns() - passed->second < kLately) return Room::in_turn;
+    passed_at_.erase(passed);
+    return Room::given;
 }
 
 void WriteBack::wait(std::unique_ptr<WriteRequest> request) {
@@ -213,7 +220,10 @@ void WriteBack::submit(std::unique_ptr<WriteBackJob> job) {
     WriteBackJob& submitted = *job;
     gate_.submit(std::move(job), groups_, lineage, false);
     // Not destroyed yet: its finish() needs our lock.
-    if (submitted.expedited) gate_.expedite(submitted);
+    if (submitted.expedited) {
+        passed_at_[owner] = now_ns();
+        gate_.expedite(submitted);
+    }
 }
 
 void WriteBack::submit_later(FileJobs& jobs) {

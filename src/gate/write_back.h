@@ -13,6 +13,9 @@
 //
 // A dirty file keeps its descriptor, also when nobody has it open any more. So their number is bounded, too, and when
 // the process runs out of descriptors all the same, closed files are written first.
+//
+// What an fsync puts before others is charged like the rest. A group that has done so lately, or that is in debt by it,
+// waits for its turn with its next write (DataPlane): that is what gives a writer that fsyncs all the time its share.
 #pragma once
 
 #include <condition_variable>
@@ -55,8 +58,13 @@ public:
     WriteBack(const WriteBack&) = delete;
     WriteBack& operator=(const WriteBack&) = delete;
 
-    /// Takes room under the bound of a write's group; false: it has to wait().
-    bool reserve(WriteRequest& request);
+    /// How a write into the page cache goes on.
+    enum class Room : std::uint8_t {
+        given,     ///< at once: it has room under the bound of its group
+        in_turn,   ///< it has room, when it is its group's turn: that has put others back lately, for an fsync
+        wait_for,  ///< it has none: wait()
+    };
+    Room reserve(WriteRequest& request);
     /// Parks a write until there is room for it.
     void wait(std::unique_ptr<WriteRequest> request);
     /// A write that had room is in the page cache, as far as it went.
@@ -133,6 +141,7 @@ private:
     std::uint64_t mark_ = 0;   ///< bytes of a group that may rest before they are due
     std::unordered_map<DirtyOwner, DirtyLedger> ledgers_;
     std::unordered_map<const FileData*, FileJobs> file_jobs_;
+    std::unordered_map<DirtyOwner, TimeNs> passed_at_;  ///< when a job of that group last went ahead of others
     std::uint64_t jobs_made_ = 0;
     unsigned urgent_limit_;  ///< jobs of an fsync at the gate at a time
     bool draining_ = false;

@@ -330,6 +330,26 @@ TEST_F(DataPlaneTest, AnFsyncIsNotHeldBehindOtherGroups) {
     ASSERT_TRUE(eventually([&] { return std::ranges::all_of(others, &Answer::come); }));
 }
 
+TEST_F(DataPlaneTest, WhatFsyncsPutBeforeOthersTheNextWritesWaitFor) {
+    const auto file = open();
+    write_now(file, 0, kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    std::vector<Answer> others(40);  // the disk has enough to do
+    for (Answer& other : others) read(other, file, 0, kPage, {kBob});
+    write_now(file, 0, kPage);
+    EXPECT_EQ(sync_now(file), 0);  // is not held
+    Answer waits;
+    const std::uint64_t before = units(kAlice, Direction::write);
+    write(waits, file, 0, pattern(kPage));
+    EXPECT_FALSE(waits.come());
+    write_now(file, kPage, kPage, {});  // the default group has made nobody wait
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return waits.come() && std::ranges::all_of(others, &Answer::come); }));
+    EXPECT_EQ(waits.written, kPage);
+    EXPECT_EQ(units(kAlice, Direction::write), before) << "a turn is not counted";
+}
+
 TEST_F(DataPlaneTest, ManyFsyncsOfOneFileAllEnd) {
     const auto file = open();
     std::vector<Answer> answers(20);

@@ -166,8 +166,8 @@ TEST_F(GateTest, ControlReleasesWhatItLetsPass) {
 TEST_F(GateTest, TheLineageChoosesTheGroup) {
     gate_.with([&](DeviceGroup&) { ASSERT_EQ(groups_->attach(7, 10), Error::none); });
     const std::vector<GroupId> lineage{5, 7, 9};
-    EXPECT_EQ(gate_.owner(*groups_, lineage), std::optional<GroupId>(7));
-    EXPECT_EQ(gate_.owner(*groups_, {}), std::nullopt);
+    EXPECT_EQ(gate_.payer(*groups_, lineage).id, std::optional<GroupId>(7));
+    EXPECT_EQ(gate_.payer(*groups_, {}).id, std::nullopt);
     Fate fate;
     gate_.submit(std::make_unique<TestJob>(fate, 2), *groups_, lineage, true);
     gate_.with([&](DeviceGroup&) {

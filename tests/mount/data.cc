@@ -153,6 +153,109 @@ TEST_F(Data, ManySmallFilesNeedFewDescriptors) {
     }
 }
 
+// A server that is killed.
+
+constexpr int kWriters = 4;
+constexpr std::size_t kMostRecords = 100000;
+
+/// What the writers were told is on the disk.
+struct Promises {
+    std::atomic<std::size_t> appended[kWriters];  ///< bytes of the writer's log
+    std::atomic<int> made[kWriters];              ///< files
+};
+
+std::string log_piece(int writer, std::size_t at) {
+    return pattern(1 + at % 20000, static_cast<unsigned>(writer) * 1000 + static_cast<unsigned>(at % 977));
+}
+
+/// Appends to a log and makes files, and after each fsync puts down what can be relied on; until the mount is gone.
+int write_and_sync(const std::string& directory, int writer, Promises& promises) {
+    const std::string name = directory + "/" + std::to_string(writer);
+    const int flags = writer % 2 == 0 ? 0 : O_DSYNC;
+    const int log = open((name + ".log").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+    if (log < 0) return 1;
+    std::size_t at = 0;
+    for (int i = 0; i < static_cast<int>(kMostRecords); ++i) {
+        const std::string piece = log_piece(writer, at);
+        if (pwrite(log, piece.data(), piece.size(), static_cast<off_t>(at)) != static_cast<ssize_t>(piece.size()))
+            return 0;
+        if (flags == 0 && (i % 2 == 0 ? fsync(log) : fdatasync(log)) != 0) return 0;
+        promises.appended[writer] = at += piece.size();
+        const int file = open((name + "." + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        const std::string text = pattern(3000, static_cast<unsigned>(i));
+        if (file < 0 || write(file, text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(file) != 0)
+            return 0;
+        close(file);
+        promises.made[writer] = i + 1;
+    }
+    return 2;
+}
+
+/// Writes without ever making sure, so that there is something to lose.
+int write_carelessly(const std::string& directory) {
+    const std::string text = pattern(1 << 20, 5);
+    const int f = open((directory + "/careless").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    for (off_t at = 0;; at = (at + (1 << 20)) % (32 << 20)) {
+        if (pwrite(f, text.data(), text.size(), at) < 0) return 0;
+    }
+}
+
+TEST_F(Data, AKilledServerLosesNothingThatWasFsynced) {
+    backing_ = std::make_unique<BackingFs>(*janitor_, "ext4");
+    // Only what an fsync has asked for is on the disk when it is looked at.
+    output_of({"mount", "-o", "remount,commit=300", backing_->path()});
+    const std::string image = backing_->path().substr(0, backing_->path().rfind('/')) + "/image";
+    const std::string copy = image + ".copy", copied = image + ".mounted";
+    ::mkdir(copied.c_str(), 0755);
+    for (int round = 0; round < 4; ++round) {
+        SCOPED_TRACE(round);
+        const std::string directory = "round" + std::to_string(round);
+        mount(backing_->below(), "devgroup=killed");
+        ASSERT_EQ(::mkdir(path(directory).c_str(), 0755), 0);
+        ASSERT_EQ(::chmod(path(directory).c_str(), 0777), 0);
+        Shared<Promises> promises;
+        std::vector<pid_t> children;
+        for (int writer = 0; writer < kWriters; ++writer)
+            children.push_back(start_as(
+                kUsers[writer % 2], [&] { return write_and_sync(path(directory), writer, *promises.operator->()); }));
+        children.push_back(start_as(kUsers[0], [&] { return write_carelessly(path(directory)); }));
+        const auto all_wrote = [&] {
+            for (const auto& made : promises->made) {
+                if (made < 10 + 7 * round) return false;
+            }
+            return true;
+        };
+        EXPECT_TRUE(wait_until(all_wrote, 30s));
+        ASSERT_EQ(daemons().size(), 1u);
+        const pid_t daemon = daemons().front();
+        kill(daemon, SIGKILL);
+        EXPECT_TRUE(wait_until([&] { return has_ended(daemon); }));
+        for (const pid_t child : children) EXPECT_EQ(end_of(child), 0);
+        EXPECT_EQ(umount2(mount_->path().c_str(), MNT_DETACH), 0);
+        mount_->forget();
+
+        // The disk as a power cut would leave it.
+        output_of({"cp", "--sparse=always", image, copy});
+        janitor_->on_end({"umount", "-l", copied});
+        output_of({"mount", "-o", "loop", copy, copied});
+        for (int writer = 0; writer < kWriters; ++writer) {
+            const std::string name = copied + "/below/" + directory + "/" + std::to_string(writer);
+            const std::string log = content_of(name + ".log");
+            const std::size_t promised = promises->appended[writer];
+            ASSERT_GE(log.size(), promised);
+            for (std::size_t at = 0; at < promised;) {
+                const std::string piece = log_piece(writer, at);
+                ASSERT_TRUE(log.compare(at, piece.size(), piece) == 0) << "writer " << writer << " at " << at;
+                at += piece.size();
+            }
+            for (int i = 0; i < promises->made[writer]; ++i)
+                ASSERT_TRUE(content_of(name + "." + std::to_string(i)) == pattern(3000, static_cast<unsigned>(i)))
+                    << "file " << i << " of writer " << writer;
+        }
+        EXPECT_EQ(umount2(copied.c_str(), 0), 0);
+    }
+}
+
 // What moves data without a write.
 
 TEST_F(Data, ACopyIsChargedForWhatItMoves) {

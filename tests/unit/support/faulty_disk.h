@@ -29,6 +29,8 @@ public:
     // The longest read and write, in bytes.
     std::atomic<std::size_t> longest_read{SIZE_MAX};
     std::atomic<std::size_t> longest_write{SIZE_MAX};
+    /// Reads that reach this byte fail with EIO.
+    std::atomic<std::uint64_t> bad_from{UINT64_MAX};
     /// How many bytes may still be written before ENOSPC.
     std::atomic<std::int64_t> room{INT64_MAX};
     /// Which pages the page cache holds; unset: all.
@@ -56,6 +58,7 @@ public:
         ++reads;
         at_read.pass();
         if (read_error != 0) return Errno{read_error};
+        if (offset + into.size() > bad_from) return Errno{EIO};
         return system().read(fd, into.first(std::min(into.size(), longest_read.load())), offset);
     }
     Result<std::size_t> read_cached(int fd, std::span<std::byte> into, std::uint64_t offset) override {

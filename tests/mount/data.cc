@@ -256,6 +256,85 @@ TEST_F(Data, AKilledServerLosesNothingThatWasFsynced) {
     }
 }
 
+// Appending.
+
+struct Counts {
+    std::atomic<int> done;   ///< writers that have finished
+    std::atomic<int> looks;  ///< readings of the whole file
+    std::atomic<int> zeros;  ///< of these, with a byte that nobody wrote
+    std::atomic<int> torn;   ///< with the beginning of a record that is not whole
+};
+
+constexpr int kAppenders = 3;
+constexpr int kRecords = 400;
+
+/// A record of the letter `who` between its head and its end: as long as it likes.
+std::string record(char who, int i) {
+    return "<" + std::string(static_cast<std::size_t>(i) * 131 % 9000 + 1, who) + ">";
+}
+
+int append_records(const std::string& path, int writer, Counts& counts) {
+    const int f = open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    for (int i = 0; i < kRecords; ++i) {
+        const std::string text = record(static_cast<char>('a' + writer), i);
+        if (write(f, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return 1;
+    }
+    ++counts.done;
+    return 0;
+}
+
+int read_records(const std::string& path, Counts& counts) {
+    bool last = false;
+    while (!last) {
+        last = counts.done == kAppenders;
+        const std::string text = content_of(path);
+        ++counts.looks;
+        if (text.find('\0') != std::string::npos) ++counts.zeros;
+        std::size_t at = 0;
+        while (at < text.size() && text[at] == '<') {
+            const std::size_t end = text.find_first_not_of(text[at + 1], at + 1);
+            if (end == std::string::npos || text[end] != '>') break;
+            at = end + 1;
+        }
+        if (at != text.size()) ++counts.torn;
+    }
+    return 0;
+}
+
+/// Several append to one file while others read all of it.
+void append_and_read(const std::string& path, Counts& counts) {
+    close(creat(path.c_str(), 0666));
+    chmod(path.c_str(), 0666);
+    std::vector<pid_t> children;
+    for (int writer = 0; writer < kAppenders; ++writer)
+        children.push_back(start_as(kUsers[writer % 2], [&] { return append_records(path, writer, counts); }));
+    for (int reader = 0; reader < 2; ++reader)
+        children.push_back(start_as(kUsers[reader], [&] { return read_records(path, counts); }));
+    for (const pid_t child : children) EXPECT_EQ(end_of(child), 0);
+}
+
+class Append : public Data, public testing::WithParamInterface<const char*> {};
+
+TEST_P(Append, ReadersSeeWholeRecordsOrNoneAsOnTheBareDirectory) {
+    backing_ = std::make_unique<BackingFs>(*janitor_, GetParam());
+    mount(backing_->below(), "devgroup=append");
+    Shared<Counts> bare, mounted;
+    append_and_read(backing_->bare() + "/log", *bare.operator->());
+    append_and_read(path("log"), *mounted.operator->());
+    RecordProperty("bare", std::to_string(bare->torn) + " torn of " + std::to_string(bare->looks));
+    RecordProperty("mounted", std::to_string(mounted->torn) + " torn of " + std::to_string(mounted->looks));
+    EXPECT_EQ(bare->zeros, 0);
+    EXPECT_EQ(mounted->zeros, 0);
+    // ext4 lets readers see a write page by page; through the mount nobody does.
+    EXPECT_EQ(mounted->torn, 0) << "of " << mounted->looks << "; bare " << bare->torn << " of " << bare->looks;
+    std::size_t bytes = 0;
+    for (int i = 0; i < kRecords; ++i) bytes += kAppenders * record('a', i).size();
+    EXPECT_EQ(content_of(path("log")).size(), bytes);
+}
+
+INSTANTIATE_TEST_SUITE_P(Backing, Append, testing::Values("ext4", "xfs"),
+                         [](const auto& it) { return std::string(it.param); });
+
 // What moves data without a write.
 
 TEST_F(Data, ACopyIsChargedForWhatItMoves) {

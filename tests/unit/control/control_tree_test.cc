@@ -204,6 +204,8 @@ TEST_F(ControlDirectoryTree, FilesAndXattrsAreTheSame) {
 }
 
 TEST_F(ControlDirectoryTree, ADumpOfTheXattrsCanBeRestored) {
+    filesystem.data =
+        std::make_unique<DataPlane>(*filesystem.gate, *filesystem.groups, DiskIo::system(), DataPlaneSettings{});
     ASSERT_EQ(send("attach", "1000"), 0);
     ASSERT_EQ(send("weight", "1000:30"), 0);
     const std::string before = value("table");

@@ -114,7 +114,8 @@ public:
         for (int i = 0; i < rounds; ++i) {
             disturb();
             const unsigned file = random_() % 8;
-            if (const std::string wrong = rewrite(own_ + "/" + std::to_string(file), random_()); !wrong.empty())
+            if (const std::string wrong = rewrite(own_ + "/" + std::to_string(file), static_cast<unsigned>(random_()));
+                !wrong.empty())
                 return wrong;
         }
         return "";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "caller/rules.h"
 #include "caller/task_text.h"
 
 namespace bandfs {
@@ -13,6 +14,25 @@ namespace {
 constexpr std::size_t kMostCallers = 16'384;
 /// The other half of the descriptors is for files.
 constexpr std::size_t kPartOfDescriptors = 2;
+
+/// A move between cgroups has to show within 100 ms; so does another program.
+constexpr TimeNs kRulesTrust = 80 * kMillisecond;
+
+/// Whom and what a reading of the rules' conditions needs.
+struct RuleSources {
+    ProcView& view;
+    const RuleList& rules;
+};
+
+TaskCache::Reading read_rules(void* context, GroupType, const KnownTask& task, const TaskCache::Reading&, TimeNs now) {
+    const auto& [view, rules] = *static_cast<RuleSources*>(context);
+    const Result<std::string> cgroup = view.read_task(task.tid, TaskFile::cgroup);
+    const Result<std::string> program = view.read_task(task.info.process, TaskFile::program);
+    if (!cgroup && !program) return {std::nullopt, now};
+    const auto path = cgroup ? cgroup_path(*cgroup, "") : std::nullopt;
+    const std::string_view name = program ? std::string_view(*program) : std::string_view();
+    return {rules.match_task(path.value_or(""), name.substr(0, name.find('\n'))), now};
+}
 
 std::size_t affordable_callers() {
     rlimit descriptors{};
@@ -41,6 +61,16 @@ std::optional<std::uint64_t> CachedResolver::resolve(GroupType type, const Calle
 std::vector<std::uint64_t> CachedResolver::lineage(GroupType type, std::uint64_t id) {
     if (!is_cgroup(type)) return {id};
     return cgroups_.lineage(type, id);
+}
+
+std::optional<std::uint64_t> CachedResolver::match_task(const RuleList& rules, pid_t tid) {
+    RuleSources sources{view_, rules};
+    return tasks_.property(tid, {GroupType::Kind::rules, rules.number()}, kRulesTrust, read_rules, &sources);
+}
+
+bool CachedResolver::is_gone(GroupType type, std::uint64_t id) {
+    if (type == GroupType::pid) return view_.process_group(static_cast<pid_t>(id)).code() == ESRCH;
+    return type == GroupType::pgrp && !view_.has_process_group(static_cast<pid_t>(id));
 }
 
 bool CachedResolver::dying(pid_t tid) {

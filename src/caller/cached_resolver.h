@@ -16,6 +16,8 @@ public:
 
     std::optional<std::uint64_t> resolve(GroupType type, const CallerIds& caller) override;
     std::vector<std::uint64_t> lineage(GroupType type, std::uint64_t id) override;
+    std::optional<std::uint64_t> match_task(const RuleList& rules, pid_t tid) override;
+    bool is_gone(GroupType type, std::uint64_t id) override;
     bool dying(pid_t tid) override;
     std::vector<gid_t> supplementary_groups(pid_t tid) override;
 

@@ -5,6 +5,7 @@
 #include <cassert>
 
 #include "caller/id_text.h"
+#include "caller/rules.h"
 #include "caller/task_text.h"
 #include "sys/clock.h"
 
@@ -134,6 +135,20 @@ Parsed<std::uint64_t> parse_gid(ProcView& view, CgroupTree&, GroupType, std::str
     return named_id(text, "group", [&](const std::string& name) { return view.group_named(name); });
 }
 
+/// The list that decides is the mount's: see Resolver::match_task().
+Id resolve_rules(CallerSources&, GroupType, const CallerIds&) {
+    return std::nullopt;
+}
+
+Parsed<std::uint64_t> parse_rules_id(ProcView&, CgroupTree&, GroupType, std::string_view text) {
+    if (is_number_like(text)) return id_between(text, 1, UINT64_MAX, "a group's number");
+    return rule_group_id(text);
+}
+
+std::string describe_rules(CgroupTree&, GroupType, std::uint64_t id) {
+    return rule_group_name(id);
+}
+
 std::string describe_number(CgroupTree&, GroupType, std::uint64_t id) {
     return std::to_string(id);
 }
@@ -166,6 +181,9 @@ constexpr std::array kTable{
                  "The file system user of the caller (see setfsuid(2)), by number or name; 0 is root."},
     GroupTypeRow{Kind::gid, "gid", true, resolve_gid, parse_gid, describe_number,
                  "The file system group of the caller (see setfsgid(2)), by number or name."},
+    GroupTypeRow{Kind::rules, "rules", false, resolve_rules, parse_rules_id, describe_rules,
+                 "The named group that the first rule gives which applies to the caller and the file: by user, group, "
+                 "cgroup, program and path."},
 };
 
 }  // namespace

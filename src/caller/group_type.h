@@ -15,13 +15,14 @@ namespace bandfs {
 /// Which property of the caller is its group id. Two bytes, trivially copyable, lock-free in a std::atomic; compared
 /// and named like an enumerator (`type == GroupType::pid`). A v1 cgroup hierarchy is Kind::cgroup with a controller.
 struct GroupType {
-    enum class Kind : std::uint8_t { none, pid, pgrp, node, cpuset, cgroup, user, gid };
+    enum class Kind : std::uint8_t { none, pid, pgrp, node, cpuset, cgroup, user, gid, rules };
 
     Kind kind = Kind::none;
-    /// Of a v1 hierarchy the place of its controller in the table of controllers, from 1; 0 for everything else.
+    /// Of a v1 hierarchy the place of its controller in the table of controllers, from 1; 0 for everything else. (What
+    /// is remembered of callers under `rules` has the number of the list here.)
     std::uint8_t controller = 0;
 
-    static const GroupType none, pid, pgrp, node, cpuset, cgroup, user, gid;
+    static const GroupType none, pid, pgrp, node, cpuset, cgroup, user, gid, rules;
 
     friend constexpr bool operator==(GroupType, GroupType) = default;
 };
@@ -34,6 +35,7 @@ inline constexpr GroupType GroupType::cpuset{Kind::cpuset};
 inline constexpr GroupType GroupType::cgroup{Kind::cgroup};
 inline constexpr GroupType GroupType::user{Kind::user};
 inline constexpr GroupType GroupType::gid{Kind::gid};
+inline constexpr GroupType GroupType::rules{Kind::rules};
 
 /// Why a text is refused: the errno for the caller, and a clause for people that names the value ("no user \"alcie\"").
 struct ParseError {

@@ -26,6 +26,7 @@ enum class TaskFile : std::uint8_t {
     stat,  ///< of the thread alone: that of the process would visit all its threads
     cgroup,
     cpuset,
+    program,  ///< the name of its program, "comm"
 };
 
 /// The kernel, as far as callers go. Thread-safe; nothing here waits for a disk or the network but user_named() and
@@ -46,6 +47,8 @@ public:
     virtual Result<TaskInfo> info(const UniqueFd& task) = 0;
 
     virtual Result<pid_t> process_group(pid_t tid) = 0;
+    /// Whether somebody is in the process group of that id. True when that cannot be told.
+    virtual bool has_process_group(pid_t) { return true; }
     virtual Result<std::string> read_task(pid_t tid, TaskFile file) = 0;
     /// A small file of /proc or /sys.
     virtual Result<std::string> read_file(const std::string& path) = 0;

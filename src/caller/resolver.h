@@ -12,6 +12,8 @@
 
 namespace bandfs {
 
+class RuleList;
+
 /// Who sent a request, as the kernel says: the thread id (0 when unknown), fsuid and fsgid.
 struct CallerIds {
     pid_t tid = 0;
@@ -38,6 +40,13 @@ public:
     /// This id and those of its ancestors, nearest first: of a cgroup or cpuset the chain to the root, of every other
     /// type the id alone. The first that has a group attached takes the caller.
     virtual std::vector<std::uint64_t> lineage(GroupType type, std::uint64_t id) = 0;
+
+    /// Of type `rules`: which rules' cgroup and program conditions hold for this thread's process, as of at most 80 ms
+    /// ago. nullopt: it is gone, or has no number here.
+    virtual std::optional<std::uint64_t> match_task(const RuleList&, pid_t) { return std::nullopt; }
+
+    /// Whether the process, or the last of the process group, of that id is gone. False for every other type.
+    virtual bool is_gone(GroupType, std::uint64_t) { return false; }
 
     /// True when nobody waits for this thread's requests any more: its process is gone, or is being killed. A thread
     /// that merely ended, or a process that exits by itself, is not dying: what it left to asynchronous I/O is still

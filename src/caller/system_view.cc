@@ -3,6 +3,7 @@
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -170,6 +171,8 @@ public:
         return group;
     }
 
+    bool has_process_group(pid_t group) override { return ::kill(-group, 0) == 0 || last_errno() != Errno{ESRCH}; }
+
     Result<std::string> read_task(pid_t tid, TaskFile file) override {
         std::array<char, 64> path{};
         switch (file) {
@@ -184,6 +187,9 @@ public:
                 break;
             case TaskFile::cpuset:
                 std::snprintf(path.data(), path.size(), "/proc/%d/cpuset", tid);
+                break;
+            case TaskFile::program:
+                std::snprintf(path.data(), path.size(), "/proc/%d/comm", tid);
                 break;
         }
         return read_whole(path.data());

@@ -14,15 +14,18 @@ namespace {
 constexpr std::size_t kProblemsShown = 5;
 
 /// What a file has keys for, or what is about the file itself.
-constexpr std::array<std::string_view, 18> kKeyedOptions{
-    "config", "devgroup", "io_throttle", "io_limit", "policy", "cost",      "token",        "hold",          "type",
-    "weight", "group",    "unit_size",   "dirty",    "auto",   "readahead", "attr_timeout", "entry_timeout", "control"};
+constexpr std::array<std::string_view, 19> kKeyedOptions{
+    "auto_max",
+
+    "config",   "devgroup", "io_throttle", "io_limit",     "policy",        "cost",
+    "token",    "hold",     "type",        "weight",       "group",         "unit_size",
+    "dirty",    "auto",     "readahead",   "attr_timeout", "entry_timeout", "control"};
 
 /// The value of the last option of that name.
 std::optional<std::string> last_of(const std::vector<WrittenOption>& options, std::string_view name) {
     std::optional<std::string> value;
     for (const WrittenOption& option : options) {
-        if (option.name == name) value = option.value;
+        if (option.name == name && option.value) value = option.value;
     }
     return value;
 }
@@ -79,6 +82,8 @@ std::vector<WrittenOption> options_of(const ConfiguredMount& mount, const Config
     list.add("devgroup", mount.device_group);
     if (mount.type) list.add("type", std::string(name_of(*mount.type)));
     list.add("weight", mount.weight);
+    list.add("auto", mount.auto_weight);
+    list.add("auto_max", mount.auto_max);
     list.add("unit_size", mount.unit_size);
     list.add("dirty", mount.dirty_mib);
     list.add("readahead", mount.readahead_kib);
@@ -90,11 +95,12 @@ std::vector<WrittenOption> options_of(const ConfiguredMount& mount, const Config
 }
 
 ConfiguredGroups groups_of(const ConfiguredMount& mount) {
-    ConfiguredGroups configured{mount.min, mount.max, {}};
+    ConfiguredGroups configured{mount.min, mount.max, {}, {}};
     for (const ConfiguredGroup& group : mount.groups) {
         configured.groups.push_back({group.id, group.weight.value_or(kDefaultWeight), group.parent, group.owner,
                                      group.min.value_or(0), group.max.value_or(0)});
     }
+    for (const ConfiguredRule& each : mount.rules) configured.rules.push_back(each.rule);
     return configured;
 }
 
@@ -122,6 +128,12 @@ std::optional<std::string> MountConfig::device_group() const {
     if (named || !mount_) return named;
     const auto further = last_of(split_options(mount_->options.value_or("")), "devgroup");
     return further ? further : mount_->device_group;
+}
+
+std::vector<WrittenOption> MountConfig::all_options() const {
+    std::vector<WrittenOption> all = split_options(mount_ ? mount_->options.value_or("") : "");
+    all.insert(all.end(), options_.begin(), options_.end());
+    return all;
 }
 
 Outcome<MountRequest> MountConfig::request(const std::string& device_group) const {

@@ -41,6 +41,8 @@ public:
     std::optional<std::string> device_group() const;
     /// What is wanted of the mount in that device group: the file's settings, then the options, which override them.
     Outcome<MountRequest> request(const std::string& device_group) const;
+    /// The file's options, then the command's.
+    std::vector<WrittenOption> all_options() const;
     /// Whether the file has a [[mount]] of it.
     bool is_configured() const { return mount_.has_value(); }
 

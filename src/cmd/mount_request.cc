@@ -56,9 +56,14 @@ std::string nearest_option(std::string_view name) {
     return nearest_name(name, names);
 }
 
+bool is_mount_option(std::string_view name) {
+    return std::ranges::find(mount_options(), name, &Option::name) != mount_options().end();
+}
+
 /// The reason why this option cannot be taken, "" when it was.
 std::string take_option(const WrittenOption& written, MountRequest& request) {
-    if (is_ignored_option(written.name)) return {};
+    // "auto" is fstab's word, and with a value an option of ours.
+    if (is_ignored_option(written.name) && !(written.value && is_mount_option(written.name))) return {};
     for (const KernelFlag& flag : kernel_flags()) {
         if (flag.name != written.name) continue;
         if (written.value) return "takes no value";
@@ -94,6 +99,7 @@ Outcome<Done> take_configured(const ConfiguredGroups& configured, MountRequest& 
         const auto id = parse_group_id(request.type, group.id);
         if (!id) return Failure{ExitCode::usage, where + no_id(group.id, request.type)};
         made.id = *id;
+        if (request.type == GroupType::rules) keep_rule_group(group.id);
         if (group.parent) {
             const auto parent = parse_group_id(request.type, *group.parent);
             if (!parent) return Failure{ExitCode::usage, where + "parent " + no_id(*group.parent, request.type)};
@@ -116,6 +122,9 @@ Outcome<Done> check_whole(const ConfiguredGroups& configured, MountRequest& requ
     }
     request.wanted.type = request.type;
     if (request.weight) request.wanted.weight = *request.weight;
+    request.wanted.auto_weight = request.auto_weight;
+    request.wanted.auto_max = request.auto_max;
+    if (!configured.rules.empty()) request.wanted.rules = std::make_shared<const RuleList>(configured.rules);
     if (auto taken = take_configured(configured, request); !taken) return taken;
     std::vector<WantedGroup>& wanted = request.wanted.groups;
     std::vector<std::uint64_t> ids;
@@ -127,6 +136,7 @@ Outcome<Done> check_whole(const ConfiguredGroups& configured, MountRequest& requ
         if (std::find(ids.begin(), ids.end(), *id) != ids.end())
             return wrong(as_written, "the same group is given twice");
         ids.push_back(*id);
+        if (request.type == GroupType::rules) keep_rule_group(group.id);
         const auto known = std::ranges::find(wanted, *id, &WantedGroup::id);
         if (known != wanted.end()) {
             known->weight = group.weight;

@@ -40,9 +40,10 @@ struct MountRequest {
     DeviceRequest device;
 
     GroupType type = GroupType::none;
-    std::optional<std::uint32_t> weight;  ///< of the default group
-    std::vector<GroupRequest> groups;     ///< of the options
-    WantedGroups wanted;                  ///< the groups of the options and of the configuration file, understood
+    std::optional<std::uint32_t> weight;                 ///< of the default group
+    std::vector<GroupRequest> groups;                    ///< of the options
+    std::optional<std::uint32_t> auto_weight, auto_max;  ///< see AutoGroups
+    WantedGroups wanted;  ///< the groups of the options and of the configuration file, understood
     MountOptions mount;
     std::optional<std::uint32_t> dirty_mib;
 
@@ -68,6 +69,7 @@ struct ConfiguredGroups {
     std::optional<std::uint64_t> min;  ///< of the default group, as `max`
     std::optional<std::uint64_t> max;
     std::vector<GroupRequest> groups;  ///< a parent before its children
+    std::vector<Rule> rules;
 };
 
 /// Understands every option, by the table of cmd/option_table.h, of which later ones override earlier ones; the group

@@ -80,6 +80,9 @@ WantedGroups with_defaults(WantedGroups after, const WantedGroups& before) {
     if (before.weight && !after.weight) after.weight = kDefaultWeight;
     if (before.min && !after.min) after.min = 0;
     if (before.max && !after.max) after.max = 0;
+    if (before.auto_weight && !after.auto_weight) after.auto_weight = 0;
+    if (before.auto_max && !after.auto_max) after.auto_max = AutoGroups::kMost;
+    if (before.rules && !after.rules) after.rules = std::make_shared<const RuleList>();
     return after;
 }
 

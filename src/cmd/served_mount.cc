@@ -10,15 +10,17 @@
 #include "gate/data_plane.h"
 #include "sys/clock.h"
 #include "sys/fuse_mount.h"
+#include "sys/magic_links.h"
 #include "sys/mount_table.h"
 #include "sys/tuning.h"
 
 namespace bandfs {
 namespace {
 
-constexpr TimeNs kDrainFor = 30 * kSecond;    // of one told to leave: then the disk is taken for dead
-constexpr TimeNs kDrainSlice = kSecond;       // between two looks of an unmounted one
-constexpr TimeNs kDetachedFor = 2 * kSecond;  // for callers that still have files open, after a detach
+constexpr TimeNs kDrainFor = 30 * kSecond;       // of one told to leave: then the disk is taken for dead
+constexpr TimeNs kDrainSlice = kSecond;          // between two looks of an unmounted one
+constexpr std::chrono::seconds kExpireEvery{5};  // between two looks for groups that nobody uses
+constexpr TimeNs kDetachedFor = 2 * kSecond;     // for callers that still have files open, after a detach
 
 std::chrono::nanoseconds until(TimeNs deadline) {
     return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0));
@@ -50,6 +52,7 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
+    if (auto path = path_of_descriptor(source.get())) mount->filesystem_.source_path = std::move(*path);
     mount->make_data_plane(request);
     if (!request.mount.control_name.empty()) {
         ControlHooks hooks;
@@ -143,11 +146,27 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
 
 void ServedMount::wait_until_gone() {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return ended_ || leaving_; });
+    while (!changed_.wait_for(lock, kExpireEvery, [this] { return ended_ || leaving_; })) {
+        lock.unlock();
+        expire_groups();
+        lock.lock();
+    }
     const bool unmounted = ended_;
     lock.unlock();
     if (unmounted) return;
     finish_and_unmount();
+}
+
+/// Groups that came into being by themselves leave when nobody uses them; those of processes when these are gone.
+void ServedMount::expire_groups() {
+    AutoGroups& automatic = filesystem_.automatic;
+    if (!automatic.in_use()) return;
+    const GroupType type = filesystem_.type.load();
+    const bool of_processes = type == GroupType::pid || type == GroupType::pgrp;
+    automatic.expire(*filesystem_.gate, *filesystem_.groups, now_ns(), [&](GroupId id) {
+        const bool gone = !of_processes || filesystem_.callers->is_gone(type, id);
+        return gone && filesystem_.data->dirty_bytes(DirtyOwner(id)) == 0;
+    });
 }
 
 void ServedMount::finish_and_unmount() {

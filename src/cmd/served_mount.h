@@ -64,6 +64,7 @@ private:
 
     void make_data_plane(const MountRequest& request);
     Outcome<Done> make_groups(const MountRequest& request);
+    void expire_groups();
     void finish_and_unmount();
 
     const AskedMount asked_;

@@ -244,7 +244,8 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
                    .device = device_text(facts.st_dev),
                    .device_group = service_.name(),
                    .owner = peer.uid,
-                   .owner_group = peer.gid};
+                   .owner_group = peer.gid,
+                   .options = further_options(config->all_options())};
     return ServedMount::prepare(*request, std::move(asked), std::move(info), source, std::move(*gate),
                                 service_.callers());
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "control/config_text.h"
 #include "control/metrics.h"
 #include "control/status.h"
 
@@ -15,6 +16,7 @@ constexpr std::array kMountAttributes{
     MountAttribute{"table", [](const MountView& v) { return table_text(v.info, v.snapshot); }},
     MountAttribute{"status.json", [](const MountView& v) { return status_json(v.info, v.snapshot); }},
     MountAttribute{"metrics", [](const MountView& v) { return metrics_text(v.info, v.snapshot); }},
+    MountAttribute{"config", [](const MountView& v) { return config_text(v.info, v.snapshot, v.options, v.owners); }},
     MountAttribute{"log", [](const MountView& v) { return v.log.text(); }},
     MountAttribute{"policy", [](const MountView& v) { return v.snapshot.policy; }},
     MountAttribute{"type", [](const MountView& v) { return std::string(name_of(v.snapshot.type)); }},
@@ -26,7 +28,10 @@ constexpr std::array kMountAttributes{
     MountAttribute{"token", [](const MountView& v) { return std::to_string(v.snapshot.token_base); }},
     MountAttribute{"dirty", [](const MountView& v) { return std::to_string(v.snapshot.dirty_bound >> 20); }},
     MountAttribute{"debug", [](const MountView& v) { return std::to_string(v.debug_level); }},
-    MountAttribute{"cost", nullptr},
+    MountAttribute{"cost", [](const MountView& v) { return v.snapshot.cost; }},
+    MountAttribute{"auto", [](const MountView& v) { return std::to_string(v.snapshot.auto_weight); }},
+    MountAttribute{"auto_max", [](const MountView& v) { return std::to_string(v.snapshot.auto_max); }},
+    MountAttribute{"rules", [](const MountView& v) { return v.snapshot.rules ? rules_text(*v.snapshot.rules) : ""; }},
     MountAttribute{"attach", nullptr},
     MountAttribute{"detach", nullptr},
     MountAttribute{"owner", nullptr},
@@ -39,6 +44,18 @@ std::string text_or_none(const std::optional<Number>& number) {
     return number ? std::to_string(*number) : "none";
 }
 
+/// Whom the group takes: its type and id, or the rules that give it.
+std::string members_text(const GroupView& view) {
+    if (view.group.is_default) return "everybody else";
+    const std::string name = describe_group_id(view.type, view.group.id);
+    if (view.type != GroupType::rules) return std::string(name_of(view.type)) + " " + name;
+    std::string text;
+    for (const Rule& rule : view.rules != nullptr ? view.rules->rules() : std::vector<Rule>()) {
+        if (rule.group == name) text += rule_text(rule) + "\n";
+    }
+    return text;
+}
+
 constexpr std::array kGroupAttributes{
     GroupAttribute{"id", [](const GroupView& v) { return id_text(v.group); }},
     GroupAttribute{
@@ -49,6 +66,7 @@ constexpr std::array kGroupAttributes{
     GroupAttribute{"weight", [](const GroupView& v) { return std::to_string(v.group.weight); }},
     GroupAttribute{"min", [](const GroupView& v) { return std::to_string(v.group.floor); }},
     GroupAttribute{"max", [](const GroupView& v) { return std::to_string(v.group.ceiling); }},
+    GroupAttribute{"members", members_text},
     GroupAttribute{"stat", [](const GroupView& v) { return group_stat_text(v.group); }},
 };
 

@@ -20,6 +20,8 @@ struct MountView {
     const MountSnapshot& snapshot;
     const EventLog& log;
     unsigned debug_level;
+    const MountOptions& options;
+    const GroupOwners& owners;
 };
 
 /// An attribute is set by the message of its name, when there is one. `read` is nullptr of a message that leaves no
@@ -36,6 +38,7 @@ struct GroupView {
     GroupType type;
     const GroupSnapshot& group;
     std::optional<uid_t> owner;
+    const RuleList* rules;  ///< nullptr: there are none
 };
 
 /// The same of one group; the message that sets it takes [ID:] and a value, and is given the id.

@@ -213,7 +213,7 @@ private:
     }
 
     void read_mount(const toml::table& table) {
-        static constexpr std::array<std::string_view, 1> kStructure{"group"};
+        static constexpr std::array<std::string_view, 2> kStructure{"group", "rule"};
         ConfiguredMount mount;
         mount.place = place_of(table.source());
         if (const toml::node* const options = table.get("options")) mount.options_place = place_of(options->source());
@@ -227,7 +227,25 @@ private:
                    "there is no [device_group." + *mount.device_group + "] in this file");
         }
         if (const toml::node* const groups = table.get("group")) read_groups(*groups, mount);
+        if (const toml::node* const rules = table.get("rule")) read_rules(*rules, mount);
         result_.config.mounts.push_back(std::move(mount));
+    }
+
+    void read_rules(const toml::node& node, ConfiguredMount& mount) {
+        const toml::array* const tables = node.as_array();
+        if (!tables) return report(node.source(), "rules are written as [[mount.rule]]");
+        if (mount.type != GroupType::rules) report(node.source(), "rules need the \"type\" rules in their [[mount]]");
+        for (const toml::node& each : *tables) {
+            const toml::table* const table = each.as_table();
+            if (!table) {
+                report(each.source(), "a rule is written as [[mount.rule]]");
+                continue;
+            }
+            ConfiguredRule rule;
+            Reader(rule_keys(), result_.problems).read(*table, "[[mount.rule]]", {}, rule);
+            if (mount.rules.size() == kMostRules) report(table->source(), "there are more than 64 rules");
+            mount.rules.push_back(std::move(rule));
+        }
     }
 
     void read_groups(const toml::node& node, ConfiguredMount& mount) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caller/group_type.h"
+#include "caller/rules.h"
 
 namespace bandfs {
 
@@ -39,6 +40,11 @@ struct ConfiguredGroup {
     std::optional<std::uint64_t> max;  ///< bytes per second
 };
 
+/// `[[mount.rule]]`
+struct ConfiguredRule {
+    Rule rule;
+};
+
 /// `[[mount]]`
 struct ConfiguredMount {
     ConfigPlace place;
@@ -57,6 +63,9 @@ struct ConfiguredMount {
     std::optional<std::string> control;
     std::optional<std::string> options;  ///< further mount options, as after -o
     ConfigPlace options_place;
+    std::optional<std::uint64_t> auto_weight;
+    std::optional<std::uint64_t> auto_max;
+    std::vector<ConfiguredRule> rules;
     std::vector<ConfiguredGroup> groups;
 };
 

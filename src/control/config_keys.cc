@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "bandfs/device_group.h"
+#include "gate/auto_groups.h"
 
 namespace bandfs {
 namespace {
@@ -88,9 +89,33 @@ std::string take_control(ConfiguredMount& mount, const ConfigValue& value) {
     return {};
 }
 
+std::string take_rule_group(ConfiguredRule& rule, const ConfigValue& value) {
+    const Parsed<std::uint64_t> id = rule_group_id(value.text);
+    if (!id) return "is wrong: " + id.reason();
+    rule.rule.group = value.text;
+    return {};
+}
+
+std::string take_uid(ConfiguredRule& rule, const ConfigValue& value) {
+    return set_condition(rule.rule, "uid", value.text);
+}
+std::string take_gid(ConfiguredRule& rule, const ConfigValue& value) {
+    return set_condition(rule.rule, "gid", value.text);
+}
+std::string take_cgroup(ConfiguredRule& rule, const ConfigValue& value) {
+    return set_condition(rule.rule, "cgroup", value.text);
+}
+std::string take_program(ConfiguredRule& rule, const ConfigValue& value) {
+    return set_condition(rule.rule, "program", value.text);
+}
+std::string take_file(ConfiguredRule& rule, const ConfigValue& value) {
+    return set_condition(rule.rule, "path", value.text);
+}
+
 using DG = ConfiguredDeviceGroup;
 using CM = ConfiguredMount;
 using CG = ConfiguredGroup;
+using CR = ConfiguredRule;
 using enum ConfigForm;
 
 constexpr std::array kDeviceGroupKeys{
@@ -126,6 +151,12 @@ constexpr std::array kMountKeys{
     ConfigKeyOf<CM>{{"max", rate, false, "bytes per second", "0", 0, 0,
                      "What the policy fair holds the default group to, with K, M, G or T if wanted; 0: no bound."},
                     take_whole<CM, &CM::max>},
+    ConfigKeyOf<CM>{{"auto", whole, false, "", "0", 0, kMaxWeight,
+                     "Weight of the groups that come into being with the first request of a caller; 0: none do."},
+                    take_whole<CM, &CM::auto_weight>},
+    ConfigKeyOf<CM>{{"auto_max", whole, false, "groups", "100000", 1, AutoGroups::kMost,
+                     "How many groups may have come into being by themselves."},
+                    take_whole<CM, &CM::auto_max>},
     ConfigKeyOf<CM>{{"unit_size", whole, false, "bytes", "131072", 4096, 1 << 20,
                      "Size of the pieces that reads and writes are scheduled in, a power of two."},
                     take_unit_size},
@@ -167,6 +198,20 @@ constexpr std::array kGroupKeys{
                     take_whole<CG, &CG::max>},
 };
 
+constexpr std::array kRuleKeys{
+    ConfigKeyOf<CR>{{"group", text, true, "", "", 0, 0, "The group that the rule gives, by its name."},
+                    take_rule_group},
+    ConfigKeyOf<CR>{{"uid", id, false, "", "", 0, 0, "The rule is for callers of this user."}, take_uid},
+    ConfigKeyOf<CR>{{"gid", id, false, "", "", 0, 0, "The rule is for callers of this group of users."}, take_gid},
+    ConfigKeyOf<CR>{{"cgroup", text, false, "", "", 0, 0, "The rule is for callers in cgroups with such a path."},
+                    take_cgroup},
+    ConfigKeyOf<CR>{
+        {"program", text, false, "", "", 0, 0, "The rule is for callers that run a program of such a name."},
+        take_program},
+    ConfigKeyOf<CR>{{"path", text, false, "", "", 0, 0, "The rule is for files with such a path below the source."},
+                    take_file},
+};
+
 }  // namespace
 
 std::span<const ConfigKeyOf<ConfiguredDeviceGroup>> device_group_keys() {
@@ -179,11 +224,16 @@ std::span<const ConfigKeyOf<ConfiguredGroup>> group_keys() {
     return kGroupKeys;
 }
 
+std::span<const ConfigKeyOf<ConfiguredRule>> rule_keys() {
+    return kRuleKeys;
+}
+
 std::vector<PlacedConfigKey> config_keys() {
     std::vector<PlacedConfigKey> all;
     for (const auto& row : kDeviceGroupKeys) all.push_back({"[device_group.NAME]", &row.key});
     for (const auto& row : kMountKeys) all.push_back({"[[mount]]", &row.key});
     for (const auto& row : kGroupKeys) all.push_back({"[[mount.group]]", &row.key});
+    for (const auto& row : kRuleKeys) all.push_back({"[[mount.rule]]", &row.key});
     return all;
 }
 

@@ -49,8 +49,9 @@ struct ConfigKeyOf {
 std::span<const ConfigKeyOf<ConfiguredDeviceGroup>> device_group_keys();
 std::span<const ConfigKeyOf<ConfiguredMount>> mount_keys();
 std::span<const ConfigKeyOf<ConfiguredGroup>> group_keys();
+std::span<const ConfigKeyOf<ConfiguredRule>> rule_keys();
 
-/// A key and the table it stands in: "[device_group.NAME]", "[[mount]]", "[[mount.group]]".
+/// A key and the table it stands in: "[device_group.NAME]", "[[mount]]", "[[mount.group]]", "[[mount.rule]]".
 struct PlacedConfigKey {
     std::string_view table;
     const ConfigKey* key;

@@ -177,17 +177,20 @@ Result<std::string> ControlTree::value_of(const MountAttribute& attribute) {
     if (!attribute.read) return Errno{ENODATA};
     const MountSnapshot snapshot = take_snapshot(filesystem_);
     unsigned debug_level = 0;
+    GroupOwners owners;
     {
         const std::lock_guard lock(changes_);
         debug_level = debug_level_;
+        owners = owners_;
     }
-    return attribute.read({info_, snapshot, log_, debug_level});
+    return attribute.read({info_, snapshot, log_, debug_level, filesystem_.options, owners});
 }
 
 Result<std::string> ControlTree::value_of(const GroupAttribute& attribute, const ControlPlace& place) {
     const std::optional<GroupSnapshot> snapshot = group_snapshot(place.group);
     if (!snapshot) return Errno{ENOENT};
-    return attribute.read({filesystem_.type.load(), *snapshot, owner_of(place.group)});
+    const std::shared_ptr<const RuleList> rules = filesystem_.rules.get();
+    return attribute.read({filesystem_.type.load(), *snapshot, owner_of(place.group), rules.get()});
 }
 
 Result<std::string> ControlTree::read(std::string_view path) {
@@ -210,7 +213,11 @@ Result<std::vector<std::string>> ControlTree::list_xattrs(std::string_view path)
         if (row.read && row.settable()) names.push_back(std::string(kXattrPrefix).append(row.name));
     };
     if (place->kind == ControlPlace::Kind::root) {
-        for (const MountAttribute& row : mount_attributes()) add(row);
+        const bool has_cost = filesystem_.gate->with(
+            [](DeviceGroup& device_group) { return !device_group.policy_parameter("cost").empty(); });
+        for (const MountAttribute& row : mount_attributes()) {
+            if (row.name != "cost" || has_cost) add(row);  // without a value it could not be restored
+        }
     } else if (place->kind == ControlPlace::Kind::group) {
         for (const GroupAttribute& row : group_attributes()) add(row);
     }

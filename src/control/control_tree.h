@@ -29,12 +29,12 @@ struct ControlHooks {
 
 /// The control directory of one mount. Thread-safe.
 ///
-///   status table status.json metrics log             reports, read-only
-///   policy type io_throttle io_limit weight min max token debug
+///   status table status.json metrics config log      reports, read-only
+///   policy cost type io_throttle io_limit weight min max auto auto_max rules token debug
 ///                                                     settings: reading gives the value, writing sends the message
-///   cost attach detach owner reset                    messages without a value, write-only
+///   attach detach owner reset                         messages without a value, write-only
 ///   groups/                                           mkdir attaches, rmdir detaches
-///   groups/NAME/{id,name,parent,owner,weight,min,max,stat}              one group; "default" is the default group
+///   groups/NAME/{id,name,parent,owner,weight,min,max,members,stat}      one group; "default" is the default group
 ///
 /// Every file is also an xattr of its directory ("user.bandfs.weight" of "" or of "groups/1000"). NAME may be any name
 /// that the mount's type knows; the group's own is that of group_directory_name().

@@ -61,6 +61,7 @@ std::string parse_newcomer(GroupType type, std::string_view text, Argument& ret_
         if (std::string reason = parse_id(type, parent, ret_argument.parent); !reason.empty()) return reason;
         text = trimmed(text.substr(0, blank));
     }
+    ret_argument.word = text;
     return parse_new_id(type, text, ret_argument.group);
 }
 
@@ -114,6 +115,9 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
             break;
         case ArgumentForm::word:
             if (text.empty()) parsed.reason = "a name is missing";
+            parsed.argument.word = text;
+            break;
+        case ArgumentForm::text:
             parsed.argument.word = text;
             break;
         case ArgumentForm::number:

@@ -22,11 +22,12 @@ namespace bandfs {
 ///   value    [ID:|ID=]N; ID may be `default`; no ID is the default group, and so is 0 where the type has no id 0
 ///   rate     [ID:|ID=]BYTES, per second: a number with K, M, G or T (times 1024, ...) and "/s" behind it, if wanted
 ///   user     [ID:|ID=]USER, a name or number, or `none`
-enum class ArgumentForm { nothing, word, number, new_id, id, value, rate, user };
+///   text     anything, also nothing
+enum class ArgumentForm { nothing, word, number, new_id, id, value, rate, user, text };
 
 /// An argument, taken apart.
 struct Argument {
-    std::string_view word;          ///< of `word`
+    std::string_view word;          ///< of `word` and `text`; of `new_id` the ID as written
     std::uint64_t number = 0;       ///< of `number`, `value` and `rate`
     std::optional<GroupId> group;   ///< of all with an ID; nullopt is the default group
     std::optional<GroupId> parent;  ///< of `new_id`

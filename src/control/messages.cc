@@ -122,6 +122,10 @@ MessageResult set_type(MessageContext& context, const Argument& argument) {
     if (!type) return refused(type.code(), type.reason());
     Filesystem& filesystem = context.filesystem;
     const GroupType before = filesystem.type.load();
+    AutoGroups& automatic = filesystem.automatic;
+    const std::size_t attached = filesystem.gate->with([&](DeviceGroup&) { return filesystem.groups->attached(); });
+    if (before != *type && attached <= automatic.size())
+        automatic.clear(*filesystem.gate, *filesystem.groups, now_ns());
     const Error error = filesystem.gate->with([&](DeviceGroup&) {
         if (before != *type && filesystem.groups->attached() != 0) return Error::busy;
         filesystem.type.store(*type);
@@ -131,8 +135,16 @@ MessageResult set_type(MessageContext& context, const Argument& argument) {
     return {0, changed(name_of(before), argument.word)};
 }
 
+/// A group that came into being by itself and that somebody has set up stays.
+void make_permanent(Filesystem& filesystem, const Argument& argument) {
+    if (argument.group) filesystem.automatic.adopt(*argument.group);
+}
+
 MessageResult attach(MessageContext& context, const Argument& argument) {
     MountGroups& groups = *context.filesystem.groups;
+    if (!argument.parent && context.filesystem.automatic.adopt(*argument.group)) {
+        return {0, group_text(argument.group) + ", which was there by itself"};
+    }
     const Change change = context.filesystem.gate->with([&](DeviceGroup&) {
         Group* const parent = argument.parent ? groups.find(*argument.parent) : nullptr;
         if (argument.parent && !parent) return Change{.group_found = false};
@@ -141,6 +153,8 @@ MessageResult attach(MessageContext& context, const Argument& argument) {
     if (!change.group_found) return refused(EINVAL, group_text(argument.parent) + " is not attached");
     if (change.error == Error::exists) return refused(EEXIST, group_text(argument.group) + " is attached already");
     if (change.error != Error::none) return refused(EINVAL, "the policy in force has no parents");
+    if (context.filesystem.type.load() == GroupType::rules) keep_rule_group(argument.word);
+    context.filesystem.automatic.forget_others();
     return {0, group_text(argument.group) + (argument.parent ? ", child of " + group_text(argument.parent) : "")};
 }
 
@@ -151,19 +165,31 @@ MessageResult detach(MessageContext& context, const Argument& argument) {
     if (error == Error::busy) return refused(EBUSY, group_text(argument.group) + " has children");
     if (error != Error::none) return no_such_group(argument);
     context.owners.erase(*argument.group);
+    make_permanent(context.filesystem, argument);
+    context.filesystem.automatic.forget_others();
     return {0, group_text(argument.group)};
 }
 
+/// What Change::before is of a group that a weight has attached.
+constexpr std::uint64_t kNewGroup = 0;
+
 MessageResult set_weight(MessageContext& context, const Argument& argument) {
-    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
-        Group* const group = find_group(context.filesystem, argument.group);
+    Filesystem& filesystem = context.filesystem;
+    const bool may_attach = filesystem.automatic.weight() != 0 && argument.group;
+    const Change change = filesystem.gate->with([&](DeviceGroup& device_group) {
+        Group* const group = find_group(filesystem, argument.group);
+        if (!group && may_attach) return Change{filesystem.groups->attach(*argument.group, argument.number), kNewGroup};
         if (!group) return Change{.group_found = false};
         const std::uint64_t before = group->weight();
         return Change{device_group.set_weight(*group, argument.number), before};
     });
     if (!change.group_found) return no_such_group(argument);
     if (change.error != Error::none) return refused(EINVAL, "must be 1 to 1000000");
-    return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+    make_permanent(filesystem, argument);
+    if (change.before != kNewGroup)
+        return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+    filesystem.automatic.forget_others();
+    return {0, group_text(argument.group) + ", attached: " + std::to_string(argument.number)};
 }
 
 MessageResult set_owner(MessageContext& context, const Argument& argument) {
@@ -177,6 +203,7 @@ MessageResult set_owner(MessageContext& context, const Argument& argument) {
         return {0, group_text(argument.group) + ": none"};
     }
     context.owners[*argument.group] = *argument.user;
+    make_permanent(filesystem, argument);
     return {0, group_text(argument.group) + ": uid " + std::to_string(*argument.user)};
 }
 
@@ -235,6 +262,7 @@ MessageResult set_limit(MessageContext& context, const Argument& argument, const
     });
     if (!change.group_found) return no_such_group(argument);
     if (change.error != Error::none) return refused(EINVAL, why_no_limit(change, limit, argument.number));
+    make_permanent(filesystem, argument);
     return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
 }
 
@@ -244,6 +272,31 @@ MessageResult set_min(MessageContext& context, const Argument& argument) {
 
 MessageResult set_max(MessageContext& context, const Argument& argument) {
     return set_limit(context, argument, {&Group::ceiling, &DeviceGroup::set_ceiling});
+}
+
+// ---- who is in which group
+
+MessageResult set_auto(MessageContext& context, const Argument& argument) {
+    if (argument.number > kMaxWeight) return refused(EINVAL, "must be 0 to 1000000");
+    AutoGroups& automatic = context.filesystem.automatic;
+    const std::uint64_t before = automatic.weight();
+    automatic.set_weight(static_cast<std::uint32_t>(argument.number));
+    return {0, changed(before, argument.number)};
+}
+
+MessageResult set_auto_max(MessageContext& context, const Argument& argument) {
+    if (argument.number == 0 || argument.number > AutoGroups::kMost) return refused(EINVAL, "must be 1 to 100000");
+    AutoGroups& automatic = context.filesystem.automatic;
+    const std::uint64_t before = automatic.most();
+    automatic.set_most(static_cast<std::uint32_t>(argument.number));
+    return {0, changed(before, argument.number)};
+}
+
+MessageResult set_rules(MessageContext& context, const Argument& argument) {
+    const auto rules = parse_rules(argument.word);
+    if (!rules) return refused(rules.code(), rules.reason());
+    context.filesystem.rules.set(*rules);
+    return {0, std::to_string((*rules)->rules().size()) + " rules"};
 }
 
 // ---- the daemon
@@ -288,6 +341,15 @@ constexpr std::array kMessages{
     ControlMessage{"max", ArgumentForm::rate, "[ID:]BYTES",
                    "Hold a group to bytes per second, with K, M, G or T if wanted, under the policy fair; 0: no bound.",
                    Sender::mount_owner, set_max},
+    ControlMessage{"auto", ArgumentForm::number, "N",
+                   "Let groups of this weight come into being with the first request of a caller; 0: none do.",
+                   Sender::mount_owner, set_auto},
+    ControlMessage{"auto_max", ArgumentForm::number, "N",
+                   "Set how many groups may have come into being by themselves, 1 to 100000.", Sender::mount_owner,
+                   set_auto_max},
+    ControlMessage{"rules", ArgumentForm::text, "RULE;...",
+                   "Set the rules of the type rules, all at once; the first that applies to a caller gives its group.",
+                   Sender::mount_owner, set_rules},
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
                    "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
                    Sender::mount_owner, set_token_base},

@@ -88,6 +88,10 @@ constexpr std::array kMountMetrics{
                 [](const MountSnapshot& s) { return as_double(s.dirty_bytes); }},
     MountMetric{{"bandfs_dirty_bound_bytes", "gauge", "What a group may have of them before its writers wait."},
                 [](const MountSnapshot& s) { return as_double(s.dirty_bound); }},
+    MountMetric{{"bandfs_auto_groups", "gauge", "Groups that came into being by themselves."},
+                [](const MountSnapshot& s) { return as_double(s.auto_groups); }},
+    MountMetric{{"bandfs_auto_turned_away_total", "counter", "Requests that found no room for a group of their own."},
+                [](const MountSnapshot& s) { return as_double(s.auto_turned_away); }},
     MountMetric{{"bandfs_unattributed_requests_total", "counter", "Requests whose caller has no group id."},
                 [](const MountSnapshot& s) { return as_double(s.unattributed); }},
 };

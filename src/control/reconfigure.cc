@@ -59,6 +59,37 @@ void describe_owner(MountChange& change, const std::string& name, const WantedGr
     change.changes.push_back(name + ": owner " + owner_text(now) + " -> " + owner_text(wanted.owner));
 }
 
+std::string rules_text_of(const RuleList* rules) {
+    return rules != nullptr ? rules_text(*rules) : "";
+}
+
+/// What is to become of the ways by which callers get into groups.
+void describe_callers(MountChange& change, const MountSnapshot& now) {
+    const WantedGroups& after = *change.after;
+    if (after.auto_weight && *after.auto_weight != now.auto_weight) {
+        change.changes.push_back("auto " + arrow(now.auto_weight, *after.auto_weight));
+    }
+    if (after.auto_max && *after.auto_max != now.auto_max) {
+        change.changes.push_back("auto_max " + arrow(now.auto_max, *after.auto_max));
+    }
+    if (after.rules && rules_text_of(after.rules.get()) != rules_text_of(now.rules.get())) {
+        change.changes.push_back("rules: " + std::to_string(after.rules->rules().size()));
+    }
+}
+
+void set_callers(MountChange& change) {
+    Filesystem& filesystem = *change.filesystem;
+    const WantedGroups& after = *change.after;
+    AutoGroups& automatic = filesystem.automatic;
+    if (after.auto_weight && *after.auto_weight != automatic.weight()) automatic.set_weight(*after.auto_weight);
+    if (after.auto_max) automatic.set_most(*after.auto_max);
+    if (after.rules && rules_text_of(after.rules.get()) != rules_text_of(filesystem.rules.get().get())) {
+        filesystem.rules.set(after.rules);
+    }
+    for (const WantedGroup& group : after.groups) automatic.adopt(group.id);
+    automatic.forget_others();
+}
+
 /// The reason why it cannot be; empty when `ret` is complete.
 std::string find_steps(MountChange& change, MountSteps& ret) {
     const MountSnapshot now = take_snapshot(*change.filesystem);
@@ -70,6 +101,7 @@ std::string find_steps(MountChange& change, MountSteps& ret) {
     }
     describe_group(change, "the default group", now.groups.front(), change.after->weight, change.after->min,
                    change.after->max);
+    describe_callers(change, now);
     std::set<GroupId> there;
     std::set<GroupId> moved;  // detached, and perhaps attached again elsewhere
     for (const GroupSnapshot& group : now.groups) {
@@ -77,6 +109,7 @@ std::string find_steps(MountChange& change, MountSteps& ret) {
         const WantedGroup* const wanted = find_wanted(*change.after, group.id);
         const bool configured = wanted != nullptr || find_wanted(*change.before, group.id) != nullptr;
         const bool parent_goes = group.parent && moved.contains(*group.parent);
+        if (!configured && retyped && group.is_auto) continue;  // goes with the type
         if (!configured && retyped) return group_name(now.type, group.id) + " is attached, so the type cannot change";
         if (!configured && parent_goes)
             return group_name(now.type, *group.parent) + " has children that are not configured";
@@ -369,6 +402,14 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
         if (!reason.empty()) return mounts[i].name + ": " + reason;
     }
 
+    if (apply) {
+        for (MountChange& change : mounts) {
+            Filesystem& filesystem = *change.filesystem;
+            const bool retyped =
+                change.before->type != change.after->type && filesystem.type.load() != change.after->type;
+            if (retyped) filesystem.automatic.clear(gate, *filesystem.groups, now_ns());
+        }
+    }
     bool too_much = false;
     bool refused = false;
     const TimeNs time = now_ns();
@@ -389,7 +430,10 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
     });
     if (too_much) return "the groups' mins add up to more than the disk gives";
     if (!apply) return {};
-    for (MountChange& change : mounts) set_owners(change);
+    for (MountChange& change : mounts) {
+        set_owners(change);
+        set_callers(change);
+    }
     return refused ? "the scheduler refused a part of it" : "";
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -29,7 +30,10 @@ struct WantedGroups {
     std::optional<std::uint64_t> weight;  ///< of the default group, as the next two
     std::optional<std::uint64_t> min;
     std::optional<std::uint64_t> max;
-    std::vector<WantedGroup> groups;  ///< a parent before its children
+    std::vector<WantedGroup> groups;           ///< a parent before its children
+    std::optional<std::uint32_t> auto_weight;  ///< see AutoGroups, as the next
+    std::optional<std::uint32_t> auto_max;
+    std::shared_ptr<const RuleList> rules;  ///< nullptr: it says nothing
 };
 
 /// What a configuration says of a device group.

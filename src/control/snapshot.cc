@@ -77,6 +77,7 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
             copy.io_throttle = device_group.io_throttle();
             copy.io_limit = device_group.io_limit();
             copy.token_base = device_group.token_base();
+            copy.cost = device_group.policy_parameter("cost");
             copy.issued = device_group.issued();
             copy.blocked = device_group.blocked();
             copy.plugged = device_group.plugged();
@@ -92,6 +93,15 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
     }
     copy.gate = filesystem.gate->report();
     add_shares(copy);
+    const AutoGroups& automatic = filesystem.automatic;
+    copy.auto_weight = automatic.weight();
+    copy.auto_max = automatic.most();
+    copy.auto_groups = automatic.size();
+    copy.auto_turned_away = automatic.turned_away();
+    if (automatic.size() != 0) {
+        for (GroupSnapshot& group : copy.groups) group.is_auto = !group.is_default && automatic.contains(group.id);
+    }
+    copy.rules = filesystem.rules.get();
     copy.unattributed = filesystem.counters.unattributed.load();
     if (filesystem.data) add_data_plane(*filesystem.data, copy);
     return copy;

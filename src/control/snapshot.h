@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -32,6 +33,7 @@ struct GroupSnapshot {
     std::uint64_t held_bytes = 0;
     std::uint64_t dirty_bytes = 0;  ///< written by the group and not on the disk
     bool going_down = false;
+    bool is_auto = false;  ///< came into being by itself
     Statistics statistics;
     WaitHistogram waits;
 };
@@ -48,6 +50,7 @@ struct MountSnapshot {
     std::uint32_t io_throttle = 0;
     std::uint32_t io_limit = 0;
     std::uint64_t token_base = 0;
+    std::string cost;  ///< of the policy; empty when it has none
     std::uint32_t issued = 0;
     std::uint32_t blocked = 0;
     bool plugged = false;
@@ -55,8 +58,14 @@ struct MountSnapshot {
     std::uint64_t total_weight = 0;  ///< of every group of the device group, those of other mounts included
     Statistics device_statistics;
     std::vector<PolicyFigure> figures;
-    GateReport gate;                 ///< of all mounts of the device group
-    std::uint64_t unattributed = 0;  ///< requests whose caller has no group id
+    GateReport gate;  ///< of all mounts of the device group
+    // Groups that come into being by themselves (see AutoGroups).
+    std::uint32_t auto_weight = 0;
+    std::uint32_t auto_max = 0;
+    std::uint64_t auto_groups = 0;
+    std::uint64_t auto_turned_away = 0;
+    std::shared_ptr<const RuleList> rules;  ///< nullptr: there are none
+    std::uint64_t unattributed = 0;         ///< requests whose caller has no group id
     // Of the mount's data plane (see DataCounters).
     std::uint64_t cached_reads = 0;
     std::uint64_t cached_bytes = 0;

@@ -32,10 +32,11 @@ struct OpenFile {
         return (flags & O_DSYNC) != 0 ? Durability::data : Durability::none;
     }
 
-    const std::shared_ptr<FileData> data;     ///< one per inode while it is open anywhere
-    const int flags;                          ///< of open(2)
-    const std::vector<std::uint64_t> opener;  ///< lineage of who opened it, for write-back without a caller
-    std::atomic<std::uint32_t> error_mark;    ///< the write-back errors this open has been told about
+    const std::shared_ptr<FileData> data;  ///< one per inode while it is open anywhere
+    const int flags;                       ///< of open(2)
+    /// Lineage of who opened it, for write-back without a caller. Constant once the caller has been told of the file.
+    std::vector<std::uint64_t> opener;
+    std::atomic<std::uint32_t> error_mark;  ///< the write-back errors this open has been told about
 };
 
 }  // namespace bandfs

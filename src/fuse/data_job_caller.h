@@ -29,8 +29,13 @@ private:
 };
 
 /// The lineage of who sent this request, as the mount's type sees it: empty for type `none`. A caller that cannot be
-/// attributed (it is gone, or has no number here) is counted, and `otherwise` stands in: who opened the file.
-CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise = {});
+/// attributed (it is gone, or has no number here) is counted, and `otherwise` stands in: who opened the file. `file` is
+/// a descriptor of the file, for rules by path; -1: there is none yet. Where groups come into being by themselves, this
+/// is when.
+CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise = {}, int file = -1);
+
+/// Whether lineage_of() of a file that is being opened has to wait for its descriptor.
+bool lineage_needs_file(const Filesystem& filesystem);
 
 /// Has the resolver take notice of who sent this request, if lineage_of() did not: of a caller it has never met it
 /// could not say later that it is gone.

@@ -9,12 +9,14 @@
 
 #include "bandfs/mount_groups.h"
 #include "caller/resolver.h"
+#include "caller/rules.h"
 #include "disk/tree.h"
 #include "fuse/control_nodes.h"
 #include "fuse/control_port.h"
 #include "fuse/handles.h"
 #include "fuse/ops_open_stamps.h"
 #include "fuse/session_pending.h"
+#include "gate/auto_groups.h"
 #include "gate/data_plane.h"
 #include "gate/gate.h"
 
@@ -52,6 +54,9 @@ struct Filesystem {
     std::unique_ptr<DataPlane> data;
     std::atomic<GroupType> type{GroupType::none};
     Resolver* callers = nullptr;
+    RuleSlot rules;                  ///< of type `rules`
+    AutoGroups automatic;            ///< which of `groups` came into being by themselves
+    std::string source_path;         ///< as the kernel names SOURCE, for rules by path
     ControlPort* control = nullptr;  ///< nullptr: no control directory
     ControlNodes control_nodes;
     MountCounters counters;

@@ -51,7 +51,12 @@ Result<std::shared_ptr<OpenFile>> open_for_caller(fuse_req_t request, Inode& ino
         if (!attributes) return attributes.error();
         ordinary.emplace(clearing_setid(request, attributes->st_mode));
     }
-    return filesystem.data->files().open(*filesystem.tree, inode, flags, lineage_of(request).to_vector());
+    if (!lineage_needs_file(filesystem)) {
+        return filesystem.data->files().open(*filesystem.tree, inode, flags, lineage_of(request).to_vector());
+    }
+    auto file = filesystem.data->files().open(*filesystem.tree, inode, flags, {});
+    if (file) (*file)->opener = lineage_of(request, {}, (*file)->data->descriptor()).to_vector();
+    return file;
 }
 
 }  // namespace
@@ -90,8 +95,9 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
         return;
     }
     Inode& inode = *created->entry.inode;
+    std::vector<GroupId> lineage = lineage_of(request, {}, created->descriptor.get()).to_vector();
     Result<std::shared_ptr<OpenFile>> file =
-        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, lineage_of(request).to_vector());
+        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, std::move(lineage));
     if (!file) {
         filesystem.tree->forget(inode, 1);
         fuse_reply_err(request, file.code());

@@ -40,7 +40,8 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
         // length.
         if (*cleared) filesystem.forget_attributes(node);
     }
-    const CallerLineage lineage = writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener);
+    const CallerLineage lineage =
+        writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener, file->data->descriptor());
     filesystem.data->write(
         std::make_unique<FuseWrite>(
             request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, offset), bytes, writepage),

@@ -262,6 +262,7 @@ GateReport Gate::report() {
     report.passed_over_age = passed_over_age_;
     report.cancelled = cancelled_;
     report.waiting = held_.size();
+    report.longest_hold_ns = longest_hold_;
     if (!held_.empty()) report.oldest_wait_ns = now_ns() - held_.front().arrived_;
     report.workers = crew_.size();
     report.busy_workers = on_ready_ + on_urgent_;

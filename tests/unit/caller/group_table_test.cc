@@ -42,8 +42,8 @@ TEST_F(GroupTableTest, EveryTypeHasItsRowAndKeepsItsName) {
         EXPECT_EQ(group_type_named(row.name), GroupType{row.kind});
         EXPECT_TRUE(row.manual.ends_with('.')) << row.name;
     }
-    EXPECT_EQ(group_type_names(),
-              (std::vector<std::string_view>{"none", "pid", "pgrp", "node", "cpuset", "cgroup", "user", "gid"}));
+    EXPECT_EQ(group_type_names(), (std::vector<std::string_view>{"none", "pid", "pgrp", "node", "cpuset", "cgroup",
+                                                                 "user", "gid", "rules"}));
     EXPECT_EQ(name_of(memory), "cgroup:memory");
     EXPECT_EQ(controller_of(memory), "memory");
     EXPECT_NE(memory, GroupType::cgroup);
@@ -55,7 +55,7 @@ TEST_F(GroupTableTest, EveryTypeHasItsRowAndKeepsItsName) {
 TEST_F(GroupTableTest, TypesAreRefusedWithAReason) {
     EXPECT_EQ(*parse_group_type(cgroups, "cgroup:memory"), memory);
     EXPECT_EQ(parse_group_type(cgroups, "uid").reason(),
-              "\"uid\" is no type: those are none, pid, pgrp, node, cpuset, cgroup, user or gid");
+              "\"uid\" is no type: those are none, pid, pgrp, node, cpuset, cgroup, user, gid or rules");
     EXPECT_EQ(parse_group_type(cgroups, "cgroup:blkio").reason(),
               "type cgroup:blkio: no cgroup v1 hierarchy with that controller is mounted here");
     EXPECT_EQ(parse_group_type(cgroups, "cgroup:disk").reason(),

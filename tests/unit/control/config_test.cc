@@ -34,6 +34,10 @@ TEST(Config, UnderstandsEveryKey) {
         device_group = "scratch"
         type = "user"
         weight = 50
+        min = "1M"
+        max = 3000000
+        auto = 20
+        auto_max = 400
         unit_size = 65536
         dirty = 32
         readahead = 512
@@ -70,6 +74,10 @@ TEST(Config, UnderstandsEveryKey) {
     EXPECT_EQ(mount.device_group, "scratch");
     EXPECT_EQ(mount.type, GroupType::user);
     EXPECT_EQ(mount.weight, 50u);
+    EXPECT_EQ(mount.min, 1u << 20);
+    EXPECT_EQ(mount.max, 3'000'000u);
+    EXPECT_EQ(mount.auto_weight, 20u);
+    EXPECT_EQ(mount.auto_max, 400u);
     EXPECT_EQ(mount.unit_size, 65536u);
     EXPECT_EQ(mount.dirty_mib, 32u);
     EXPECT_EQ(mount.readahead_kib, 512u);
@@ -87,6 +95,31 @@ TEST(Config, UnderstandsEveryKey) {
     EXPECT_EQ(mount.groups[1].min, 5u << 20);
     EXPECT_EQ(mount.groups[1].max, 20'000'000u);
     EXPECT_EQ(parsed.config.mounts[1].device_group, std::nullopt);
+}
+
+TEST(Config, UnderstandsRules) {
+    const ParsedConfig parsed = parse_config(R"(
+        [[mount]]
+        source = "/srv/a"
+        mountpoint = "/mnt/a"
+        type = "rules"
+        [[mount.rule]]
+        group = "backup"
+        uid = "root"
+        gid = 5
+        cgroup = "/a*"
+        program = "restic"
+        path = "/b/*"
+        [[mount.rule]]
+        group = "rest"
+        [[mount.group]]
+        id = "backup"
+    )");
+    ASSERT_TRUE(parsed.ok()) << describe(parsed.problems[0], "f");
+    const ConfiguredMount& mount = parsed.config.mounts.at(0);
+    ASSERT_EQ(mount.rules.size(), 2u);
+    EXPECT_EQ(rule_text(mount.rules[0].rule), "backup uid=0 gid=5 cgroup=/a* program=restic path=/b/*");
+    EXPECT_EQ(rule_text(mount.rules[1].rule), "rest");
 }
 
 TEST(Config, AnEmptyFileIsAConfiguration) {
@@ -144,6 +177,12 @@ const Wrong kWrong[] = {
      {"f:7:9: \"owner\" is wrong: there is no user \"no-such-user\""}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = 0\n[[mount.group]]\nid = \"root\"",
      {"f:8:6: \"root\" is the id of another group of this mount"}},
+    {MOUNT "[[mount.rule]]\ngroup = \"a\"", {"f:4:1: rules need the \"type\" rules in their [[mount]]"}},
+    {MOUNT "type = \"rules\"\n[[mount.rule]]\nuid = 0", {"f:5:1: [[mount.rule]] lacks \"group\""}},
+    {MOUNT "type = \"rules\"\n[[mount.rule]]\ngroup = \"a\"\nprogam = \"x\"",
+     {"f:7:1: unknown key \"progam\" in [[mount.rule]]; did you mean \"program\"?"}},
+    {MOUNT "type = \"rules\"\n[[mount.rule]]\ngroup = \"a\"\nuid = \"no-such-user\"",
+     {"f:7:7: \"uid\" is wrong: there is no user \"no-such-user\""}},
 };
 
 TEST(Config, SaysWhatIsWrongAndWhere) {
@@ -192,7 +231,7 @@ std::string example() {
 TEST(ExampleConfig, IsRightAsItStands) {
     const ParsedConfig parsed = read_config(BANDFS_EXAMPLE_CONFIG);
     for (const ConfigProblem& problem : parsed.problems) ADD_FAILURE() << describe(problem, BANDFS_EXAMPLE_CONFIG);
-    EXPECT_EQ(parsed.config.mounts.size(), 1u);
+    EXPECT_EQ(parsed.config.mounts.size(), 2u);
 }
 
 TEST(ExampleConfig, IsRightWithEverySettingOn) {

@@ -1,6 +1,7 @@
 // The grammar of messages, each of their errors, and that a refused message changes nothing.
 #include "control/messages.h"
 
+#include <algorithm>
 #include <cerrno>
 
 #include "disk/disk_io.h"
@@ -81,8 +82,8 @@ const Parsing kParsings[] = {
     {kId, kUser, "root", "", 0},
     {kId, GroupType::cgroup, "9000000000000000000", "", 9000000000000000000},
     {kValue, GroupType::cgroup, "9000000000000000000:30", "", 9000000000000000000, 30},
-    {kNewId, kPid, "1000", "", 1000},
-    {kNewId, kPid, "1000 parent=7", "", 1000},
+    {kNewId, kPid, "1000", "", 1000, 0, "1000"},
+    {kNewId, kPid, "1000 parent=7", "", 1000, 0, "1000"},
     {kNewId, kPid, "1000 parent=", "an id is missing"},
     {kNewId, kPid, "1000 child=7", "\"1000 child=7\" is not a number, so it is not a process id"},
     {ArgumentForm::user, kPid, "7:root", "", 7},
@@ -91,7 +92,7 @@ const Parsing kParsings[] = {
     {ArgumentForm::user, kPid, "7:no-such-user", "there is no user \"no-such-user\""},
     {kNewId, kPid, "4194305", "\"4194305\" is not a process id: those go from 1 to 4194304"},
     {kNewId, GroupType::none, "1000", "type none has no ids, so \"1000\" is none"},
-    {kNewId, kUser, "root", "", 0},
+    {kNewId, kUser, "root", "", 0, 0, "root"},
     {kId, kPid, "0", "\"0\" is not a process id: those go from 1 to 4194304"},
     {kId, kPid, "", "an id is missing"},
     {kId, kPid, "default", "the default group is always there"},
@@ -280,6 +281,15 @@ TEST_F(Messages, AreLoggedWithWhoSentThem) {
               }));
     const std::string kept = value("log");
     for (const std::string& line : logged) EXPECT_NE(kept.find(line + "\n"), std::string::npos) << kept;
+}
+
+TEST_F(Messages, TheLastThousandAreKept) {
+    for (int weight = 1; weight <= 1005; ++weight) ASSERT_EQ(send("weight", std::to_string(weight)), 0);
+    const std::string kept = value("log");
+    EXPECT_EQ(std::ranges::count(kept, '\n'), 1000);
+    EXPECT_EQ(kept.find(": 4 -> 5\n"), std::string::npos);
+    EXPECT_NE(kept.find(": 5 -> 6\n"), std::string::npos);
+    EXPECT_TRUE(kept.ends_with(": 1004 -> 1005\n"));
 }
 
 }  // namespace

@@ -35,8 +35,10 @@ MountSnapshot snapshot() {
 
 TEST(ConfigManual, HasEveryKeyWithUnitRangeAndDefault) {
     const ManualPage page("bandfs.toml.5");
-    std::map<std::string_view, std::string> sections{
-        {"[device_group.NAME]", "DEVICE GROUPS"}, {"[[mount]]", "MOUNTS"}, {"[[mount.group]]", "GROUPS OF A MOUNT"}};
+    std::map<std::string_view, std::string> sections{{"[device_group.NAME]", "DEVICE GROUPS"},
+                                                     {"[[mount]]", "MOUNTS"},
+                                                     {"[[mount.group]]", "GROUPS OF A MOUNT"},
+                                                     {"[[mount.rule]]", "RULES OF A MOUNT"}};
     std::map<std::string, Names> known;
     for (const PlacedConfigKey& placed : config_keys()) {
         const ConfigKey& key = *placed.key;

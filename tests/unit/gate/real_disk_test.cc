@@ -164,7 +164,9 @@ TEST_F(RealDiskTest, HoldsWhatAPlainFileWouldHold) {
                 const std::size_t expected =
                     offset >= model.size() ? 0 : std::min<std::size_t>(size, model.size() - offset);
                 ASSERT_EQ(got.size(), expected);
-                ASSERT_EQ(std::memcmp(got.data(), model.data() + offset, expected), 0);
+                if (expected != 0) {
+                    ASSERT_EQ(std::memcmp(got.data(), model.data() + offset, expected), 0);
+                }
             }
         }
     }

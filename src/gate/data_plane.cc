@@ -118,7 +118,7 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Paye
     const WriteBack::Room room = write_back_->reserve(*request);
     const bool waits = room == WriteBack::Room::wait_for;
     const bool in_turn = !waits && (payer.in_debt || room == WriteBack::Room::in_turn);
-    const bool reads = request->file_->data->write_would_read(request->offset_, request->payload_.size());
+    const bool reads = !waits && request->file_->data->write_would_read(request->offset_, request->payload_.size());
     if (!waits && !in_turn && !reads) {
         request->perform(0, 0);
         request->finish(JobOutcome::performed);

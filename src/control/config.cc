@@ -200,16 +200,22 @@ private:
         result_.config.device_groups.push_back(std::move(device_group));
     }
 
-    void read_mounts(const toml::node& node) {
+    /// Calls `read` with every table of an array of tables, which is written as `header`.
+    template <typename Read>
+    void each_table(const toml::node& node, const std::string& what, const std::string& header, Read read) {
         const toml::array* const tables = node.as_array();
-        if (!tables) return report(node.source(), "mounts are written as [[mount]]");
+        if (!tables) return report(node.source(), what + "s are written as " + header);
         for (const toml::node& each : *tables) {
             if (const toml::table* const table = each.as_table()) {
-                read_mount(*table);
+                read(*table);
             } else {
-                report(each.source(), "a mount is written as [[mount]]");
+                report(each.source(), "a " + what + " is written as " + header);
             }
         }
+    }
+
+    void read_mounts(const toml::node& node) {
+        each_table(node, "mount", "[[mount]]", [&](const toml::table& table) { read_mount(table); });
     }
 
     void read_mount(const toml::table& table) {
@@ -232,37 +238,26 @@ private:
     }
 
     void read_rules(const toml::node& node, ConfiguredMount& mount) {
-        const toml::array* const tables = node.as_array();
-        if (!tables) return report(node.source(), "rules are written as [[mount.rule]]");
-        if (mount.type != GroupType::rules) report(node.source(), "rules need the \"type\" rules in their [[mount]]");
-        for (const toml::node& each : *tables) {
-            const toml::table* const table = each.as_table();
-            if (!table) {
-                report(each.source(), "a rule is written as [[mount.rule]]");
-                continue;
-            }
+        static const std::string header = "[[mount.rule]]";
+        if (node.is_array() && mount.type != GroupType::rules)
+            report(node.source(), "rules need the \"type\" rules in their [[mount]]");
+        each_table(node, "rule", header, [&](const toml::table& table) {
             ConfiguredRule rule;
-            Reader(rule_keys(), result_.problems).read(*table, "[[mount.rule]]", {}, rule);
-            if (mount.rules.size() == kMostRules) report(table->source(), "there are more than 64 rules");
+            Reader(rule_keys(), result_.problems).read(table, header, {}, rule);
+            if (mount.rules.size() == kMostRules) report(table.source(), "there are more than 64 rules");
             mount.rules.push_back(std::move(rule));
-        }
+        });
     }
 
     void read_groups(const toml::node& node, ConfiguredMount& mount) {
-        const toml::array* const tables = node.as_array();
-        if (!tables) return report(node.source(), "groups are written as [[mount.group]]");
+        static const std::string header = "[[mount.group]]";
         std::set<std::uint64_t> ids;
-        for (const toml::node& each : *tables) {
-            const toml::table* const table = each.as_table();
-            if (!table) {
-                report(each.source(), "a group is written as [[mount.group]]");
-                continue;
-            }
+        each_table(node, "group", header, [&](const toml::table& table) {
             ConfiguredGroup group;
-            Reader(group_keys(), result_.problems).read(*table, "[[mount.group]]", {}, group);
-            check_ids(mount, group, *table, ids);
+            Reader(group_keys(), result_.problems).read(table, header, {}, group);
+            check_ids(mount, group, table, ids);
             mount.groups.push_back(std::move(group));
-        }
+        });
     }
 
     /// The ids of a group that stands behind those with `ids`.

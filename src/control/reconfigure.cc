@@ -239,6 +239,10 @@ double more_promised(MountGroups& groups, const MountChange& change, const Mount
     return more;
 }
 
+bool retypes(const MountChange& change) {
+    return change.before->type != change.after->type && change.filesystem->type.load() != change.after->type;
+}
+
 /// Counts what is changed, and notes whether the scheduler refused any of it, which the rehearsal was to exclude.
 class Applying {
 public:
@@ -269,9 +273,7 @@ public:
     void mount(MountChange& change, const MountSteps& steps) {
         Filesystem& filesystem = *change.filesystem;
         MountGroups& groups = *filesystem.groups;
-        if (change.before->type != change.after->type && filesystem.type.load() != change.after->type) {
-            filesystem.type.store(change.after->type);
-        }
+        if (retypes(change)) filesystem.type.store(change.after->type);
         set(groups.default_group(), change.after->weight, change.after->min, change.after->max);
         for (const WantedGroup* wanted : steps.attach) {
             Group* const parent = wanted->parent ? groups.find(*wanted->parent) : nullptr;
@@ -405,9 +407,7 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
     if (apply) {
         for (MountChange& change : mounts) {
             Filesystem& filesystem = *change.filesystem;
-            const bool retyped =
-                change.before->type != change.after->type && filesystem.type.load() != change.after->type;
-            if (retyped) filesystem.automatic.clear(gate, *filesystem.groups, now_ns());
+            if (retypes(change)) filesystem.automatic.clear(gate, *filesystem.groups, now_ns());
         }
     }
     bool too_much = false;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
@@ -120,13 +121,17 @@ TEST_P(Held, KilledReaderIsGoneLongBeforeItsTurn) {
     disk_->set_speed(1);  // the queue below lasts for 12 seconds
     std::vector<Child> others = readers(11);
     wait_for_arrivals(11);
-    Child victim = reader(20);
-    wait_for_arrivals(12);
-    const auto start = Clock::now();
-    victim.send(SIGKILL);
-    EXPECT_TRUE(victim.ends_within(2s)) << "promised are 250 ms; native is never";
-    RecordProperty("milliseconds", static_cast<int>((Clock::now() - start) / 1ms));
-    EXPECT_TRUE(WIFSIGNALED(victim.status()));
+    auto fastest = Clock::duration::max();
+    for (int victims = 0; victims < 3; ++victims) {  // the machine may be busy in one of them
+        Child victim = reader(20 + victims);
+        wait_for_arrivals(12 + victims);
+        const auto start = Clock::now();
+        victim.send(SIGKILL);
+        ASSERT_TRUE(victim.ends_within(2s));
+        EXPECT_TRUE(WIFSIGNALED(victim.status()));
+        fastest = std::min(fastest, Clock::now() - start);
+    }
+    EXPECT_LE(fastest, 250ms) << "native it is not before the disk has answered";
     disk_->set_speed(0);
     for (Child& other : others) {
         EXPECT_TRUE(other.ends_within(20s));

@@ -111,7 +111,7 @@ protected:
     }
     std::uint64_t sectors_read() const { return sectors_in(mount_->control("status"), Column::read); }
 
-    const std::string content_ = pattern(64 * kMiB, 42);
+    static inline const std::string content_ = pattern(64 * kMiB, 42);
     std::unique_ptr<Janitor> janitor_;
     std::unique_ptr<SlowDisk> disk_;
     std::unique_ptr<BandfsMount> mount_;

@@ -7,6 +7,7 @@ packages=(
     libfuse3-dev fuse3 libboost-dev libspdlog-dev libtomlplusplus-dev nlohmann-json3-dev libncurses-dev
     libgtest-dev libbenchmark-dev
     libaio-dev attr acl fio e2fsprogs xfsprogs mount util-linux procps python3 strace mandoc clang-format shellcheck
+    bash-completion zsh fish
 )
 
 say() { printf '== %s\n' "$*"; }

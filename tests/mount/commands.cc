@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -194,7 +195,8 @@ TEST_F(Commands, KilledDaemonLeavesAMountThatCanBeMadeAnew) {
 TEST_F(Commands, OrdinaryUser) {
     if (access("/usr/bin/fusermount3", X_OK) != 0) GTEST_SKIP() << "fusermount3 is missing";
     const std::string source = backing_->path() + "/source", mnt = backing_->path() + "/mnt",
-                      runtime = backing_->path() + "/run";
+                      runtime = backing_->path() + "/run", program = backing_->path() + "/bandfs";
+    std::filesystem::copy_file(bandfs_program(), program);  // where it was built may be out of a user's reach
     for (const std::string& path : {source, mnt, runtime}) {
         mkdir(path.c_str(), 0700);
         ASSERT_EQ(chown(path.c_str(), kNobody.uid, kNobody.gid), 0);
@@ -208,7 +210,7 @@ TEST_F(Commands, OrdinaryUser) {
             _exit(100);
         }
         setenv("XDG_RUNTIME_DIR", runtime.c_str(), 1);
-        if (run({bandfs_program(), source, mnt, "-o", "type=pid"}) != 0) _exit(101);
+        if (run({program, source, mnt, "-o", "type=pid"}) != 0) _exit(101);
         std::ofstream(mnt + "/mine") << "of nobody";
         struct stat attr {};
         if (stat((source + "/mine").c_str(), &attr) != 0 || attr.st_uid != kNobody.uid) _exit(102);

@@ -47,12 +47,13 @@ inline pid_t start(const Words& words, int output, const std::function<void()>& 
     if (pid != 0) return pid;
     ::dup2(output, STDOUT_FILENO);
     ::dup2(output, STDERR_FILENO);
-    ::alarm(60);  // inherited by the program: nothing hangs for ever
+    ::alarm(60);                                                     // inherited by the program: nothing hangs for ever
+    const int program = ::open(BANDFS_PROGRAM, O_PATH | O_CLOEXEC);  // its place may be out of a user's reach
     if (in_child) in_child();
     std::vector<char*> argv{const_cast<char*>(BANDFS_PROGRAM)};
     for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
-    ::execv(BANDFS_PROGRAM, argv.data());
+    ::fexecve(program, argv.data(), environ);
     ::_exit(127);
 }
 

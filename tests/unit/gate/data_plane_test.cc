@@ -195,12 +195,15 @@ TEST_F(DataPlaneTest, MoreThanTheMarkIsWrittenBackThoughNobodyAsks) {
 TEST_F(DataPlaneTest, AWriteDuringItsWriteBackIsWrittenAgain) {
     const auto file = open();
     disk_.at_write_back.shut();
-    write_now(file, 0, kBound / 8 + kPage);
+    write_now(file, 0, kPage);
+    Answer first;
+    plane_->sync(std::make_unique<TestSync>(first, file, 0));
     ASSERT_TRUE(disk_.at_write_back.reached(1));
     write_now(file, 0, kPage);
     disk_.at_write_back.open();
     EXPECT_EQ(sync_now(file), 0);
-    EXPECT_EQ(disk_.written_back_bytes(), kBound / 8 + 2 * kPage);
+    ASSERT_TRUE(eventually([&] { return first.come(); }));
+    EXPECT_EQ(disk_.written_back_bytes(), 2 * kPage);
 }
 
 TEST_F(DataPlaneTest, SynchronousVolumesAnswerWhenItIsDurable) {

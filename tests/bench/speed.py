@@ -12,6 +12,7 @@ import os
 import pathlib
 import statistics
 import tempfile
+import time
 
 import matplotlib
 
@@ -23,24 +24,106 @@ import rig  # noqa: E402
 EXAMPLE = pathlib.Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
 DATA_MIB = 512
 SMALL_FILES = 2000
+UNPACKED = "/usr/include/linux"
 
-DATA = {"filename": "data", "size": f"{DATA_MIB}m"}
-RANDOM = {**DATA, "bs": "4k", "time_based": 1, "runtime": "{seconds}", "norandommap": 1}
-# Name: (unit, fio options, whether the backing cache is warm).
+FIO_JOB = ["[job]", "directory={work}", "ioengine=psync", "fallocate=none", "overwrite=1", "group_reporting=1", "randrepeat=0",
+           "invalidate=0", "iomem=mmap"]
+
+
+class Fio:
+    """What fio does to a file of DATA_MIB, `warm` or not in the page cache of the bare directory."""
+
+    def __init__(self, unit, warm, **options):
+        self.unit, self.warm = unit, warm
+        self.options = {"filename": "data", "size": f"{DATA_MIB}m", **options}
+
+    def prepare(self, _arguments, work):
+        data = work / "data"
+        if not data.exists():
+            rig.run("dd", "if=/dev/urandom", f"of={data}", "bs=1M", f"count={DATA_MIB}", "conv=fsync")
+        with open(data, "rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            while self.warm and file.read(1 << 20):
+                pass
+
+    def perform(self, arguments, work):
+        """Operations (or MB), and seconds."""
+        lines = [line.format(work=work) for line in FIO_JOB]
+        lines += [f"{name}={str(value).format(seconds=arguments.seconds)}" for name, value in self.options.items()]
+        with tempfile.TemporaryDirectory() as folder:
+            job = rig.fio("\n".join(lines) + "\n", folder)["jobs"][0]
+        directions = [job["read"], job["write"]]
+        if self.unit == "MB/s":
+            return sum(direction["io_bytes"] for direction in directions) / 1e6, job["job_runtime"] / 1e3
+        amount = sum(direction["total_ios"] for direction in directions)
+        return amount, amount / sum(direction["iops"] for direction in directions)
+
+
+def random(**options):
+    return {"bs": "4k", "time_based": 1, "runtime": "{seconds}", "norandommap": 1, **options}
+
+
+class SmallFiles:
+    """One operation on each of many small files; tests/bench/small_files.cc."""
+
+    unit = "op/s"
+
+    def __init__(self, operation):
+        self.operation = operation
+
+    def prepare(self, arguments, work):
+        rig.run("rm", "-rf", work)
+        work.mkdir()
+        if self.operation != "create":
+            self.run("create", arguments, work)
+        os.sync()
+
+    def perform(self, arguments, work):
+        return SMALL_FILES, int(self.run(self.operation, arguments, work)) / 1e9
+
+    @staticmethod
+    def run(operation, arguments, work):
+        return rig.run(arguments.build / "tests/bench/small-files", operation, work, SMALL_FILES)
+
+
+class Untar:
+    """Unpacking the kernel's headers from an archive in memory."""
+
+    unit = "op/s"
+
+    def prepare(self, _arguments, work):
+        rig.run("rm", "-rf", work)
+        work.mkdir()
+        os.sync()
+
+    def perform(self, _arguments, work):
+        with tempfile.NamedTemporaryFile(dir="/dev/shm", suffix=".tar") as archive:
+            rig.run("tar", "-cf", archive.name, "-C", UNPACKED, ".")
+            files = len(rig.run("tar", "-tf", archive.name).splitlines())
+            start = time.monotonic()
+            rig.run("tar", "-xf", archive.name, "-C", work)
+            return files, time.monotonic() - start
+
+
 OPERATIONS = {
-    "sequential read, cold": ("MB/s", {**DATA, "rw": "read", "bs": "1m"}, False),
-    "sequential read, warm": ("MB/s", {**DATA, "rw": "read", "bs": "1m", "loops": 3}, True),
-    "sequential write, fsync": ("MB/s", {**DATA, "rw": "write", "bs": "1m", "end_fsync": 1}, True),
-    "4 KiB random read, buffered": ("op/s", {**RANDOM, "rw": "randread"}, False),
-    "4 KiB random write, buffered": ("op/s", {**RANDOM, "rw": "randwrite"}, True),
-    "4 KiB random read, direct": ("op/s", {**RANDOM, "rw": "randread", "direct": 1}, True),
-    "4 KiB random read, direct, 8 jobs": ("op/s", {**RANDOM, "rw": "randread", "direct": 1, "numjobs": 8}, True),
-    "4 KiB random write, direct": ("op/s", {**RANDOM, "rw": "randwrite", "direct": 1}, True),
-    "4 KiB random write, direct, 8 jobs": ("op/s", {**RANDOM, "rw": "randwrite", "direct": 1, "numjobs": 8}, True),
-    "4 KiB mixed 70/30, buffered": ("op/s", {**RANDOM, "rw": "randrw", "rwmixread": 70}, True),
-    "creating small files": ("op/s", {"ioengine": "filecreate", "nrfiles": SMALL_FILES, "filesize": "4k", "bs": "4k"}, True),
-    "first stat of files": ("op/s", {"ioengine": "filestat", "nrfiles": SMALL_FILES, "filesize": "4k", "bs": "4k"}, True),
-    "deleting small files": ("op/s", {"ioengine": "filedelete", "nrfiles": SMALL_FILES, "filesize": "4k", "bs": "4k"}, True),
+    "sequential read, cold": Fio("MB/s", False, rw="read", bs="1m"),
+    "sequential read, warm": Fio("MB/s", True, rw="read", bs="1m", loops=3),
+    "sequential write, fsync": Fio("MB/s", True, rw="write", bs="1m", end_fsync=1),
+    "4 KiB random read, buffered": Fio("op/s", False, **random(rw="randread")),
+    "4 KiB random read, buffered, 8 jobs": Fio("op/s", False, **random(rw="randread", numjobs=8)),
+    "4 KiB random write, buffered": Fio("op/s", True, **random(rw="randwrite")),
+    "4 KiB random write, buffered, 8 jobs": Fio("op/s", True, **random(rw="randwrite", numjobs=8)),
+    "4 KiB random read, direct": Fio("op/s", True, **random(rw="randread", direct=1)),
+    "4 KiB random read, direct, 8 jobs": Fio("op/s", True, **random(rw="randread", direct=1, numjobs=8)),
+    "4 KiB random write, direct": Fio("op/s", True, **random(rw="randwrite", direct=1)),
+    "4 KiB random write, direct, 8 jobs": Fio("op/s", True, **random(rw="randwrite", direct=1, numjobs=8)),
+    "4 KiB mixed 70/30, buffered": Fio("op/s", True, **random(rw="randrw", rwmixread=70)),
+    "creating small files": SmallFiles("create"),
+    "first stat of files": SmallFiles("stat"),
+    "reading small files": SmallFiles("read"),
+    "deleting small files": SmallFiles("delete"),
+    "untar, files": Untar(),
 }
 
 
@@ -85,36 +168,19 @@ WAYS = {
 }
 
 
-def measure(arguments, disk, way, operation):
+def measure(arguments, source, way, operation):
     """Operations (or MB) per second and CPU microseconds for an operation (or MB); or why a peer cannot do it."""
-    unit, options, warm = OPERATIONS[operation]
-    work = pathlib.Path(disk.path) / "work"
-    if unit == "op/s" and "nrfiles" in options:
-        rig.run("rm", "-rf", work)
-        work.mkdir()
-    rig.run(disk.stack, "drop", disk.path)
-    if warm and "filename" in options:
-        rig.run("dd", f"if={work}/data", "of=/dev/null", "bs=1M")
-    with tempfile.TemporaryDirectory() as folder, WAYS[way](arguments, disk.path) as (root, program):
-        lines = ["[job]", f"directory={root}/work", "ioengine=psync", "fallocate=none", "overwrite=1", "group_reporting=1",
-                 "randrepeat=0", "invalidate=0", "iomem=mmap"]
-        lines += [f"{name}={str(value).format(seconds=arguments.seconds)}" for name, value in options.items()]
+    operation.prepare(arguments, source / "work")
+    with WAYS[way](arguments, source) as (root, program):
         before = cpu_seconds(program) if program else 0
         try:
-            job = rig.fio("\n".join(lines) + "\n", folder)["jobs"][0]
+            amount, seconds = operation.perform(arguments, pathlib.Path(root) / "work")
         except RuntimeError as failure:
             if way in ("bare", "bandfs"):
                 raise
             return str(failure).strip().splitlines()[-1].split(": ")[-2]
         used = cpu_seconds(program) - before if program else 0
-    directions = [job["read"], job["write"]]
-    if unit == "MB/s":
-        amount = sum(direction["io_bytes"] for direction in directions) / 1e6
-        rate = amount / (job["job_runtime"] / 1e3)
-    else:
-        amount = sum(direction["total_ios"] for direction in directions)
-        rate = sum(direction["iops"] for direction in directions)
-    return rate, 1e6 * used / max(1, amount)
+    return amount / seconds, 1e6 * used / amount
 
 
 def build_peer(build):
@@ -150,6 +216,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, default=5, help="(5)")
     parser.add_argument("--seconds", type=int, default=3, help="of a random case (3)")
+    parser.add_argument("--directory", default="/var/tmp", help="on whose disk (/var/tmp)")
     parser.add_argument("--ways", default=",".join(WAYS), help=f"which to compare ({','.join(WAYS)})")
     parser.add_argument("--options", default="policy=default", help="of bandfs")
     parser.add_argument("--case", action="append", help="a part of an operation's name; may repeat (all)")
@@ -167,15 +234,14 @@ def main():
     print("| operation | bare |", " | ".join(others), "|")
     print("| --- | --- |" + " --- |" * len(others))
     table = {}
-    with rig.disk(arguments.build, 0) as disk:
-        work = pathlib.Path(disk.path) / "work"
-        for operation in OPERATIONS:
-            if arguments.case and not any(part in operation for part in arguments.case):
+    with tempfile.TemporaryDirectory(dir=arguments.directory) as folder:
+        source = pathlib.Path(folder)
+        source.chmod(0o755)
+        for name, operation in OPERATIONS.items():
+            if arguments.case and not any(part in name for part in arguments.case):
                 continue
-            rig.run("rm", "-rf", work)
-            work.mkdir()
-            rig.run("dd", "if=/dev/urandom", f"of={work}/data", "bs=1M", f"count={DATA_MIB}", "conv=fsync")
-            rounds = [{way: measure(arguments, disk, way, operation) for way in ways} for _ in range(arguments.rounds)]
+            (source / "work").mkdir(exist_ok=True)
+            rounds = [{way: measure(arguments, source, way, operation) for way in ways} for _ in range(arguments.rounds)]
             entry = {}
             for way in ways:
                 refusals = [one[way] for one in rounds if isinstance(one[way], str)]
@@ -185,9 +251,8 @@ def main():
                 ratios = [one[way][0] / one["bare"][0] for one in rounds]
                 entry[way] = {"rate": statistics.median(one[way][0] for one in rounds), "ratio": statistics.median(ratios),
                               "ratios": ratios, "cpu_us": statistics.median(one[way][1] for one in rounds)}
-            table[operation] = entry
-            unit = OPERATIONS[operation][0]
-            print(f"| {operation}, {unit} | {entry['bare']['rate']:.0f} |", " | ".join(cell(entry[way]) for way in others), "|",
+            table[name] = entry
+            print(f"| {name}, {operation.unit} | {entry['bare']['rate']:.0f} |", " | ".join(cell(entry[way]) for way in others), "|",
                   flush=True)
     (out / "speed.json").write_text(json.dumps({"machine": rig.machine(), "table": table}, indent=1))
     draw(table, ways, out / "speed.svg")

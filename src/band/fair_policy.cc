@@ -117,6 +117,7 @@ private:
 void FairPolicy::group_added(Group& group, TimeNs now) {
     FairState& state = place_state<FairState>(group, group);
     state.weight = group.weight();
+    order_.add(state);
     if (group.parent() != nullptr) kin_of(state);
     if (group.floor() != 0 || group.ceiling() != 0) limits_changed(group, now);
     place(state, now);
@@ -124,7 +125,7 @@ void FairPolicy::group_added(Group& group, TimeNs now) {
 
 void FairPolicy::group_removed(Group& group, TimeNs) {
     FairState& state = of(group);
-    order_.forget(state);
+    order_.remove(state);
     if (state.rarities) {
         limits_.move(*state.rarities, FairLimitPlace::none);
         limits_.set(*state.rarities, 0, 0, 0);
@@ -328,7 +329,6 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     const unsigned in_flight = context_.load.issued;
     depth_.passed(now, in_flight - 1, context_.load.blocked > 0);
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
-    const double usual = state.cost;
     const double cost = unit.bytes != 0 ? cost_.of(unit) : 0;
     unit.charge = static_cast<std::uint64_t>(cost);
     if (std::exchange(chosen_, nullptr) != &unit || reason_ == Reason::run) {
@@ -343,8 +343,6 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     if (unit.bytes != 0) {
         state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
         runs_.issued(unit);
-    } else {
-        state.cost = usual;
     }
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);

@@ -85,7 +85,7 @@ public:
     bool has_queued() const { return queued_ != 0; }
 
     /// Room for what the policy keeps of each group, beside what every unit touches.
-    static constexpr std::size_t kPolicyStateBytes = 160;
+    static constexpr std::size_t kPolicyStateBytes = 112;
     void* policy_state() { return policy_state_; }
     const void* policy_state() const { return policy_state_; }
 

@@ -10,19 +10,20 @@ constexpr double kMemory = 128;           ///< units that the model remembers
 constexpr double kDistinctSpread = 0.05;  ///< sizes that differ by less than this part are one size
 constexpr double kOutlier = 3;            ///< times what was expected: no more is believed
 constexpr double kSlowWeight = 1.0 / 8;   ///< of a unit that took longer than expected
-constexpr double kTooSoon = 0.7;          ///< part of what was expected: then it was too much, beyond all noise
-constexpr double kUnknownNsPerByte = 1;   ///< before anything was seen: 1 GB/s
 
 }  // namespace
 
-void LinearTime::add(std::uint32_t bytes, double took, double weight) noexcept {
+bool LinearTime::add(std::uint32_t bytes, double took, double weight) noexcept {
     const double x = bytes, y = std::max(took, 1.0), keep = 1 - weight / kMemory;
     count_ = count_ * keep + weight;
     bytes_ = bytes_ * keep + weight * x;
     time_ = time_ * keep + weight * y;
     bytes_squared_ = bytes_squared_ * keep + weight * x * x;
     bytes_time_ = bytes_time_ * keep + weight * x * y;
+    if (count_ >= kEnough && ++unfitted_ < kLater) return false;
+    unfitted_ = 0;
     fit();
+    return true;
 }
 
 void LinearTime::fit() noexcept {
@@ -59,22 +60,15 @@ std::string_view FairCost::name_of(Kind kind) {
     return kind == Kind::bytes ? "bytes" : "time";
 }
 
-double FairCost::disk_time(Direction direction, std::uint32_t bytes) const noexcept {
-    const LinearTime& own = model(direction);
-    const LinearTime& other = model(direction == Direction::read ? Direction::write : Direction::read);
-    if (own.known()) return std::max(own.of(bytes), 1.0);
-    if (other.known()) return std::max(other.of(bytes), 1.0);
-    return std::max(kUnknownNsPerByte * bytes, 1.0);
-}
-
-void FairCost::learn(Direction direction, std::uint32_t bytes, TimeNs took, bool alone) noexcept {
+void FairCost::add(Direction direction, std::uint32_t bytes, double ns, bool alone) noexcept {
     LinearTime& model = models_[static_cast<std::size_t>(direction)];
-    const double ns = static_cast<double>(took);
-    const double expected = model.known() ? std::max(model.of(bytes), 1.0) : ns;
-    if (alone) {
-        model.add(bytes, std::min(ns, kOutlier * expected), ns <= expected ? 1 : kSlowWeight);
-    } else if (ns < kTooSoon * expected) {
-        model.add(bytes, ns, 1);
+    const double expected = model.known() ? disk_time(direction, bytes) : ns;
+    const bool changed = alone ? model.add(bytes, std::min(ns, kOutlier * expected), ns <= expected ? 1 : kSlowWeight)
+                               : model.add(bytes, ns, 1);
+    if (!changed) return;
+    for (const Direction each : {Direction::read, Direction::write}) {
+        const LinearTime& known = this->model(each).known() ? this->model(each) : model;
+        prices_[static_cast<std::size_t>(each)] = {known.fixed_ns(), known.ns_per_byte()};
     }
 }
 

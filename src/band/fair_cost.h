@@ -1,6 +1,7 @@
 // band/fair_cost.h - policy `fair`, the cost: what a unit is charged, and how long the disk is busy with it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -11,18 +12,23 @@
 namespace bandfs {
 
 /// time(bytes) = fixed + per_byte * bytes, fitted by weighted least squares to what was seen, the old weighing less and
-/// less.
+/// less. Once enough is known, every kLater-th observation changes the line.
 class LinearTime {
 public:
-    void add(std::uint32_t bytes, double took, double weight) noexcept;
+    /// Whether that changed the line.
+    bool add(std::uint32_t bytes, double took, double weight) noexcept;
     bool known() const noexcept { return count_ > 0; }
     double fixed_ns() const noexcept { return fixed_; }
     double ns_per_byte() const noexcept { return per_byte_; }
     double of(std::uint32_t bytes) const noexcept { return fixed_ + per_byte_ * bytes; }
 
 private:
+    static constexpr double kEnough = 32;
+    static constexpr unsigned kLater = 8;
+
     void fit() noexcept;
 
+    unsigned unfitted_ = 0;  ///< observations that the line does not know yet
     double count_ = 0, bytes_ = 0, time_ = 0, bytes_squared_ = 0, bytes_time_ = 0;  ///< decayed sums
     double fixed_ = 0, per_byte_ = 0;
 };
@@ -48,13 +54,31 @@ public:
         return kind_ == Kind::bytes ? unit.bytes : disk_time(unit.direction, unit.bytes);
     }
     /// Nanoseconds, more than 0. A direction that was never seen is taken to be as the other one.
-    double disk_time(Direction direction, std::uint32_t bytes) const noexcept;
+    double disk_time(Direction direction, std::uint32_t bytes) const noexcept {
+        const Price& price = prices_[static_cast<std::size_t>(direction)];
+        return std::max(price.fixed + price.per_byte * bytes, 1.0);
+    }
     /// A unit was on the disk, alone or not, and took so long.
-    void learn(Direction direction, std::uint32_t bytes, TimeNs took, bool alone) noexcept;
+    void learn(Direction direction, std::uint32_t bytes, TimeNs took, bool alone) noexcept {
+        const double ns = static_cast<double>(took);
+        if (alone || (model(direction).known() && ns < kTooSoon * disk_time(direction, bytes)))
+            add(direction, bytes, ns, alone);
+    }
     const LinearTime& model(Direction direction) const noexcept { return models_[static_cast<std::size_t>(direction)]; }
 
 private:
+    static constexpr double kTooSoon = 0.7;  ///< part of what was expected: then it was too much, beyond all noise
+    static constexpr double kUnknownNsPerByte = 1;  ///< before anything was seen: 1 GB/s
+
+    /// What the models say.
+    struct Price {
+        double fixed = 0, per_byte = kUnknownNsPerByte;
+    };
+
+    void add(Direction direction, std::uint32_t bytes, double ns, bool alone) noexcept;
+
     Kind kind_ = Kind::bytes;
+    std::array<Price, kDirections> prices_;
     std::array<LinearTime, kDirections> models_;
 };
 

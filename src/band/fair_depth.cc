@@ -31,47 +31,32 @@ void FairDepth::Trial::worked(TimeNs now) noexcept {
     since = now - every;  // the next at once
 }
 
-void FairDepth::passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
-    if (in_flight > 0) {
-        const TimeNs length = now - last_;
-        busy_ += length;
-        in_flight_time_ += static_cast<double>(length) * in_flight;
-        if (some_held) pressed_ += length;
-    }
-    last_ = now;
-}
-
-void FairDepth::completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
-    worked_ += disk_time;
-    bytes_ += bytes;
-    ++units_;
-    if (probing() && alone && --probes_left_ == 0) {
-        next_probe_ = now + kProbeEvery;
-        open_span(now);
-    } else if (!probing() && span_is_full(now)) {
+void FairDepth::end_span(TimeNs now) noexcept {
+    if (!probing()) {
         close_span(now);
-        open_span(now);
+    } else if (--probes_left_ > 0) {
+        return;
+    } else {
+        next_probe_ = now + kProbeEvery;
     }
-}
-
-bool FairDepth::span_is_full(TimeNs now) const noexcept {
-    const TimeNs length = now - began_;
-    return (length >= kSpanAtLeast && units_ >= kSpanUnits) || length >= kSpanAtMost;
+    open_span(now);
 }
 
 void FairDepth::close_span(TimeNs now) noexcept {
     if (busy_ == 0) return;
     const double busy = static_cast<double>(busy_), length = static_cast<double>(now - began_);
-    const double depth = in_flight_time_ / busy;
+    const double depth = static_cast<double>(in_flight_time_) / busy;
     const double pace =
         std::min(worked_ / busy, depth);  // more says that the units' times are not what they are taken for
     any_pace_ += kPaceGain * (pace - any_pace_);
+    slowdown_ = 1 / std::clamp(any_pace_, 1e-4, 1.0);
     // With room for all nobody may have to wait: that is what a stretch is to show. And units that slow each other down
     // show what the disk can do even when all that there are are in flight.
     const bool pressed = static_cast<double>(pressed_) >= kPressed * length;
     const bool crowded = depth >= kSeveral && pace * kCrowded <= depth;
     if (units_ < kSpanUnits / 2 || !(pressed || crowded || span_ == Span::stretch)) return;
-    if (pressed || crowded) rate_ += (rate_ == 0 ? 1 : kRateGain) * (bytes_ * 1e9 / length - rate_);
+    if (pressed || crowded)
+        rate_ += (rate_ == 0 ? 1 : kRateGain) * (static_cast<double>(bytes_) * 1e9 / length - rate_);
     found_[next_found_] = pace;
     next_found_ = (next_found_ + 1) % kSpans;
     std::array<double, kSpans> sorted = found_;
@@ -111,8 +96,9 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
-    busy_ = pressed_ = 0;
-    worked_ = in_flight_time_ = bytes_ = 0;
+    busy_ = pressed_ = in_flight_time_ = 0;
+    bytes_ = 0;
+    worked_ = 0;
     units_ = 0;
     const Span before = span_;
     span_ = Span::usual;
@@ -128,35 +114,32 @@ void FairDepth::open_span(TimeNs now) noexcept {
             span_ = Span::shrink;
         }
     }
-}
-
-double FairDepth::slowdown() const noexcept {
-    return 1 / std::clamp(any_pace_, 1e-4, 1.0);
+    limit_ = static_cast<unsigned>(std::min(limit_of_span(), kMost));
+    spare_ = static_cast<unsigned>(std::min(spare_of_span(), kMost));
 }
 
 double FairDepth::usual_limit() const noexcept {
-    return std::min(parallelism_ * kHeadroom + kOneMore, kMost);
+    return parallelism_ * kHeadroom + kOneMore;
 }
 
-unsigned FairDepth::limit() const noexcept {
-    const double limit = std::max(usual_limit(), stretched_);
+double FairDepth::limit_of_span() const noexcept {
     switch (span_) {
         case Span::usual:
             break;
         case Span::probe:
             return 1;
         case Span::stretch:
-            return static_cast<unsigned>(std::min(limit * kStretch, kMost));
+            return std::max(usual_limit(), stretched_) * kStretch;
         case Span::shrink:
-            return static_cast<unsigned>(std::max(usual_limit(), stretched_ * kShrink));
+            return std::max(usual_limit(), stretched_ * kShrink);
     }
-    return static_cast<unsigned>(limit);
+    return std::max(usual_limit(), stretched_);
 }
 
-unsigned FairDepth::spare() const noexcept {
+double FairDepth::spare_of_span() const noexcept {
     if (span_ == Span::probe) return 1;
-    const double spare = std::min(parallelism_ * kSpare + kRounding, kMost);
-    return static_cast<unsigned>(span_ == Span::stretch ? spare * kStretch : spare);
+    const double spare = parallelism_ * kSpare + kRounding;
+    return span_ == Span::stretch ? spare * kStretch : spare;
 }
 
 }  // namespace bandfs

@@ -39,22 +39,35 @@ public:
     static constexpr TimeNs kShallowFor = 500'000'000;
 
     /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
-    void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept;
+    void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
+        const TimeNs length = now - last_;
+        if (length == 0) return;
+        last_ = now;
+        if (in_flight == 0) return;
+        busy_ += length;
+        in_flight_time_ += length * in_flight;
+        if (some_held) pressed_ += length;
+    }
     /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
-    void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept;
+    void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
+        worked_ += disk_time;
+        bytes_ += bytes;
+        ++units_;
+        if (probing() ? alone : span_is_full(now)) end_span(now);
+    }
 
     /// Somebody came who is not there all the time, while others waited.
     void keep_shallow(TimeNs now) noexcept { shallow_until_ = now + kShallowFor; }
 
     /// How much slower the disk is than its units' times alone say: 1, or more when it is throttled or shared.
-    double slowdown() const noexcept;
+    double slowdown() const noexcept { return slowdown_; }
     /// What the disk did in spans in which units waited, smoothed; 0: not known yet.
     double bytes_per_second() const noexcept { return rate_; }
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
-    unsigned limit() const noexcept;
+    unsigned limit() const noexcept { return limit_; }
     /// So many units in flight hardly slow each other.
-    unsigned spare() const noexcept;
+    unsigned spare() const noexcept { return spare_; }
     bool probing() const noexcept { return probes_left_ > 0; }
 
 private:
@@ -66,11 +79,21 @@ private:
         void worked(TimeNs now) noexcept;
     };
 
-    bool span_is_full(TimeNs now) const noexcept;
+    bool span_is_full(TimeNs now) const noexcept {
+        const TimeNs length = now - began_;
+        return (length >= kSpanAtLeast && units_ >= kSpanUnits) || length >= kSpanAtMost;
+    }
+    void end_span(TimeNs now) noexcept;
     void close_span(TimeNs now) noexcept;
     void judge(double pace, double depth, TimeNs now) noexcept;
     void open_span(TimeNs now) noexcept;
     double usual_limit() const noexcept;
+    double limit_of_span() const noexcept;
+    double spare_of_span() const noexcept;
+
+    // What is asked for each unit; changes only between spans.
+    unsigned limit_ = 1, spare_ = 1;
+    double slowdown_ = 1;
 
     double parallelism_ = 1;
     double usual_pace_ = 0;  ///< of the usual spans in which units waited, smoothed; 0: none yet
@@ -86,8 +109,9 @@ private:
 
     // The span that is open.
     Span span_ = Span::probe;
-    TimeNs last_ = 0, began_ = 0, busy_ = 0, pressed_ = 0;
-    double worked_ = 0, in_flight_time_ = 0, bytes_ = 0;
+    TimeNs last_ = 0, began_ = 0, busy_ = 0, pressed_ = 0, in_flight_time_ = 0;
+    std::uint64_t bytes_ = 0;
+    double worked_ = 0;
     unsigned units_ = 0;
 };
 

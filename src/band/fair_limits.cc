@@ -24,6 +24,7 @@ void FairLimits::set(FairLimit& limit, double floor, double ceiling, TimeNs now)
 }
 
 void FairLimits::move(FairLimit& limit, FairLimitPlace place) noexcept {
+    if (limit.place != FairLimitPlace::none) --placed_;
     switch (limit.place) {
         case FairLimitPlace::none:
             break;
@@ -39,6 +40,7 @@ void FairLimits::move(FairLimit& limit, FairLimitPlace place) noexcept {
     }
     if (place != FairLimitPlace::capped && limit.floor == 0) place = FairLimitPlace::none;
     limit.place = place;
+    if (place != FairLimitPlace::none) ++placed_;
     switch (place) {
         case FairLimitPlace::none:
             break;

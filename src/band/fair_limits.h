@@ -57,6 +57,8 @@ public:
     /// When a capped group will be free, or a floor of a group with units due; kNever: none.
     TimeNs wakes_at() const noexcept;
 
+    /// Whether a group stands in one of the places.
+    bool any() const noexcept { return placed_ != 0; }
     double floors() const noexcept { return floors_; }
     /// What the disk does, in bytes per second, when it has enough to do; 0: not known.
     void set_capacity(double bytes_per_second) noexcept { capacity_ = bytes_per_second; }
@@ -83,6 +85,7 @@ private:
 
     Tree<&FairLimit::ceiling_free> capped_;
     Tree<&FairLimit::floor_due> ready_, expected_;
+    std::uint32_t placed_ = 0;  ///< groups in any place but none
     double floors_ = 0;
     double capacity_ = 0;
 };

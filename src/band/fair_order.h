@@ -2,18 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
-#include <boost/intrusive/set.hpp>
+#include "band/rank_tree.h"
 
 namespace bandfs {
 
-/// Virtual time: cost per weight, in 2^-20 of a byte (or nanosecond) per weight. 64 bits would wrap within days.
-__extension__ typedef __int128 VirtualTime;
-
-struct FairHookTag;
-using FairHook =
-    boost::intrusive::set_base_hook<boost::intrusive::tag<FairHookTag>, boost::intrusive::optimize_size<true>,
-                                    boost::intrusive::link_mode<boost::intrusive::normal_link>>;
+/// Virtual time: cost per weight, in 2^-20 of a byte (or nanosecond) per weight, since the era began.
+using VirtualTime = std::int64_t;
 
 /// Where a group stands in the order.
 ///   idle           it has nothing to do and is not counted
@@ -23,7 +19,8 @@ using FairHook =
 ///   ready_ahead    it has a unit, but its turn has not begun
 ///   expected       nothing to issue, but a unit in flight or soon back; its turn has begun
 ///   expected_ahead the same, its turn has not begun
-enum class FairPlace : std::uint8_t { idle, lingering, ready, woken, ready_ahead, expected, expected_ahead };
+///   served         it was charged, and what it has now is to be told next: set_ready(), set_expected() or set_idle()
+enum class FairPlace : std::uint8_t { idle, lingering, ready, woken, ready_ahead, expected, expected_ahead, served };
 
 constexpr bool is_ready(FairPlace place) noexcept {
     return place == FairPlace::ready || place == FairPlace::woken || place == FairPlace::ready_ahead;
@@ -32,14 +29,19 @@ constexpr bool has_nothing_to_do(FairPlace place) noexcept {
     return place == FairPlace::idle || place == FairPlace::lingering;
 }
 
-/// A group's place in the order. Lives where its owner puts it, and is idle when it dies.
-struct FairNode : FairHook {
-    VirtualTime start = 0;   ///< when its next unit's turn begins
-    VirtualTime finish = 0;  ///< when the ideal disk would be done with that unit
+/// A group's place in the order. Lives where its owner puts it, between FairOrder::add() and remove(). What is touched
+/// when others are served comes first, so that it lies in one cache line with the group's counts.
+struct FairNode {
+    VirtualTime start = 0;  ///< when its next unit's turn begins; means nothing while it is idle
+    VirtualTime span = 1;   ///< of its next unit: cost over weight
     double weight = 1;
-    double cost = 1;  ///< of its next unit, or what that will probably cost
+    std::uint32_t slot = 0;  ///< its number in the tree, while it is not idle
     FairPlace place = FairPlace::idle;
     bool credited = false;  ///< its last unit went first although it was not its turn, and that is not made good yet
+    double cost = 1;        ///< of its next unit, or what that will probably cost
+
+    /// When the ideal disk would be done with its next unit.
+    VirtualTime finish() const noexcept { return start + span; }
 };
 
 /// The order of the policy `fair`: worst-case fair weighted queueing over groups. fair_policy.h says why and what
@@ -49,14 +51,18 @@ struct FairNode : FairHook {
 /// total weight with each unit; and when a group leaves that has had less than its share, what the others are ahead of
 /// it is no debt any more: virtual time moves up to them.
 ///
-/// No clock. Not thread-safe. O(log n) per call, amortised: a group moves
-/// from ahead to its turn once for each unit it was served.
+/// All times are counted from the beginning of an era, which is moved when they become large: 2^58 ticks is 76 hours of
+/// 1 GB/s for a weight of 1000 in all, and 4 minutes for one of 1.
+///
+/// No clock. Not thread-safe. Only add() allocates. O(log n) per call, amortised: a group moves
+/// from ahead to its turn once for each unit it was served, and an era is long.
 ///
 /// Invariants
-/// 1. now() never runs backwards, and is not less than the mean.
+/// 1. now() never runs backwards, but for a new era, and is not less than the mean.
 /// 2. Groups that are not idle are counted in active_weight(), idle ones not.
-/// 3. A group stands in the tree of its place: `ready`, `woken` and `expected` have start <= now(), the ahead ones and
-///    `lingering` start > now().
+/// 3. A group stands in the tree as its place says, by its finish when its start is <= now() (`ready`, `woken`,
+///    `expected`), by its start when that is > now() (the ahead ones and `lingering`). One that is served may
+///    still stand where it stood: it is about to be moved.
 /// 4. At most kCredits groups are credited.
 class FairOrder {
 public:
@@ -66,6 +72,11 @@ public:
     /// share of so many of the largest units. Part of the starvation bound.
     static constexpr double kLagUnits = 8;
 
+    /// A group comes, idle and with its weight set.
+    void add(FairNode& node);
+    /// Out of the order at once, whatever it owes; it is another's then to add it again.
+    void remove(FairNode& node) noexcept;
+
     /// The group has a unit of that cost to be issued next; also when its first unit has become another.
     void set_ready(FairNode& node, double cost) noexcept;
     /// The group has nothing to issue but will have: its units are in flight or it is known to come back.
@@ -73,25 +84,26 @@ public:
     /// The group has nothing to do.
     void set_idle(FairNode& node) noexcept;
     void set_weight(FairNode& node, double weight) noexcept;
-    /// Out of the order at once, whatever it owes.
+    /// Idle at once, whatever it owes.
     void forget(FairNode& node) noexcept;
 
     /// Who of the groups whose turn has begun is next: one that is late (finish <= now) before all, then one that just
     /// woke while there is credit, then the earliest finish. nullptr: none of them has a unit.
     FairNode* first_ready() const noexcept;
     /// Of the groups that have a unit and are ahead of their turn, the one whose turn comes first.
-    FairNode* first_ahead() const noexcept;
+    FairNode* first_ahead() const noexcept { return first(kReadyAhead); }
     /// Of the groups whose turn has begun and that have nothing to issue now, the one with the earliest finish.
-    FairNode* first_expected() const noexcept;
+    FairNode* first_expected() const noexcept { return first(kExpected); }
 
     /// Whether `node`, expected, would go before `other`, ready, if it had a unit.
     static bool goes_before(const FairNode& node, const FairNode& other) noexcept {
-        return other.place != FairPlace::woken && node.finish < other.finish;
+        return other.place != FairPlace::woken && node.finish() < other.finish();
     }
 
-    /// Charges the unit that was chosen to its group, which is `expected` afterwards, and moves virtual time on.
+    /// Charges the unit that was chosen to its group, which is `served` afterwards, and moves virtual time on.
     ///
-    /// When the group is ahead, virtual time jumps to its start: what all that are ready are ahead is forgotten.
+    /// When the group is ahead, virtual time jumps to its start: what all that are ready are ahead is forgotten. A unit
+    /// of no cost says nothing about the next one's.
     void serve(FairNode& node, double cost) noexcept;
     /// The same for a unit that nobody has chosen: it passes whatever the order says, and is owed.
     void serve_aside(FairNode& node, double cost) noexcept;
@@ -105,29 +117,38 @@ public:
     unsigned credits_used() const noexcept { return credits_used_; }
 
 private:
-    struct ByStart {
-        bool operator()(const FairNode& a, const FairNode& b) const noexcept { return a.start < b.start; }
-    };
-    struct ByFinish {
-        bool operator()(const FairNode& a, const FairNode& b) const noexcept { return a.finish < b.finish; }
-    };
-    template <typename Compare>
-    using Tree =
-        boost::intrusive::multiset<FairNode, boost::intrusive::base_hook<FairHook>, boost::intrusive::compare<Compare>,
-                                   boost::intrusive::constant_time_size<false>>;
+    /// How the tree sorts.
+    enum : unsigned { kReady, kWoken, kExpected, kReadyAhead, kExpectedAhead, kKinds };
+    using Tree = RankTree<kKinds>;
+
+    FairNode* first(Tree::Kind kind) const noexcept { return tree_.empty(kind) ? nullptr : nodes_[tree_.least(kind)]; }
+    /// Whether there is one of that kind whose rank is reached.
+    bool reached(Tree::Kind kind) const noexcept { return tree_.least_rank(kind) <= static_cast<Tree::Rank>(now_); }
 
     void enter(FairNode& node, FairPlace place) noexcept;
-    void leave_tree(FairNode& node) noexcept;
     void leave_count(FairNode& node) noexcept;
     void join_count(FairNode& node) noexcept;
-    void settle(FairNode& node) noexcept;
+    /// Virtual time has caught up with what the group was given before its turn.
+    void settle(FairNode& node) noexcept {
+        if (!node.credited) return;
+        node.credited = false;
+        --credits_used_;
+    }
+    void move_start(FairNode& node, VirtualTime to) noexcept;
     void charge(FairNode& node, double cost) noexcept;
     void advance(VirtualTime to) noexcept;
-    void follow_mean() noexcept;
+    void follow_mean() noexcept {
+        while (ahead_ >= active_weight_ && active_ > 0)
+            advance(now_ + static_cast<VirtualTime>(ahead_ / active_weight_));
+    }
+    void begin_turns() noexcept;
+    void begin_era() noexcept;
 
-    Tree<ByFinish> ready_, woken_, expected_;
-    Tree<ByStart> ready_ahead_;
-    Tree<ByStart> expected_ahead_;  ///< lingering ones too
+    Tree tree_;
+    std::size_t groups_ = 0;
+    std::vector<FairNode*> nodes_;           ///< of each slot, nullptr: free
+    std::vector<std::uint32_t> free_slots_;  ///< that were used
+    std::uint32_t used_slots_ = 0;           ///< so many: few are busy at a time, and these lie close together
     VirtualTime now_ = 0;
     double ahead_ = 0;  ///< sum over the counted groups of weight * (start - now)
     double active_weight_ = 0;

@@ -61,7 +61,7 @@ private:
         floor,  ///< its floor is due
         run,    ///< its request goes on
     };
-    /// Who is next, and why; or nobody, since `awaited` is to come first.
+    /// Who is next when the disk has room, and why; or nobody, since `awaited` is to come first.
     struct Choice {
         FairState* next = nullptr;
         FairState* awaited = nullptr;
@@ -85,8 +85,15 @@ private:
     static FairState* of(FairLimit* limit) { return static_cast<FairRarities*>(limit)->state; }
 
     Choice choose(TimeNs now) const noexcept;
-    unsigned limit() const noexcept;
+    unsigned limit() const noexcept {
+        const unsigned least = now_ < shared_until_ || depth_.probing() ? 1 : context_.load.io_throttle;
+        return std::min(context_.load.io_limit, std::max(least, depth_.limit()));
+    }
     void place(FairState& state, TimeNs now) noexcept;
+    FairLimitPlace stand(FairState& state, TimeNs now) noexcept;
+    void place_special(FairState& state, TimeNs now) noexcept;
+    void look_at_limits(TimeNs now) noexcept;
+    bool is_full() const noexcept { return context_.load.issued >= limit(); }
     void give_up(TimeNs now) noexcept;
     std::shared_ptr<FairKin> kin_of(FairState& state);
     void set_busy(FairState& state, bool busy) noexcept;
@@ -117,6 +124,7 @@ private:
 void FairPolicy::group_added(Group& group, TimeNs now) {
     FairState& state = place_state<FairState>(group, group);
     state.weight = group.weight();
+    order_.add(state);
     if (group.parent() != nullptr) kin_of(state);
     if (group.floor() != 0 || group.ceiling() != 0) limits_changed(group, now);
     place(state, now);
@@ -124,7 +132,7 @@ void FairPolicy::group_added(Group& group, TimeNs now) {
 
 void FairPolicy::group_removed(Group& group, TimeNs) {
     FairState& state = of(group);
-    order_.forget(state);
+    order_.remove(state);
     if (state.rarities) {
         limits_.move(*state.rarities, FairLimitPlace::none);
         limits_.set(*state.rarities, 0, 0, 0);
@@ -203,6 +211,31 @@ std::string_view FairPolicy::parameter(std::string_view name) const {
 
 /// Puts the group where it belongs by what it has: units, units in flight, a good name.
 void FairPolicy::place(FairState& state, TimeNs now) noexcept {
+    const bool plain = !state.group->going_down() && !state.down_hook.is_linked() && state.rarities == nullptr;
+    if (plain) {
+        stand(state, now);
+    } else {
+        place_special(state, now);
+    }
+}
+
+/// In the order. Returns where it would stand if it had a floor.
+FairLimitPlace FairPolicy::stand(FairState& state, TimeNs now) noexcept {
+    Group& group = *state.group;
+    if (const Unit* const next = group.front()) {
+        order_.set_ready(state, cost_of(state, *next));
+        return FairLimitPlace::ready;
+    }
+    if (on_its_way(group) || state.think.deadline() > now) {
+        order_.set_expected(state, state.cost);
+        return FairLimitPlace::expected;
+    }
+    order_.set_idle(state);
+    return FairLimitPlace::none;
+}
+
+/// A group that goes down or did, or has limits or kin.
+void FairPolicy::place_special(FairState& state, TimeNs now) noexcept {
     Group& group = *state.group;
     const bool passes = group.going_down() && group.has_queued();
     if (passes != state.down_hook.is_linked()) {
@@ -215,18 +248,12 @@ void FairPolicy::place(FairState& state, TimeNs now) noexcept {
     FairLimitPlace limited = FairLimitPlace::none;
     if (group.going_down()) {
         order_.set_idle(state);
-    } else if (group.has_queued() && is_capped(state, now)) {
+    } else if (is_capped(state, now)) {
         order_.set_idle(state);
-        limited = FairLimitPlace::capped;
-    } else if (group.has_queued()) {
-        set_busy(state, true);
-        order_.set_ready(state, cost_of(state, *group.front()));
-        limited = FairLimitPlace::ready;
-    } else if (!is_capped(state, now) && (on_its_way(group) || state.think.deadline() > now)) {
-        order_.set_expected(state, state.cost);
-        limited = FairLimitPlace::expected;
+        if (group.has_queued()) limited = FairLimitPlace::capped;
     } else {
-        order_.set_idle(state);
+        if (group.has_queued()) set_busy(state, true);
+        limited = stand(state, now);
     }
     if (has_nothing_to_do(state.FairNode::place)) set_busy(state, false);
     if (state.rarities) limits_.move(*state.rarities, limited);
@@ -250,7 +277,8 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
 
 bool FairPolicy::may_submit(const Group& group, const Unit&, TimeNs now) const noexcept {
     const FairState& state = state_of<FairState>(group);
-    return group.going_down() || (!is_capped(state, now) && choose(now).next == &state);
+    if (group.going_down()) return true;
+    return !is_full() && !is_capped(state, now) && choose(now).next == &state;
 }
 
 void FairPolicy::held(Group& group, Unit& unit, TimeNs now) noexcept {
@@ -263,9 +291,9 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     wakes_at_ = kNever;
     chosen_ = nullptr;
     if (!down_.empty()) return down_.front().group->front();
-    give_up(now);
-    limits_.set_capacity(depth_.bytes_per_second());
-    while (FairLimit* const free = limits_.first_free(now)) place(*of(free), now);
+    if (order_.first_expected() != nullptr) give_up(now);
+    if (limits_.any()) look_at_limits(now);
+    if (is_full()) return nullptr;
     const Choice choice = choose(now);
     if (choice.next != nullptr) {
         Unit* const unit = choice.next->group->front();
@@ -273,7 +301,6 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
         reason_ = choice.reason;
         return unit;
     }
-    if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
     if (choice.awaited != nullptr && choice.awaited->group->issued() == 0) {
         wakes_at_ = std::min(wakes_at_, choice.awaited->think.deadline());
         if (context_.load.issued == 0 && waiting_since_ == kNever) waiting_since_ = now;
@@ -281,11 +308,19 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     return nullptr;
 }
 
+/// Frees those whose ceiling lets them go on.
+void FairPolicy::look_at_limits(TimeNs now) noexcept {
+    limits_.set_capacity(depth_.bytes_per_second());
+    while (FairLimit* const free = limits_.first_free(now)) place(*of(free), now);
+    if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
+}
+
 FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     const unsigned in_flight = context_.load.issued;
-    if (in_flight >= limit()) return {};
-    if (FairLimit* const due = limits_.first_due(now)) return {.next = of(due), .reason = Reason::floor};
-    if (Unit* const unit = last_served_ != nullptr ? last_served_->front() : nullptr;
+    const bool floors = limits_.any();
+    if (FairLimit* const due = floors ? limits_.first_due(now) : nullptr)
+        return {.next = of(due), .reason = Reason::floor};
+    if (Unit* const unit = last_served_ != nullptr && runs_.may_go_on() ? last_served_->front() : nullptr;
         unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_).FairNode::place)) {
         return {.next = &of(*last_served_), .reason = Reason::run};
     }
@@ -293,7 +328,8 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     const auto in_the_way_of = [&](const FairState& other) {
         return in_flight + (other.group->issued() == 0 ? 1 : 0) >= spare;
     };
-    if (FairLimit* const due = limits_.first_due_expected(now); due != nullptr && in_the_way_of(*of(due))) {
+    if (FairLimit* const due = floors ? limits_.first_due_expected(now) : nullptr;
+        due != nullptr && in_the_way_of(*of(due))) {
         return {.awaited = of(due)};
     }
     FairNode* const ready = order_.first_ready();
@@ -306,11 +342,6 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     // the disk has room for both.
     if (!in_the_way_of(*of(expected))) return {.next = of(candidate)};
     return {.awaited = of(expected)};
-}
-
-unsigned FairPolicy::limit() const noexcept {
-    const unsigned least = now_ < shared_until_ || depth_.probing() ? 1 : context_.load.io_throttle;
-    return std::min(context_.load.io_limit, std::max(least, depth_.limit()));
 }
 
 /// Those who should come next but have let their time pass are not waited for any longer.
@@ -328,7 +359,6 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     const unsigned in_flight = context_.load.issued;
     depth_.passed(now, in_flight - 1, context_.load.blocked > 0);
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
-    const double usual = state.cost;
     const double cost = unit.bytes != 0 ? cost_.of(unit) : 0;
     unit.charge = static_cast<std::uint64_t>(cost);
     if (std::exchange(chosen_, nullptr) != &unit || reason_ == Reason::run) {
@@ -343,8 +373,6 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     if (unit.bytes != 0) {
         state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
         runs_.issued(unit);
-    } else {
-        state.cost = usual;
     }
     alone_ = in_flight == 1 ? &unit : nullptr;
     note_sharing(group, now);

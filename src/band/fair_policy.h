@@ -80,7 +80,7 @@
 // patience is half of the disk time that the group had since it last came, so at most a third of the disk is lost to
 // waiting.
 //
-// Cost. O(log n) for each unit: a group changes trees a bounded number of times for each of its units.
+// Cost. O(log n) for each unit: a group changes its place a bounded number of times for each of its units.
 //
 // HOW TO WATCH IT
 //

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <array>
-#include <bitset>
 #include <cstdint>
 
 #include "bandfs/unit.h"
@@ -25,7 +24,9 @@ public:
     static constexpr unsigned kTrialEvery = 16, kLaterEvery = 128;
 
     /// Whether `next` is to follow the unit that was issued last before all others.
-    bool go_on(const Unit& next) const noexcept { return (pays_ || trial_) && length_ < kUnits && follows(next); }
+    bool go_on(const Unit& next) const noexcept { return may_go_on() && follows(next); }
+    /// Whether any unit is.
+    bool may_go_on() const noexcept { return (pays_ || trial_) && length_ < kUnits; }
     void issued(const Unit& unit) noexcept;
     /// The unit is done; it takes the disk so long when it is alone there.
     void completed(const Unit& unit, double disk_time, TimeNs now) noexcept;
@@ -63,7 +64,7 @@ private:
     };
 
     // What units took, over what they would alone.
-    std::bitset<256> follower_;  ///< of units by their order of issue
+    std::array<bool, 256> follower_{};  ///< of units by their order of issue
     std::uint64_t last_done_ = 0;
     Batch batch_;
     std::array<double, 2> took_{};

@@ -28,9 +28,9 @@ struct FairState : FairNode {
     explicit FairState(Group& g) : group(&g) {}
 
     Group* const group;
+    std::unique_ptr<FairRarities> rarities;  ///< it has a floor, a ceiling, a parent or children
     FairThink think;
     boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
-    std::unique_ptr<FairRarities> rarities;          ///< it has a floor, a ceiling, a parent or children
 };
 
 }  // namespace bandfs

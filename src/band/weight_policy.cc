@@ -23,13 +23,13 @@
 // (charge()), for all groups that hold units whenever the conductor chooses (pick()), and for the chosen group after
 // each of its units.
 //
-// Order. Groups with queued units stand in one of three trees (rank_tree.h), each by a rank of one number:
+// Order. Groups with queued units stand in a tree (rank_tree.h), by a rank of one number and of one of three kinds:
 //     fresh_    have tokens and refilled in this epoch      } by priority without the 100, then by attachment
 //     stale_    have tokens of an earlier epoch             }
-//     empty_    have none, by the epoch from which they may refill
-// The next group is the better of two heads; only a group's own units move it, in O(log n). A new epoch moves fresh_
-// into stale_: each group at most once per refill. Weight changes are noticed by number (shares_): a group computes its
-// tokens when it is next looked at, and the trees are put in order by the next pick().
+//     kEmpty    have none, by the epoch from which they may refill
+// The next group is the better of two heads; only a group's own units move it, in O(log n). A new epoch makes the fresh
+// stale: each group at most once per refill. Weight changes are noticed by number (shares_): a group computes its
+// tokens when it is next looked at, and the tree is put in order by the next pick().
 //
 // Debt. In `weight-iosize`, and when units are expedited, a group may end up below zero. A refill adds token_init to
 // what is there, so a group in debt waits ceil-wise as many epochs as the debt is worth; epochs in which nobody can
@@ -50,19 +50,21 @@ namespace {
 constexpr std::uint32_t kPriorityBase = 100;  ///< dm-band's scale: a full group has 101
 constexpr std::uint32_t kPriorityTop = 4 * kPriorityBase + 1;
 constexpr int kSequenceBits = 48;  ///< a group attached every microsecond for nine years
-constexpr RankTree::Rank rank_of(std::uint32_t priority, std::uint64_t sequence) {
-    return (RankTree::Rank{kPriorityTop - priority} << kSequenceBits) | sequence;
+using Tree = RankTree<3>;
+constexpr Tree::Kind kEmpty = 2;
+constexpr Tree::Rank rank_of(std::uint32_t priority, std::uint64_t sequence) {
+    return (Tree::Rank{kPriorityTop - priority} << kSequenceBits) | sequence;
 }
-constexpr RankTree::Rank kStaleBonus = RankTree::Rank{kPriorityBase} << kSequenceBits;
-/// Groups that go down are ahead of all others of their tree, so with the plug in the two heads are enough to know.
-constexpr RankTree::Rank kWorstGoingDown = rank_of(2 * kPriorityBase, 0) - 1;
+constexpr Tree::Rank kStaleBonus = Tree::Rank{kPriorityBase} << kSequenceBits;
+/// Groups that go down are ahead of all others of their kind, so with the plug in the two heads are enough to know.
+constexpr Tree::Rank kWorstGoingDown = rank_of(2 * kPriorityBase, 0) - 1;
 
 /// Where a group stands.
 enum class Place : std::uint8_t {
     none,    ///< nothing queued
-    ready,   ///< in fresh_ or stale_, as its epoch says
-    empty,   ///< in empty_
-    chosen,  ///< in no tree: its units are being released
+    ready,   ///< fresh or stale, as its epoch says
+    empty,   ///< in the tree as kEmpty
+    chosen,  ///< not in the tree: its units are being released
 };
 
 /// A group as this policy sees it: 32 bytes, which lie in the cache line of the group's counts.
@@ -71,7 +73,7 @@ struct WeightState {
     std::uint64_t epoch = 0;  ///< in which it last refilled
     std::uint32_t token_init = 1;
     std::uint32_t shares = 0;  ///< the division of token_base that tokens and token_init follow
-    std::uint32_t slot = 0;    ///< its number in the trees
+    std::uint32_t slot = 0;    ///< its number in the tree
     Place place = Place::none;
 };
 static_assert(sizeof(WeightState) == 32);
@@ -129,10 +131,10 @@ private:
     std::uint64_t total_weight_ = 0;
     std::uint64_t epoch_ = 0;
     std::uint32_t shares_ = 0;         ///< numbers the divisions of token_base among the groups
-    std::uint32_t sorted_shares_ = 0;  ///< the one the trees are in order by
-    RankTree fresh_;
-    RankTree stale_;
-    RankTree empty_;
+    std::uint32_t sorted_shares_ = 0;  ///< the one the tree is in order by
+    Tree tree_;
+    Tree::Kind fresh_ = 0;  ///< the two change places with each epoch
+    Tree::Kind stale_ = 1;
     std::vector<Group*> slots_;  ///< the group of each slot, nullptr: free
     std::vector<std::uint32_t> free_slots_;
     Group* chosen_ = nullptr;
@@ -145,7 +147,7 @@ void WeightPolicy::group_added(Group& group, TimeNs) {
         slots_.push_back(nullptr);
         free_slots_.reserve(slots_.capacity());  // so that group_removed() cannot fail
         free_slots_.push_back(static_cast<std::uint32_t>(slots_.size() - 1));
-        for (RankTree* tree : {&fresh_, &stale_, &empty_}) tree->reserve(slots_.size());
+        tree_.reserve(slots_.size());
     }
     WeightState& state = place_state<WeightState>(group);
     state.slot = free_slots_.back();
@@ -228,20 +230,16 @@ void WeightPolicy::charge(Group& group, Unit& unit, TimeNs) noexcept {
 }
 
 bool WeightPolicy::restart(Group* starved, TimeNs) noexcept {
-    if (starved == nullptr && empty_.empty()) return false;
-    begin_epoch(starved != nullptr ? refills_from(of(*starved)) : empty_.least_rank());
+    if (starved == nullptr && tree_.empty(kEmpty)) return false;
+    begin_epoch(starved != nullptr ? refills_from(of(*starved)) : tree_.least_rank(kEmpty));
     return true;
 }
 
 void WeightPolicy::begin_epoch(std::uint64_t epoch) noexcept {
-    if (stale_.empty()) {
-        stale_.swap(fresh_);
+    if (tree_.empty(stale_)) {
+        std::swap(stale_, fresh_);
     } else {
-        while (!fresh_.empty()) {
-            const std::size_t slot = fresh_.least();
-            stale_.set(slot, fresh_.least_rank());
-            fresh_.clear(slot);
-        }
+        while (!tree_.empty(fresh_)) tree_.set(tree_.least(fresh_), stale_, tree_.least_rank(fresh_));
     }
     epoch_ = std::max(epoch, epoch_ + 1);
 }
@@ -256,11 +254,10 @@ void WeightPolicy::enter(Group& group) noexcept {
     if (state.tokens > 0) {
         const std::uint32_t level = static_cast<std::uint32_t>(state.tokens) * kPriorityBase / state.token_init;
         const std::uint32_t priority = level + 1 + (going_down ? 2 * kPriorityBase : 0);
-        RankTree& tree = state.epoch == epoch_ ? fresh_ : stale_;
-        tree.set(state.slot, rank_of(priority, group.sequence()));
+        tree_.set(state.slot, state.epoch == epoch_ ? fresh_ : stale_, rank_of(priority, group.sequence()));
         state.place = Place::ready;
     } else {
-        empty_.set(state.slot, refills_from(state));
+        tree_.set(state.slot, kEmpty, refills_from(state));
         state.place = Place::empty;
     }
 }
@@ -274,17 +271,15 @@ void WeightPolicy::leave(Group& group) noexcept {
             chosen_ = nullptr;
             return;
         case Place::empty:
-            return empty_.clear(state.slot);
         case Place::ready:
-            return (state.epoch == epoch_ ? fresh_ : stale_).clear(state.slot);
+            return tree_.clear(state.slot);
     }
 }
 
 void WeightPolicy::sort_again() noexcept {
     sorted_shares_ = shares_;
-    for (std::size_t slot = 0; slot < slots_.size(); ++slot) {
-        const bool stands = std::min({fresh_.rank(slot), stale_.rank(slot), empty_.rank(slot)}) != RankTree::kNone;
-        if (!stands) continue;
+    for (std::uint32_t slot = 0; slot < slots_.size(); ++slot) {
+        if (!tree_.has(slot)) continue;
         leave(*slots_[slot]);
         enter(*slots_[slot]);
     }
@@ -315,8 +310,8 @@ Unit* WeightPolicy::pick(TimeNs) noexcept {
     }
     if (context_.load.blocked == 0) return nullptr;
     if (sorted_shares_ != shares_) sort_again();
-    while (!context_.load.plugged && empty_.least_rank() <= epoch_) {
-        Group& group = *slots_[empty_.least()];
+    while (!context_.load.plugged && tree_.least_rank(kEmpty) <= epoch_) {
+        Group& group = *slots_[tree_.least(kEmpty)];
         leave(group);
         refill(group, of(group));
         enter(group);
@@ -330,12 +325,11 @@ Unit* WeightPolicy::pick(TimeNs) noexcept {
 }
 
 Group* WeightPolicy::best() const noexcept {
-    const RankTree::Rank worst = context_.load.plugged ? kWorstGoingDown : RankTree::kNone - 1;
-    const bool fresh = fresh_.least_rank() <= worst;
-    const bool stale = stale_.least_rank() <= worst;
-    if (!fresh && !stale) return nullptr;
-    const bool take_fresh = fresh && (!stale || fresh_.least_rank() < stale_.least_rank() - kStaleBonus);
-    return slots_[take_fresh ? fresh_.least() : stale_.least()];
+    const Tree::Rank worst = context_.load.plugged ? kWorstGoingDown : Tree::kNone - 1;
+    const Tree::Rank fresh = tree_.least_rank(fresh_), stale = tree_.least_rank(stale_);
+    if (fresh > worst && stale > worst) return nullptr;
+    const bool take_fresh = fresh <= worst && (stale > worst || fresh < stale - kStaleBonus);
+    return slots_[tree_.least(take_fresh ? fresh_ : stale_)];
 }
 
 void WeightPolicy::figures(const std::function<void(std::string_view, double)>& visit) const {

@@ -15,6 +15,7 @@ protected:
     FairNode& add(double weight) {
         nodes_.emplace_back(std::make_unique<FairNode>());
         nodes_.back()->weight = weight;
+        order_.add(*nodes_.back());
         return *nodes_.back();
     }
     /// Serves whoever is next, who then has another unit of that cost.
@@ -26,7 +27,7 @@ protected:
         return *node;
     }
     void TearDown() override {
-        for (auto& node : nodes_) order_.forget(*node);
+        for (auto& node : nodes_) order_.remove(*node);
         EXPECT_EQ(order_.active_weight(), 0);
         EXPECT_EQ(order_.credits_used(), 0u);
     }
@@ -100,8 +101,10 @@ TEST_F(FairOrderTest, WhoIsExpectedStandsInTheOrder) {
     FairNode &heavy = add(3), &light = add(1);
     order_.set_ready(heavy, 1000);
     order_.set_ready(light, 1000);
-    order_.serve(light, 1000);
-    order_.serve(heavy, 1000);
+    for (FairNode* node : {&light, &heavy}) {
+        order_.serve(*node, 1000);
+        order_.set_expected(*node, 1000);
+    }
     order_.set_ready(light, 1000);
     EXPECT_EQ(order_.first_expected(), &heavy) << "it has had a quarter of its share";
     EXPECT_EQ(order_.first_ready(), nullptr);
@@ -146,6 +149,27 @@ TEST_F(FairOrderTest, SmallWeightsAndCostsAreNotRoundedAway) {
     int of_b = 0;
     for (int i = 0; i < 3'000'003; ++i) of_b += &serve_next(512) == &b;
     EXPECT_NEAR(of_b, 3, 1);
+}
+
+TEST_F(FairOrderTest, ANewEraChangesNothing) {
+    constexpr double kHuge = 1e10;  // an era lasts some 80 of these units
+    FairNode &forty = add(4), &twenty = add(2), &ten = add(1), &late = add(1);
+    for (FairNode* node : {&forty, &twenty, &ten, &late}) order_.set_ready(*node, kHuge);
+    for (int i = 0; i < 4; ++i) serve_next(kHuge);
+    order_.set_expected(late, kHuge);
+    std::map<FairNode*, int> served;
+    unsigned eras = 0;
+    for (int i = 1; i <= 7000; ++i) {
+        const VirtualTime before = order_.now();
+        order_.set_ready(late, kHuge);
+        order_.set_expected(late, kHuge);  // gets nothing, and is never more than its claim behind
+        ++served[&serve_next(kHuge)];
+        eras += order_.now() < before;
+        for (FairNode* node : {&forty, &twenty, &ten}) ASSERT_NEAR(served[node], i * node->weight / 7, 2) << i;
+    }
+    EXPECT_GT(eras, 10u);
+    EXPECT_LT(order_.ahead(late), 0);
+    EXPECT_GT(order_.ahead(late), -(FairOrder::kLagUnits + 2) * kHuge);
 }
 
 TEST_F(FairOrderTest, AUnitThatPassesAsideIsOwed) {

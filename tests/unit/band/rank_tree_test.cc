@@ -1,7 +1,9 @@
 #include "band/rank_tree.h"
 
 #include <algorithm>
+#include <optional>
 #include <random>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -9,43 +11,61 @@
 namespace bandfs {
 namespace {
 
+using Tree = RankTree<3>;
+
 TEST(RankTree, EmptyHasNone) {
-    RankTree tree;
-    EXPECT_TRUE(tree.empty());
-    EXPECT_EQ(tree.least_rank(), RankTree::kNone);
-    tree.reserve(1);
-    EXPECT_TRUE(tree.empty());
-    EXPECT_GE(tree.capacity(), 1u);
+    Tree tree;
+    EXPECT_TRUE(tree.empty(0));
+    EXPECT_EQ(tree.least_rank(2), Tree::kNone);
+    tree.reserve(9);
+    EXPECT_TRUE(tree.empty(1));
+    EXPECT_GE(tree.capacity(), 9u);
 }
 
-TEST(RankTree, EqualRanksLowestSlotFirst) {
-    RankTree tree;
-    tree.reserve(100);
-    for (const std::size_t slot : {70, 9, 33, 8}) tree.set(slot, 5);
-    EXPECT_EQ(tree.least(), 8u);
-    tree.clear(8);
-    EXPECT_EQ(tree.least(), 9u);
+TEST(RankTree, ASlotHasARankOfOneKindAtATime) {
+    Tree tree;
+    tree.set(0, 0, Tree::kEnd - 1);
+    EXPECT_EQ(tree.least_rank(0), Tree::kEnd - 1);
+    tree.set(0, 2, 0);
+    EXPECT_TRUE(tree.empty(0));
+    EXPECT_EQ(tree.least_rank(2), 0u);
+    EXPECT_TRUE(tree.has(0));
+    tree.clear(0);
+    EXPECT_TRUE(tree.empty(2));
+    EXPECT_FALSE(tree.has(0));
 }
 
 TEST(RankTree, IsAScanForTheSmallestWhateverHappens) {
     std::mt19937_64 random(7);
     for (const std::size_t slots : {1, 7, 8, 9, 64, 65, 600}) {
-        RankTree tree;
-        std::vector<RankTree::Rank> ranks;
-        for (int step = 0; step < 3000; ++step) {
+        Tree tree;
+        std::vector<std::optional<std::pair<Tree::Kind, Tree::Rank>>> ranks;
+        for (int step = 0; step < 5000; ++step) {
             if (ranks.size() < slots && (ranks.empty() || random() % 4 == 0)) {
-                ranks.push_back(RankTree::kNone);
+                ranks.emplace_back();
                 tree.reserve(ranks.size());
             }
-            const std::size_t slot = random() % ranks.size();
-            const RankTree::Rank rank = random() % 3 == 0 ? RankTree::kNone : random() % 50;
-            ranks[slot] = rank;
-            tree.set(slot, rank);
-            const auto least = std::min_element(ranks.begin(), ranks.end());
-            ASSERT_EQ(tree.least_rank(), *least) << slots << " slots, step " << step;
-            ASSERT_EQ(tree.rank(slot), rank);
-            if (*least == RankTree::kNone) continue;
-            ASSERT_EQ(tree.least(), static_cast<std::size_t>(least - ranks.begin()));
+            const auto slot = static_cast<Tree::Slot>(random() % ranks.size());
+            if (random() % 4 == 0) {
+                ranks[slot].reset();
+                tree.clear(slot);
+            } else {
+                ranks[slot].emplace(random() % 3, random() % 50);
+                tree.set(slot, ranks[slot]->first, ranks[slot]->second);
+            }
+            for (Tree::Kind kind = 0; kind < 3; ++kind) {
+                std::size_t least = ranks.size();
+                for (std::size_t i = ranks.size(); i-- > 0;) {
+                    const bool smaller = ranks[i] && ranks[i]->first == kind &&
+                                         (least == ranks.size() || ranks[i]->second <= ranks[least]->second);
+                    if (smaller) least = i;
+                }
+                ASSERT_EQ(tree.empty(kind), least == ranks.size()) << slots << " slots, step " << step;
+                if (tree.empty(kind)) continue;
+                ASSERT_EQ(tree.least_rank(kind), ranks[least]->second);
+                const auto& found = ranks[tree.least(kind)];
+                ASSERT_TRUE(found && found->first == kind && found->second == tree.least_rank(kind));
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pathlib
+import re
 import statistics
 import tempfile
 import time
@@ -178,7 +179,8 @@ def measure(arguments, source, way, operation):
         except RuntimeError as failure:
             if way in ("bare", "bandfs"):
                 raise
-            return str(failure).strip().splitlines()[-1].split(": ")[-2]
+            said = re.search(r"error=([^\n]*)", str(failure))
+            return said.group(1) if said else str(failure).splitlines()[0]
         used = cpu_seconds(program) - before if program else 0
     return amount / seconds, 1e6 * used / amount
 

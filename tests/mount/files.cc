@@ -28,9 +28,9 @@ std::int64_t read_sum(int file, std::size_t bytes, off_t at) {
     std::string text(bytes, 0);
     const ssize_t n = pread(file, text.data(), bytes, at);
     if (n < 0) return -1;
-    std::int64_t sum = n;
+    auto sum = static_cast<std::uint64_t>(n);
     for (ssize_t i = 0; i < n; ++i) sum = sum * 31 + static_cast<unsigned char>(text[static_cast<std::size_t>(i)]);
-    return sum & INT64_MAX;
+    return static_cast<std::int64_t>(sum & INT64_MAX);
 }
 
 }  // namespace

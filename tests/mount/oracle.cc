@@ -31,6 +31,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto kTimeLimit = 60s;  // of one run; a scenario that hangs fails by it
+constexpr const char* kPartFailed = "a part of the scenario did not end as it should:";
 
 struct Named {
     const char* suite;
@@ -168,6 +169,7 @@ public:
         const std::string bare = transcript_of(named_, make_directory(world->backing.bare(), name, user_), user_);
         const std::string through = transcript_of(named_, make_directory(world->mount.path(), name, user_), user_);
         EXPECT_FALSE(bare.empty()) << "the scenario says nothing";
+        EXPECT_EQ(bare.find(kPartFailed), std::string::npos) << bare;
         EXPECT_EQ(bare, through) << "on the bare file system, and through bandfs";
     }
 
@@ -256,7 +258,7 @@ bool Scene::begin_as(const User& user) {
 void Scene::end_as() {
     int status = 0;
     waitpid(child_, &status, 0);
-    if (status != 0) say(formatted("the part ended with status 0x%x", status));
+    if (status != 0) say(formatted("%s 0x%x", kPartFailed, status));
 }
 
 void Scene::leave() {

@@ -171,7 +171,7 @@ constexpr Option kOptions[] = {
      "What a group may have written and not yet on the disk, before its writers wait.", take_whole<&R::dirty_mib>},
     {"config", text, mount, "FILE", "/etc/bandfs/bandfs.toml", 0, 0,
      "The configuration file, which options override; none: there is none.", take_config},
-    {"readahead", whole, mount, "KIB", "1024", 0, 1 << 20, "How far the kernel reads ahead in the mount (root only).",
+    {"readahead", whole, mount, "KIB", "4096", 0, 1 << 20, "How far the kernel reads ahead in the mount (root only).",
      take_whole<&R::mount, &M::readahead_kib>},
     {"attr_timeout", seconds, mount, "SECONDS", "1", 0, 86400, "How long the kernel keeps attributes.",
      take_seconds<&R::mount, &M::attr_timeout_s>},

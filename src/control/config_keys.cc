@@ -165,7 +165,7 @@ constexpr std::array kMountKeys{
                      "at most 64, when it is not given."},
                     take_whole<CM, &CM::dirty_mib>},
     ConfigKeyOf<CM>{
-        {"readahead", whole, false, "KiB", "1024", 0, 1 << 20, "How far the kernel reads ahead (root only)."},
+        {"readahead", whole, false, "KiB", "4096", 0, 1 << 20, "How far the kernel reads ahead (root only)."},
         take_whole<CM, &CM::readahead_kib>},
     ConfigKeyOf<CM>{
         {"attr_timeout", seconds, false, "seconds", "1.0", 0, 86400, "How long the kernel keeps attributes."},

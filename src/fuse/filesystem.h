@@ -26,7 +26,7 @@ struct MountOptions {
     std::uint32_t unit_size = 131072;  ///< bytes, power of two, 4096 to 1 MiB
     double attr_timeout_s = 1.0;
     double entry_timeout_s = 1.0;
-    std::uint32_t readahead_kib = 1024;
+    std::uint32_t readahead_kib = 4096;
     std::string control_name = ".bandfs";  ///< empty: no control directory
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
     bool backing_locks = false;            ///< flock and POSIX locks are taken on the files below

@@ -28,7 +28,7 @@ TEST(MountRequest, DefaultsAreThoseOfTheTable) {
     EXPECT_FALSE(request->weight);
     EXPECT_EQ(request->mount.unit_size, 131072u);
     EXPECT_EQ(request->mount.control_name, ".bandfs");
-    EXPECT_EQ(request->mount.readahead_kib, 1024u);
+    EXPECT_EQ(request->mount.readahead_kib, 4096u);
     EXPECT_EQ(request->type, GroupType::none);
     EXPECT_FALSE(request->device.io_throttle);
     EXPECT_EQ(request->kernel_flags, static_cast<unsigned long>(MS_NOSUID | MS_NODEV));

@@ -344,6 +344,19 @@ SCENARIO(Files, SeekDataAndHole) {
     DO(close(f));
 }
 
+SCENARIO(Files, MoreThanThereIsRoom) {
+    const int f = open("f", O_RDWR | O_CREAT, 0644);
+    DO(fallocate(f, 0, 0, 8LL << 30));
+    struct stat now {};  // ext4 has allocated, and made the file longer, until nothing was left
+    DO(fstat(f, &now));
+    scene.say(std::string(now.st_size > 0 ? "longer" : "empty") +
+              (now.st_blocks > 0 ? ", with blocks" : ", no blocks"));
+    DO(lseek(f, 0, SEEK_END) == now.st_size);
+    DO(ftruncate(f, 0));
+    scene.see("f");
+    DO(close(f));
+}
+
 SCENARIO(Files, ManyOpen) {
     std::vector<int> open_files;
     for (int i = 0; i < 800; ++i) {

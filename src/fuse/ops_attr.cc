@@ -11,6 +11,7 @@
 #include "fuse/request.h"
 #include "fuse/session_message.h"
 #include "sys/setid.h"
+#include "sys/system_call.h"
 
 namespace bandfs {
 namespace {
@@ -57,8 +58,9 @@ Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_f
 /// set-id bits off it.
 ///
 /// The kernel announces a write or an allocation that takes them off by the same message. That a file is open for
-/// writing, or was before its last data went to the disk, tells these. They take the bits off themselves, too, but if
-/// they were not taken off now, the kernel would go by the old mode until it asks for it again.
+/// writing, or was before its last data went to the disk, and that the caller is not in chown(2), tells these. They
+/// take the bits off themselves, too, but if they were not taken off now, the kernel would go by the old mode until it
+/// asks for it again.
 Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
     const Result<struct stat> file = tree.attributes(inode);
     if (!file) return file.error();
@@ -71,7 +73,7 @@ Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
     if (thread_has_capability(caller.pid, CAP_FOWNER)) return {};
     const std::shared_ptr<FileData> opened =  // none of what is not a regular file
         filesystem_of(request).data->files().find({inode.key().device, inode.key().number});
-    return opened && opened->writable() ? Status() : Errno{EPERM};
+    return opened && opened->writable() && !waits_in_chown(caller.pid) ? Status() : Errno{EPERM};
 }
 
 void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {

@@ -253,6 +253,22 @@ SCENARIO(Attributes, OwnersLeftAsTheyAre) {
         DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
         scene.see("f");
     }
+    // Nor while it is open for writing, be it by the caller, who does take them off by writing.
+    for (const mode_t mode : {04666u, 02777u}) {
+        unlink("f");
+        const int own = open("f", O_RDWR | O_CREAT, 0600);
+        DO(fchmod(own, mode));
+        scene.as(kBob, [&] {
+            DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+            scene.see("f");
+            const int f = open("f", O_RDWR);
+            DO(fchown(f, static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+            scene.see("f");
+            DO(write(f, "x", 1));
+            scene.see("f");
+        });
+        close(own);
+    }
     DO(mkfifo("p", 0644));
     DO(chmod("p", 06755));
     scene.as(kBob, [&] { DO(chown("p", static_cast<uid_t>(-1), static_cast<gid_t>(-1))); });

@@ -183,6 +183,20 @@ SCENARIO(Files, Append) {
     DO(close(b));
 }
 
+SCENARIO(Files, AppendTakenOffAndPutOn) {
+    const int f = open("f", O_RDWR | O_CREAT | O_APPEND, 0644);
+    DO(write_all(f, "hello world"));
+    DO(fcntl(f, F_SETFL, 0));
+    DO(write_at(f, "J", 0));
+    DO(lseek(f, 6, SEEK_SET));
+    DO(write_all(f, "W"));
+    scene.see_content("f");
+    DO(fcntl(f, F_SETFL, O_APPEND));
+    DO(write_at(f, "!", 0));
+    scene.see_content("f");
+    DO(close(f));
+}
+
 SCENARIO(Files, AppendedBySeveral) {
     // Four processes append records; each record must be there once and whole.
     close(creat("f", 0644));

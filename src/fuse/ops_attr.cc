@@ -8,6 +8,7 @@
 
 #include "fuse/data_job.h"
 #include "fuse/meta_operations.h"
+#include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
 #include "sys/setid.h"
@@ -17,7 +18,15 @@ namespace bandfs {
 namespace {
 
 void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
-    reply_attributes(request, on_inode(request, node, [](Tree& tree, Inode& inode) { return tree.attributes(inode); }));
+    std::optional<timespec> born;
+    const Result<struct stat> attributes = on_inode(request, node, [&born](Tree& tree, Inode& inode) {
+        if (current_message().wants_birth) born = tree.birth_time(inode);
+        return tree.attributes(inode);
+    });
+    if (attributes)
+        reply_attributes_and_birth(request, *attributes, filesystem_of(request).options.attr_timeout_s, born);
+    else
+        fuse_reply_err(request, attributes.code());
 }
 
 constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -273,6 +274,34 @@ SCENARIO(Attributes, OwnersLeftAsTheyAre) {
     DO(chmod("p", 06755));
     scene.as(kBob, [&] { DO(chown("p", static_cast<uid_t>(-1), static_cast<gid_t>(-1))); });
     scene.see("p");
+}
+
+SCENARIO(Times, Birth) {
+    const auto see_birth = [&scene](const char* path, const struct statx& after) {
+        struct statx now {};
+        DO(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &now));
+        const auto as_one = [](const statx_timestamp& time) { return time.tv_sec * 1000000000 + time.tv_nsec; };
+        scene.say((now.stx_mask & STATX_BTIME) == 0                 ? "no birth"
+                  : as_one(now.stx_btime) < as_one(after.stx_btime) ? "born before"
+                  : as_one(now.stx_btime) == as_one(now.stx_ctime)  ? "born when it changed last"
+                                                                    : "born and changed since");
+        scene.say(std::to_string(now.stx_size) + " " + std::to_string(now.stx_mode) + " " +
+                  std::to_string(now.stx_nlink) + " " + std::to_string(now.stx_uid) + " " +
+                  std::to_string(now.stx_blksize) + " " + std::to_string(now.stx_rdev_major) + ":" +
+                  std::to_string(now.stx_rdev_minor));
+        return now;
+    };
+    const struct statx home = see_birth(".", {});
+    DO(make_file("f"));
+    const struct statx first = see_birth("f", home);
+    DO(chmod("f", 0640));
+    const struct statx later = see_birth("f", first);
+    scene.say(memcmp(&first.stx_btime, &later.stx_btime, sizeof first.stx_btime) == 0 ? "the same" : "another");
+    DO(symlink("f", "s"));
+    see_birth("s", home);
+    DO(mkfifo("p", 0644));
+    see_birth("p", home);
+    if (mknod("c", S_IFCHR | 0600, makedev(300, 70000)) == 0) see_birth("c", home);
 }
 
 SCENARIO(Times, Set) {

@@ -1,5 +1,6 @@
 // fuse/ops_write.cc - WRITE.
 #include <algorithm>
+#include <cerrno>
 
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
@@ -29,6 +30,10 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
     // Receiving without splice, a payload is one piece of memory: that of the message.
     const std::span bytes(static_cast<const std::byte*>(payload->buf[0].mem), payload->buf[0].size);
     const bool writepage = info->writepage != 0;
+    if (writepage && file->data->append_only()) {
+        fuse_reply_err(request, EPERM);  // a local file system would not have let it be mapped
+        return;
+    }
     if (kill_suidgid_requested()) {
         const Result<bool> cleared = clear_setid_bits(
             file->data->descriptor(), [request](gid_t group) { return caller_in_group(request, group); });

@@ -283,8 +283,8 @@ SCENARIO(Times, Birth) {
         const auto as_one = [](const statx_timestamp& time) { return time.tv_sec * 1000000000 + time.tv_nsec; };
         scene.say((now.stx_mask & STATX_BTIME) == 0                 ? "no birth"
                   : as_one(now.stx_btime) < as_one(after.stx_btime) ? "born before"
-                  : as_one(now.stx_btime) == as_one(now.stx_ctime)  ? "born when it changed last"
-                                                                    : "born and changed since");
+                  : as_one(now.stx_btime) <= as_one(now.stx_ctime)  ? "born, and changed then or since"
+                                                                    : "changed before it was born");
         scene.say(std::to_string(now.stx_size) + " " + std::to_string(now.stx_mode) + " " +
                   std::to_string(now.stx_nlink) + " " + std::to_string(now.stx_uid) + " " +
                   std::to_string(now.stx_blksize) + " " + std::to_string(now.stx_rdev_major) + ":" +

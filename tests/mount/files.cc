@@ -1,5 +1,7 @@
 // Opening, reading and writing files.
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -195,6 +197,34 @@ SCENARIO(Files, AppendTakenOffAndPutOn) {
     DO(write_at(f, "!", 0));
     scene.see_content("f");
     DO(close(f));
+}
+
+SCENARIO(Files, AppendOnly) {
+    int f = open("f", O_RDWR | O_CREAT, 0644);
+    DO(write_all(f, "hello"));
+    int flags = 0;
+    DO(ioctl(f, FS_IOC_GETFLAGS, &flags));
+    flags |= FS_APPEND_FL;
+    DO(ioctl(f, FS_IOC_SETFLAGS, &flags));  // root may
+    DO(write_at(f, "J", 0));                // opened before
+    DO(close(f));
+    DO(close(open("f", O_WRONLY)));
+    DO(close(open("f", O_WRONLY | O_APPEND | O_TRUNC)));
+    DO(f = open("f", O_WRONLY | O_APPEND));
+    DO(write_all(f, " world"));
+    DO(write_at(f, "!", 0));
+    DO(ftruncate(f, 3));
+    DO(fsync(f));
+    scene.see_content("f");
+    const int reads = open("f", O_RDONLY);
+    flags &= ~FS_APPEND_FL;
+    DO(ioctl(reads, FS_IOC_SETFLAGS, &flags));
+    DO(close(reads));
+    int g = 0;
+    DO(g = open("f", O_RDWR));
+    DO(write_at(g, "Y", 0));
+    DO(write_all(f, "?"));
+    scene.see_content("f");
 }
 
 SCENARIO(Files, AppendedBySeveral) {

@@ -47,6 +47,8 @@ public:
     /// For calls about the open file that are not its data (fstat, fchmod, futimens, flock).
     int descriptor() const;
     bool writable() const { return writer_ >= 0; }  ///< it is, or was lately, open for writing
+    /// It could only be opened for appending (chattr +a): whatever is written goes to its end.
+    bool append_only() const { return append_only_; }
 
     // Reads.
 
@@ -123,11 +125,12 @@ private:
     const FileKey key_;
     const Volume volume_;
 
-    // -1: there is none. Published once each, and open as long as this lives.
+    // -1: there is none. Open as long as this lives, also when another one has taken its place.
     std::atomic<int> reader_{-1};
     std::atomic<int> writer_{-1};
     std::atomic<int> direct_reader_{-1};
     std::atomic<int> direct_writer_{-1};
+    std::atomic<bool> append_only_{false};     ///< the writer appends; one that does not takes its place
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
 

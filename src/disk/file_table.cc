@@ -35,6 +35,10 @@ Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int 
                                                   std::vector<std::uint64_t> opener) {
     int below = backing_flags(flags);
     Result<UniqueFd> fd = tree.open_file(inode, below);
+    if (fd.code() == EPERM && (flags & O_APPEND) != 0) {
+        below |= O_APPEND;  // the file takes nothing else
+        fd = tree.open_file(inode, below);
+    }
     if (!fd && fd.code() == EACCES && (flags & O_ACCMODE) == O_WRONLY) {
         // Not root, and a file that it may only write.
         below = (below & ~O_ACCMODE) | O_WRONLY;

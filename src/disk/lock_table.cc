@@ -3,10 +3,15 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <limits>
+#include <sstream>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "sys/file_io.h"
+#include "sys/whole_file.h"
 
 namespace bandfs {
 namespace {
@@ -22,6 +27,28 @@ Status ofd_call(int fd, int command, struct flock& lock) {
 Status ofd_set(int fd, struct flock lock) {
     const Status set = ofd_call(fd, F_OFD_SETLK, lock);
     return set.code() == EACCES ? Errno{EAGAIN} : set;
+}
+
+/// The locks of an open file description. Nobody may set one through it meanwhile.
+Result<std::vector<struct flock>> ofd_locks(int fd) {
+    constexpr std::size_t kMostBytes = 16u << 20;
+    const Result<std::string> text = read_whole_file("/proc/self/fdinfo/" + std::to_string(fd), kMostBytes);
+    if (!text) return text.error();
+    std::vector<struct flock> locks;
+    std::istringstream lines(*text);
+    for (std::string line; std::getline(lines, line);) {
+        // lock:   1: OFDLCK  ADVISORY  READ -1 08:01:1234 100 EOF
+        std::istringstream words(line);
+        std::string what, number, kind, advisory, type, process, inode, last;
+        struct flock lock {};
+        if (!(words >> what >> number >> kind >> advisory >> type >> process >> inode >> lock.l_start >> last) ||
+            what != "lock:" || kind != "OFDLCK")
+            continue;
+        lock.l_type = type == "WRITE" ? F_WRLCK : F_RDLCK;
+        lock.l_len = last == "EOF" ? 0 : std::strtoll(last.c_str(), nullptr, 10) - lock.l_start + 1;
+        locks.push_back(lock);
+    }
+    return locks;
 }
 
 bool is_writable(int fd) {
@@ -47,26 +74,25 @@ Result<LockTable::Description*> LockTable::description(const OpenFile& file, con
     if (at == descriptions_.end()) {
         Result<UniqueFd> fd = open_for_locks(file);
         if (!fd) return fd.error();
-        Description made;
-        (is_writable(fd->get()) ? made.writer : made.reader) = std::move(*fd);
-        at = descriptions_.emplace(key, std::move(made)).first;
+        at = descriptions_.emplace(key, Description{std::move(*fd), 0, 0}).first;
     }
     at->second.handle = owner.handle;
     at->second.process = owner.process;
     return &at->second;
 }
 
-/// Where the owner had the file open for reading alone until now.
-Status LockTable::set_exclusively(const OpenFile& file, Description& description, const struct flock& wanted) {
-    if (!description.writer) {
-        Result<UniqueFd> fd = reopen(file.data->descriptor(), O_RDWR);
-        if (!fd) return fd.error();
-        description.writer = std::move(*fd);
+/// Where the owner had the file open for reading alone until now. What it has locked is locked again through the new
+/// description before the old one is closed: no moment comes in which it has nothing, whatever becomes of its wish.
+Status LockTable::make_writable(const OpenFile& file, Description& description) {
+    Result<UniqueFd> fd = reopen(file.data->descriptor(), O_RDWR);
+    if (!fd) return fd.error();
+    const Result<std::vector<struct flock>> held = ofd_locks(description.fd.get());
+    if (!held) return held.error();
+    for (const struct flock& lock : *held) {
+        if (const Status taken = ofd_set(fd->get(), lock); !taken) return taken;
     }
-    struct flock nothing = wanted;
-    nothing.l_type = F_UNLCK;
-    if (description.reader) (void)ofd_set(description.reader.get(), nothing);
-    return ofd_set(description.writer.get(), wanted);
+    description.fd = std::move(*fd);
+    return {};
 }
 
 Status LockTable::set(const OpenFile& file, const LockOwner& owner, const struct flock& wanted) {
@@ -76,10 +102,10 @@ Status LockTable::set(const OpenFile& file, const LockOwner& owner, const struct
     const Result<Description*> found = description(file, owner, Kind::posix);
     if (!found) return found.error();
     Description& own = **found;
-    if (wanted.l_type == F_WRLCK) return set_exclusively(file, own, wanted);
-    const bool unlocks = wanted.l_type == F_UNLCK;
-    if (unlocks && own.reader && own.writer) (void)ofd_set(own.reader.get(), wanted);
-    return ofd_set(own.writer ? own.writer.get() : own.reader.get(), wanted);
+    if (wanted.l_type == F_WRLCK && !is_writable(own.fd.get())) {
+        if (const Status made = make_writable(file, own); !made) return made;
+    }
+    return ofd_set(own.fd.get(), wanted);
 }
 
 Result<struct flock> LockTable::test(const OpenFile& file, const LockOwner& owner, const struct flock& wanted) {
@@ -87,8 +113,7 @@ Result<struct flock> LockTable::test(const OpenFile& file, const LockOwner& owne
     const Result<Description*> own = description(file, owner, Kind::posix);
     if (!own) return own.error();
     struct flock held = wanted;
-    const int fd = (*own)->writer ? (*own)->writer.get() : (*own)->reader.get();
-    if (const Status asked = ofd_call(fd, F_OFD_GETLK, held); !asked) return asked.error();
+    if (const Status asked = ofd_call((*own)->fd.get(), F_OFD_GETLK, held); !asked) return asked.error();
     if (held.l_type != F_UNLCK && held.l_pid <= 0) held.l_pid = holder(file.data->key(), owner.id, held);
     return held;
 }
@@ -102,8 +127,7 @@ pid_t LockTable::holder(FileKey file, std::uint64_t besides, const struct flock&
         if (key.owner == besides) continue;
         struct flock probe = held;
         probe.l_type = F_WRLCK;
-        const int fd = other.writer ? other.writer.get() : other.reader.get();
-        if (ofd_call(fd, F_OFD_GETLK, probe) && probe.l_type == F_UNLCK) return other.process;
+        if (ofd_call(other.fd.get(), F_OFD_GETLK, probe) && probe.l_type == F_UNLCK) return other.process;
     }
     return 0;
 }
@@ -114,8 +138,7 @@ Status LockTable::flock(const OpenFile& file, const LockOwner& owner, int operat
     if ((operation & ~LOCK_NB) == LOCK_UN && !descriptions_.contains(key)) return {};
     const Result<Description*> own = description(file, owner, Kind::flock);
     if (!own) return own.error();
-    const int fd = (*own)->writer ? (*own)->writer.get() : (*own)->reader.get();
-    if (::flock(fd, operation | LOCK_NB) != 0) return last_errno();
+    if (::flock((*own)->fd.get(), operation | LOCK_NB) != 0) return last_errno();
     return {};
 }
 

@@ -31,8 +31,7 @@ struct LockOwner {
 ///
 /// A description is kept until the owner closes the file. It is open for reading and writing where that goes and does
 /// no harm: while it is, the file could not be executed, so of an executable that the caller only reads it is open for
-/// reading. Should its owner lock that for writing through another open, what it has locked there for reading is given
-/// up first, for a moment.
+/// reading, until its owner locks that for writing through another open.
 ///
 /// Unlike a process's own POSIX locks these have no process, and waiting for each other in a circle is not found.
 class LockTable {
@@ -59,15 +58,14 @@ private:
         friend auto operator<=>(const Key&, const Key&) = default;
     };
     struct Description {
-        UniqueFd reader;  ///< at least one of them is there
-        UniqueFd writer;
+        UniqueFd fd;
         std::uint64_t handle = 0;  ///< the last one that was used
         pid_t process = 0;
     };
 
     Result<Description*> description(const OpenFile& file, const LockOwner& owner, Kind kind);
     static Result<UniqueFd> open_for_locks(const OpenFile& file);
-    static Status set_exclusively(const OpenFile& file, Description& description, const struct flock& wanted);
+    static Status make_writable(const OpenFile& file, Description& description);
     pid_t holder(FileKey file, std::uint64_t besides, const struct flock& held);
 
     std::mutex mutex_;

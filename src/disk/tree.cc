@@ -29,7 +29,7 @@ bool is_component(const char* name) {
 }
 
 /// For file systems without handles: as distinct as a generation, unless a file is deleted and made within one tick.
-FileHandle birth_time(int fd) {
+FileHandle birth_handle(int fd) {
     FileHandle handle;
     handle.type = InodeKey::kBirthTime;
     struct statx attributes {};
@@ -78,7 +78,7 @@ Result<Tree::Found> Tree::identify(int fd) {
 Result<Tree::Found> Tree::identify(int fd, const MountedHandle& handle) {
     Result<struct stat> attr = attributes_of(fd);
     if (!attr) return attr.error();
-    const FileHandle name = handle.handle.size != 0 ? handle.handle : birth_time(fd);
+    const FileHandle name = handle.handle.size != 0 ? handle.handle : birth_handle(fd);
     return Found{{attr->st_dev, attr->st_ino, name}, *attr, handle.mount_id};
 }
 

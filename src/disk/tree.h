@@ -99,6 +99,7 @@ public:
     Result<UniqueFd> open_file(Inode& inode, int flags);
 
     Result<struct stat> attributes(Inode& inode);
+    std::optional<timespec> birth_time(Inode& inode);  ///< where the file system knows it
     /// Sets attributes for `who`, whose identity decides which set-id bits fall on a change of owner.
     Result<struct stat> set_attributes(Inode& inode, const AttrChange& change, const Identity& who);
     Status truncate(Inode& inode, std::uint64_t size);

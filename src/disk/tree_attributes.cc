@@ -34,6 +34,15 @@ Result<struct stat> Tree::attributes(Inode& inode) {
     return attributes_of((*held)->get());
 }
 
+std::optional<timespec> Tree::birth_time(Inode& inode) {
+    const Result<HeldFd> held = descriptor(inode);
+    if (!held) return std::nullopt;
+    struct statx attr {};
+    if (::statx((*held)->get(), "", AT_EMPTY_PATH, STATX_BTIME, &attr) != 0) return std::nullopt;
+    if ((attr.stx_mask & STATX_BTIME) == 0) return std::nullopt;
+    return timespec{attr.stx_btime.tv_sec, static_cast<long>(attr.stx_btime.tv_nsec)};
+}
+
 Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change, const Identity& who) {
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();

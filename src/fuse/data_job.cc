@@ -120,10 +120,11 @@ void FuseSync::answer(Status status) {
     fuse_reply_err(request(), status.code());
 }
 
-FuseAllocate::FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
-                           std::uint64_t bytes, std::optional<Identity> caller)
+FuseAllocate::FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<OpenFile> file, int mode,
+                           std::uint64_t offset, std::uint64_t bytes, std::optional<Identity> caller)
     : DeferredReply(request),
       Job(fuse_req_ctx(request)->pid),
+      node_(node),
       file_(std::move(file)),
       mode_(mode),
       offset_(offset),
@@ -142,6 +143,9 @@ bool FuseAllocate::perform(std::uint64_t, std::uint64_t end) {
 
 void FuseAllocate::finish(JobOutcome outcome) {
     const Replying replying = begin_reply();
+    // One that fails for want of space may have made the file longer until there. The kernel takes a failure for one
+    // that has changed nothing.
+    if (!status_) filesystem().forget_attributes(node_);
     fuse_reply_err(request(), outcome == JobOutcome::performed ? status_.code() : EINTR);
 }
 

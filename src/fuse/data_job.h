@@ -100,13 +100,14 @@ private:
 /// has had the turns for that. Performed as `caller` when one is given.
 class FuseAllocate final : private DeferredReply, public Job {
 public:
-    FuseAllocate(fuse_req_t request, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
+    FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
                  std::uint64_t bytes, std::optional<Identity> caller);
 
 private:
     bool perform(std::uint64_t begin, std::uint64_t end) override;
     void finish(JobOutcome outcome) override;
 
+    const fuse_ino_t node_;
     const std::shared_ptr<OpenFile> file_;
     const int mode_;
     const std::uint64_t offset_;

@@ -8,15 +8,25 @@
 
 #include "fuse/data_job.h"
 #include "fuse/meta_operations.h"
+#include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
 #include "sys/setid.h"
+#include "sys/system_call.h"
 
 namespace bandfs {
 namespace {
 
 void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
-    reply_attributes(request, on_inode(request, node, [](Tree& tree, Inode& inode) { return tree.attributes(inode); }));
+    std::optional<timespec> born;
+    const Result<struct stat> attributes = on_inode(request, node, [&born](Tree& tree, Inode& inode) {
+        if (current_message().wants_birth) born = tree.birth_time(inode);
+        return tree.attributes(inode);
+    });
+    if (attributes)
+        reply_attributes_and_birth(request, *attributes, filesystem_of(request).options.attr_timeout_s, born);
+    else
+        fuse_reply_err(request, attributes.code());
 }
 
 constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |
@@ -57,8 +67,9 @@ Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_f
 /// set-id bits off it.
 ///
 /// The kernel announces a write or an allocation that takes them off by the same message. That a file is open for
-/// writing, or was before its last data went to the disk, tells these. They take the bits off themselves, too, but if
-/// they were not taken off now, the kernel would go by the old mode until it asks for it again.
+/// writing, or was before its last data went to the disk, and that the caller is not in chown(2), tells these. They
+/// take the bits off themselves, too, but if they were not taken off now, the kernel would go by the old mode until it
+/// asks for it again.
 Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
     const Result<struct stat> file = tree.attributes(inode);
     if (!file) return file.error();
@@ -71,7 +82,7 @@ Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
     if (thread_has_capability(caller.pid, CAP_FOWNER)) return {};
     const std::shared_ptr<FileData> opened =  // none of what is not a regular file
         filesystem_of(request).data->files().find({inode.key().device, inode.key().number});
-    return opened && opened->writable() ? Status() : Errno{EPERM};
+    return opened && opened->writable() && !waits_in_chown(caller.pid) ? Status() : Errno{EPERM};
 }
 
 void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {

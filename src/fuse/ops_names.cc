@@ -1,6 +1,7 @@
 // fuse/ops_names.cc - what makes, moves and removes names: MKNOD, MKDIR, SYMLINK, LINK, UNLINK, RMDIR, RENAME.
 //
 // Permission, sticky directories and protected links are the kernel's checks, done before the request was sent.
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include <optional>
@@ -62,6 +63,9 @@ void op_rename(fuse_req_t request, fuse_ino_t parent, const char* name, fuse_ino
         });
     });
     if (lost && *lost) note_loss(request, **lost);
+    // ext4 puts the whiteout in place before it looks whether the rest can be done, and takes it away again. The kernel
+    // takes a failure for one that has changed nothing.
+    if (!lost && (flags & RENAME_WHITEOUT) != 0) filesystem_of(request).forget_attributes(parent);
     fuse_reply_err(request, lost.code());
 }
 

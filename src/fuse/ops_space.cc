@@ -28,13 +28,14 @@ std::optional<Identity> taking_setid(fuse_req_t request, const OpenFile& file) {
 
 }  // namespace
 
-void op_fallocate(fuse_req_t request, fuse_ino_t, int mode, off_t offset, off_t length, fuse_file_info* info) {
+void op_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length, fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     const CallerLineage lineage = lineage_of(request, file->opener);
     const auto begin = static_cast<std::uint64_t>(offset);
     const auto bytes = static_cast<std::uint64_t>(length);
-    auto allocate = std::make_unique<FuseAllocate>(request, file, mode, begin, bytes, taking_setid(request, *file));
+    auto allocate =
+        std::make_unique<FuseAllocate>(request, node, file, mode, begin, bytes, taking_setid(request, *file));
     filesystem.data->charge_allocation(*allocate, *file, mode, begin, bytes);
     filesystem.gate->submit(std::move(allocate), *filesystem.groups, lineage.ids(), false);
 }

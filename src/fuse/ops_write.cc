@@ -1,5 +1,6 @@
 // fuse/ops_write.cc - WRITE.
 #include <algorithm>
+#include <cerrno>
 
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
@@ -13,10 +14,10 @@ namespace bandfs {
 namespace {
 
 /// Where a write goes. The kernel appends at the end that it last heard of, but the file may have grown below the
-/// mount.
-std::uint64_t position(const OpenFile& file, off_t offset) {
+/// mount. `flags` are those that the open file has now: fcntl(2) changes O_APPEND.
+std::uint64_t position(const OpenFile& file, int flags, off_t offset) {
     const auto asked = static_cast<std::uint64_t>(offset);
-    if (!(file.flags & O_APPEND)) return asked;
+    if (!(flags & O_APPEND)) return asked;
     const Result<FileFacts> facts = file_facts(file.data->descriptor());
     return facts ? std::max(asked, facts->size) : asked;
 }
@@ -29,6 +30,10 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
     // Receiving without splice, a payload is one piece of memory: that of the message.
     const std::span bytes(static_cast<const std::byte*>(payload->buf[0].mem), payload->buf[0].size);
     const bool writepage = info->writepage != 0;
+    if (writepage && file->data->append_only()) {
+        fuse_reply_err(request, EPERM);  // a local file system would not have let it be mapped
+        return;
+    }
     if (kill_suidgid_requested()) {
         const Result<bool> cleared = clear_setid_bits(
             file->data->descriptor(), [request](gid_t group) { return caller_in_group(request, group); });
@@ -44,7 +49,8 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
         writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener, file->data->descriptor());
     filesystem.data->write(
         std::make_unique<FuseWrite>(
-            request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, offset), bytes, writepage),
+            request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, info->flags, offset), bytes,
+            writepage),
         lineage.ids(), current_message().others_wait);
 }
 

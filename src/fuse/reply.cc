@@ -12,6 +12,7 @@
 #include "fuse/filesystem.h"
 #include "fuse/session_init.h"
 #include "fuse/session_message.h"
+#include "fuse/statx_answer.h"
 #include "fuse/transport.h"
 #include "sys/leave_errno.h"
 
@@ -20,6 +21,9 @@ namespace {
 
 /// Flags to add to the open answer that this thread is about to send.
 thread_local std::uint32_t extra_fopen_flags = 0;
+
+/// The time of birth for the answer to FUSE_STATX that this thread is about to send.
+thread_local std::optional<timespec> extra_birth;
 
 /// Adds what this thread wants to the answer to OPEN, or to CREATE, which ends with the same struct.
 void add_fopen_flags(const iovec& payload) {
@@ -36,6 +40,27 @@ void complete_init(const iovec& payload, Filesystem& filesystem) {
     filesystem.kernel.parallel_direct_writes = agreed_parallel_direct_writes(answer);
 }
 
+ssize_t send(const iovec* pieces, int count) {
+    const auto* header = static_cast<const fuse_out_header*>(pieces[0].iov_base);
+    const ReplySlot slot = Replying::current();
+    assert(slot.transport != nullptr);
+    const Status sent = slot.transport->send(slot, {pieces, static_cast<std::size_t>(count)});
+    if (sent) return static_cast<ssize_t>(header->len);
+    leave_errno(sent.error());
+    return -1;
+}
+
+/// Sends what answers GETATTR as the answer to STATX. Returns what libfuse expects to have been sent.
+ssize_t send_statx(const iovec& header, const iovec& payload) {
+    assert(payload.iov_len >= sizeof(fuse_attr_out));
+    StatxAnswer answer = statx_answer(*static_cast<const fuse_attr_out*>(payload.iov_base), extra_birth);
+    fuse_out_header own = *static_cast<const fuse_out_header*>(header.iov_base);
+    const auto expected = static_cast<ssize_t>(own.len);
+    own.len = sizeof own + sizeof answer;
+    const iovec pieces[2] = {{&own, sizeof own}, {&answer, sizeof answer}};
+    return send(pieces, 2) < 0 ? -1 : expected;
+}
+
 ssize_t send_reply(int, iovec* pieces, int count, void* userdata) {
     const auto* header = static_cast<const fuse_out_header*>(pieces[0].iov_base);
     if (header->error == 0 && header->unique != 0 && count == 2) {
@@ -43,13 +68,9 @@ ssize_t send_reply(int, iovec* pieces, int count, void* userdata) {
         const fuse_in_header* message = current_message().header;
         if (message != nullptr && message->opcode == FUSE_INIT)
             complete_init(pieces[1], *static_cast<Filesystem*>(userdata));
+        if (message != nullptr && current_message().wants_birth) return send_statx(pieces[0], pieces[1]);
     }
-    const ReplySlot slot = Replying::current();
-    assert(slot.transport != nullptr);
-    const Status sent = slot.transport->send(slot, {pieces, static_cast<std::size_t>(count)});
-    if (sent) return static_cast<ssize_t>(header->len);
-    leave_errno(sent.error());
-    return -1;
+    return send(pieces, count);
 }
 
 /// libfuse insists on one; messages are received by the session itself.
@@ -74,6 +95,14 @@ int reply_create(fuse_req* request, const fuse_entry_param& entry, const fuse_fi
     extra_fopen_flags = fopen_flags;
     const int sent = fuse_reply_create(request, &entry, &info);
     extra_fopen_flags = 0;
+    return sent;
+}
+
+int reply_attributes_and_birth(fuse_req* request, const struct stat& attributes, double timeout_s,
+                               const std::optional<timespec>& born) {
+    extra_birth = born;
+    const int sent = fuse_reply_attr(request, &attributes, timeout_s);
+    extra_birth.reset();
     return sent;
 }
 

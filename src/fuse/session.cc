@@ -22,6 +22,7 @@
 #include "fuse/reply.h"
 #include "fuse/session_message.h"
 #include "fuse/session_reserve.h"
+#include "fuse/statx_answer.h"
 #include "fuse/transport.h"
 #include "sys/tuning.h"
 
@@ -217,9 +218,10 @@ bool ReceiverSession::receive_one(Receiver& self) {
 
 void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait) {
     auto* header = reinterpret_cast<fuse_in_header*>(message);
+    const bool wants_birth = header->opcode == kFuseStatx;
     make_known_to_libfuse(*header);
     const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
-    current_message() = {header, &self.memory, others_wait};
+    current_message() = {header, &self.memory, others_wait, wants_birth};
     fuse_buf buffer{};
     buffer.mem = message;
     buffer.size = bytes;

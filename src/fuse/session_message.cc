@@ -2,6 +2,8 @@
 
 #include <linux/fuse.h>
 
+#include "fuse/statx_answer.h"
+
 namespace bandfs {
 
 IncomingMessage& current_message() {
@@ -11,6 +13,7 @@ IncomingMessage& current_message() {
 
 void make_known_to_libfuse(fuse_in_header& message) {
     if (message.opcode == FUSE_TMPFILE) message.opcode = FUSE_CREATE;
+    if (message.opcode == kFuseStatx) message.opcode = FUSE_GETATTR;
 }
 
 bool kill_suidgid_requested() {

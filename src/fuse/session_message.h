@@ -23,13 +23,15 @@ struct IncomingMessage {
     const fuse_in_header* header = nullptr;  ///< followed by its arguments
     PooledBuffer* memory = nullptr;          ///< where it stands; a handler that must keep the payload moves it away
     bool others_wait = false;                ///< another receiver was waiting when this message was taken
+    bool wants_birth = false;                ///< FUSE_STATX, handed to libfuse as FUSE_GETATTR
 };
 
 /// The message of this thread; without a header on a thread that handles none.
 IncomingMessage& current_message();
 
 /// libfuse 3.14 does not know O_TMPFILE. FUSE_TMPFILE has the arguments and the answer of FUSE_CREATE, with a name that
-/// no file can have, so it is made one before libfuse sees it, and op_create() tells them apart by the name.
+/// no file can have, so it is made one before libfuse sees it, and op_create() tells them apart by the name. FUSE_STATX
+/// is made FUSE_GETATTR (statx_answer.h), and IncomingMessage tells them apart.
 inline constexpr const char* kNamelessFile = "/";
 void make_known_to_libfuse(fuse_in_header& message);
 

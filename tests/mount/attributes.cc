@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -253,10 +254,54 @@ SCENARIO(Attributes, OwnersLeftAsTheyAre) {
         DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
         scene.see("f");
     }
+    // Nor while it is open for writing, be it by the caller, who does take them off by writing.
+    for (const mode_t mode : {04666u, 02777u}) {
+        unlink("f");
+        const int own = open("f", O_RDWR | O_CREAT, 0600);
+        DO(fchmod(own, mode));
+        scene.as(kBob, [&] {
+            DO(chown("f", static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+            scene.see("f");
+            const int f = open("f", O_RDWR);
+            DO(fchown(f, static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+            scene.see("f");
+            DO(write(f, "x", 1));
+            scene.see("f");
+        });
+        close(own);
+    }
     DO(mkfifo("p", 0644));
     DO(chmod("p", 06755));
     scene.as(kBob, [&] { DO(chown("p", static_cast<uid_t>(-1), static_cast<gid_t>(-1))); });
     scene.see("p");
+}
+
+SCENARIO(Times, Birth) {
+    const auto see_birth = [&scene](const char* path, const struct statx& after) {
+        struct statx now {};
+        DO(statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &now));
+        const auto as_one = [](const statx_timestamp& time) { return time.tv_sec * 1000000000 + time.tv_nsec; };
+        scene.say((now.stx_mask & STATX_BTIME) == 0                 ? "no birth"
+                  : as_one(now.stx_btime) < as_one(after.stx_btime) ? "born before"
+                  : as_one(now.stx_btime) <= as_one(now.stx_ctime)  ? "born, and changed then or since"
+                                                                    : "changed before it was born");
+        scene.say(std::to_string(now.stx_size) + " " + std::to_string(now.stx_mode) + " " +
+                  std::to_string(now.stx_nlink) + " " + std::to_string(now.stx_uid) + " " +
+                  std::to_string(now.stx_blksize) + " " + std::to_string(now.stx_rdev_major) + ":" +
+                  std::to_string(now.stx_rdev_minor));
+        return now;
+    };
+    const struct statx home = see_birth(".", {});
+    DO(make_file("f"));
+    const struct statx first = see_birth("f", home);
+    DO(chmod("f", 0640));
+    const struct statx later = see_birth("f", first);
+    scene.say(memcmp(&first.stx_btime, &later.stx_btime, sizeof first.stx_btime) == 0 ? "the same" : "another");
+    DO(symlink("f", "s"));
+    see_birth("s", home);
+    DO(mkfifo("p", 0644));
+    see_birth("p", home);
+    if (mknod("c", S_IFCHR | 0600, makedev(300, 70000)) == 0) see_birth("c", home);
 }
 
 SCENARIO(Times, Set) {

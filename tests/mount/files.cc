@@ -1,5 +1,7 @@
 // Opening, reading and writing files.
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -183,6 +185,48 @@ SCENARIO(Files, Append) {
     DO(close(b));
 }
 
+SCENARIO(Files, AppendTakenOffAndPutOn) {
+    const int f = open("f", O_RDWR | O_CREAT | O_APPEND, 0644);
+    DO(write_all(f, "hello world"));
+    DO(fcntl(f, F_SETFL, 0));
+    DO(write_at(f, "J", 0));
+    DO(lseek(f, 6, SEEK_SET));
+    DO(write_all(f, "W"));
+    scene.see_content("f");
+    DO(fcntl(f, F_SETFL, O_APPEND));
+    DO(write_at(f, "!", 0));
+    scene.see_content("f");
+    DO(close(f));
+}
+
+SCENARIO(Files, AppendOnly) {
+    int f = open("f", O_RDWR | O_CREAT, 0644);
+    DO(write_all(f, "hello"));
+    int flags = 0;
+    DO(ioctl(f, FS_IOC_GETFLAGS, &flags));
+    flags |= FS_APPEND_FL;
+    DO(ioctl(f, FS_IOC_SETFLAGS, &flags));  // root may
+    DO(write_at(f, "J", 0));                // opened before
+    DO(close(f));
+    DO(close(open("f", O_WRONLY)));
+    DO(close(open("f", O_WRONLY | O_APPEND | O_TRUNC)));
+    DO(f = open("f", O_WRONLY | O_APPEND));
+    DO(write_all(f, " world"));
+    DO(write_at(f, "!", 0));
+    DO(ftruncate(f, 3));
+    DO(fsync(f));
+    scene.see_content("f");
+    const int reads = open("f", O_RDONLY);
+    flags &= ~FS_APPEND_FL;
+    DO(ioctl(reads, FS_IOC_SETFLAGS, &flags));
+    DO(close(reads));
+    int g = 0;
+    DO(g = open("f", O_RDWR));
+    DO(write_at(g, "Y", 0));
+    DO(write_all(f, "?"));
+    scene.see_content("f");
+}
+
 SCENARIO(Files, AppendedBySeveral) {
     // Four processes append records; each record must be there once and whole.
     close(creat("f", 0644));
@@ -341,6 +385,19 @@ SCENARIO(Files, SeekDataAndHole) {
     }
     DO(lseek(f, 5 << 20, SEEK_DATA));
     DO(lseek(f, -1, SEEK_SET));
+    DO(close(f));
+}
+
+SCENARIO(Files, MoreThanThereIsRoom) {
+    const int f = open("f", O_RDWR | O_CREAT, 0644);
+    DO(fallocate(f, 0, 0, 8LL << 30));
+    struct stat now {};  // ext4 has allocated, and made the file longer, until nothing was left
+    DO(fstat(f, &now));
+    scene.say(std::string(now.st_size > 0 ? "longer" : "empty") +
+              (now.st_blocks > 0 ? ", with blocks" : ", no blocks"));
+    DO(lseek(f, 0, SEEK_END) == now.st_size);
+    DO(ftruncate(f, 0));
+    scene.see("f");
     DO(close(f));
 }
 

@@ -191,6 +191,39 @@ TEST_F(Locks, AReadLockBecomesAWriteLock) {
     EXPECT_EQ(refused.answer(), EAGAIN);
 }
 
+TEST_F(Locks, AReadLockStaysWhenItCannotBecomeAWriteLock) {
+    for (const mode_t mode : {0666u, 0777u}) {  // as above
+        chmod(below().c_str(), mode);
+        Locker rival([&] { return posix_locked(below(), F_RDLCK, F_SETLK, 150, 10); });
+        ASSERT_EQ(rival.answer(), 0);
+        Locker holds([&] {
+            const int reads = open(one().c_str(), O_RDONLY), writes = open(one().c_str(), O_RDWR);
+            struct flock wanted {};
+            wanted.l_type = F_RDLCK;
+            for (const off_t start : {0, 100, 300}) {
+                wanted.l_start = start;
+                wanted.l_len = start == 300 ? 0 : 100;
+                if (fcntl(reads, F_SETLK, &wanted) != 0) return errno;
+            }
+            wanted.l_type = F_WRLCK;
+            wanted.l_start = 0;
+            return outcome(fcntl(writes, F_SETLK, &wanted));
+        });
+        ASSERT_EQ(holds.answer(), EAGAIN);
+        const auto state = [&](off_t from) {
+            Locker asks([&] { return posix_locked(below(), F_WRLCK, F_SETLK, from, 10); });
+            return asks.answer();
+        };
+        EXPECT_EQ(state(0), EAGAIN);
+        EXPECT_EQ(state(180), EAGAIN);
+        EXPECT_EQ(state(200), 0) << "between its locks";
+        EXPECT_EQ(state(290), 0) << "between its locks";
+        EXPECT_EQ(state(1000000), EAGAIN);
+        Locker shares([&] { return posix_locked(below(), F_RDLCK, F_SETLK); });
+        EXPECT_EQ(shares.answer(), 0);
+    }
+}
+
 TEST_F(Locks, ALockedProgramCanBeExecuted) {
     output_of({"cp", "/bin/true", below()});
     chmod(below().c_str(), 0755);

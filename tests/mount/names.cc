@@ -193,6 +193,22 @@ SCENARIO(Names, RenameFlags) {
     DO(renameat2(AT_FDCWD, "c", AT_FDCWD, "d", RENAME_EXCHANGE | RENAME_NOREPLACE));
 }
 
+SCENARIO(Names, RenameThatFailsLeavingItsMark) {
+    DO(mkdir("d", 0755));
+    DO(mkdir("d/moved", 0755));
+    DO(mkdir("full", 0755));
+    DO(make_file("full/f"));
+    struct stat before {
+    }, after{};
+    DO(stat("d", &before));
+    DO(renameat2(AT_FDCWD, "d/moved", AT_FDCWD, "full", RENAME_WHITEOUT));
+    DO(stat("d", &after));
+    const bool changed =
+        before.st_ctim.tv_sec != after.st_ctim.tv_sec || before.st_ctim.tv_nsec != after.st_ctim.tv_nsec;
+    scene.say(changed ? "the directory changed" : "the directory did not change");
+    scene.see_names("d");
+}
+
 SCENARIO(Names, Long) {
     const std::string longest(255, 'n'), longer(256, 'n');
     DO(make_file(longest.c_str(), "x"));

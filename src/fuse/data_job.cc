@@ -43,7 +43,9 @@ void DeferredReply::defer_until_killed(Job& job) {
 }
 
 void DeferredReply::ignore_interrupts() {
-    if (std::exchange(killable_, nullptr) != nullptr) fuse_req_interrupt_func(request_, nullptr, nullptr);
+    if (killable_ == nullptr) return;
+    fuse_req_interrupt_func(request_, nullptr, nullptr);  // waits for a callback that runs, which looks at killable_
+    killable_ = nullptr;
 }
 
 Replying DeferredReply::begin_reply() {

@@ -14,9 +14,9 @@ namespace {
 
 /// Where a write goes. The kernel appends at the end that it last heard of, but the file may have grown below the
 /// mount.
-std::uint64_t position(const OpenFile& file, off_t offset) {
+std::uint64_t position(const OpenFile& file, IoFlags flags, off_t offset) {
     const auto asked = static_cast<std::uint64_t>(offset);
-    if (!(file.flags & O_APPEND)) return asked;
+    if (!flags.appends()) return asked;
     const Result<FileFacts> facts = file_facts(file.data->descriptor());
     return facts ? std::max(asked, facts->size) : asked;
 }
@@ -40,11 +40,11 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
         // length.
         if (*cleared) filesystem.forget_attributes(node);
     }
+    const IoFlags flags(writepage ? 0 : info->flags);
     const CallerLineage lineage =
         writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener, file->data->descriptor());
     filesystem.data->write(
-        std::make_unique<FuseWrite>(
-            request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, offset), bytes, writepage),
+        std::make_unique<FuseWrite>(request, file, flags, position(*file, flags, offset), bytes, writepage),
         lineage.ids(), current_message().others_wait);
 }
 

@@ -164,7 +164,7 @@ std::uint64_t FileData::resident_start(std::uint64_t offset, std::uint64_t pages
 Result<std::size_t> FileData::read(std::uint64_t offset, std::span<std::byte> into) {
     // What is dirty is in the page cache, and O_DIRECT would make the file system write it first, uncharged.
     const bool direct = same_place_in_page(into.data(), offset) && !dirty(offset, offset + into.size());
-    const int fd = direct ? direct_descriptor(false) : -1;
+    const int fd = direct && open_direct(false) ? direct_reader_.load() : -1;
     if (fd >= 0 && !direct_refused_) {
         const std::size_t lead = static_cast<std::size_t>(offset % kPage);
         const std::size_t whole = static_cast<std::size_t>(page_end(lead + into.size()));
@@ -177,11 +177,10 @@ Result<std::size_t> FileData::read(std::uint64_t offset, std::span<std::byte> in
 }
 
 Result<std::size_t> FileData::read_direct(std::uint64_t offset, std::span<std::byte> into) {
-    const int fd = direct_descriptor(false);
-    if (fd < 0) return Errno{EINVAL};
+    if (const Status opened = open_direct(false); !opened) return opened.error();
     // The range may have been cut at the end of the file; O_DIRECT wants the rest of the page, too.
     const std::size_t whole = static_cast<std::size_t>(page_end(offset + into.size()) - offset);
-    const Result<std::size_t> n = read_fully(fd, offset, {into.data(), whole});
+    const Result<std::size_t> n = read_fully(direct_reader_, offset, {into.data(), whole});
     return n ? Result<std::size_t>(std::min(*n, into.size())) : n;
 }
 
@@ -216,9 +215,8 @@ Result<std::size_t> FileData::write_synchronously(std::uint64_t offset, std::spa
 
 Result<std::size_t> FileData::write_direct(std::uint64_t offset, std::span<const std::byte> from,
                                            Durability durability) {
-    const int fd = direct_descriptor(true);
-    if (fd < 0) return Errno{EINVAL};
-    return write_fully(fd, offset, from, durability);
+    if (const Status opened = open_direct(true); !opened) return opened.error();
+    return write_fully(direct_writer_, offset, from, durability);
 }
 
 bool FileData::write_would_read(std::uint64_t offset, std::size_t bytes) {

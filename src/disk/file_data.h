@@ -58,7 +58,7 @@ public:
     /// `into` lies at the same place of a page as `offset` does, and the rest of its first and of its last page may be
     /// overwritten.
     Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into);
-    /// For an open with O_DIRECT: as the file system answers it.
+    /// With O_DIRECT wanted: as the file system answers it.
     Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into);
 
     // Writes. Short when the disk filled up or failed on the way; an error when nothing was written.
@@ -68,7 +68,7 @@ public:
     /// Into the page cache and on, until it is as durable as asked for; where nothing is asked for, as after fdatasync.
     Result<std::size_t> write_synchronously(std::uint64_t offset, std::span<const std::byte> from,
                                             Durability durability);
-    /// For an open with O_DIRECT.
+    /// With O_DIRECT wanted.
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
     /// Whether the file system takes an O_DIRECT request of this place and length.
     bool direct_allows(std::uint64_t offset, std::size_t bytes) const;
@@ -110,7 +110,6 @@ private:
     friend class FileTable;
 
     void adopt(UniqueFd fd, int flags);
-    int direct_descriptor(bool writable) { return open_direct(writable) ? direct_slot(writable).load() : -1; }
     std::atomic<int>& direct_slot(bool writable) { return writable ? direct_writer_ : direct_reader_; }
     Status open_direct(bool writable);
     Result<std::size_t> read_fully(int fd, std::uint64_t offset, std::span<std::byte> into);

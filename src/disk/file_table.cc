@@ -60,7 +60,7 @@ Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int f
     (*file)->adopt(std::move(fd), below);
     if ((flags & O_TRUNC) != 0) emptied_(**file);
     auto opened = std::make_shared<OpenFile>(*file, flags, std::move(opener));
-    if (opened->direct()) {
+    if (IoFlags(flags).direct()) {
         if (const Status direct = open_direct(**file); !direct) return direct.error();
     }
     return opened;

@@ -13,6 +13,24 @@
 
 namespace bandfs {
 
+/// What one read or write is asked to be: the flags of its open file as they are then, since fcntl(2) changes them, and
+/// what pwritev2(2) adds.
+class IoFlags {
+public:
+    explicit IoFlags(int flags) : flags_(flags) {}
+
+    bool direct() const { return (flags_ & O_DIRECT) != 0; }
+    bool appends() const { return (flags_ & O_APPEND) != 0; }
+    /// What O_SYNC or O_DSYNC asks of a write.
+    Durability durability() const {
+        if ((flags_ & O_SYNC) == O_SYNC) return Durability::all;
+        return (flags_ & O_DSYNC) != 0 ? Durability::data : Durability::none;
+    }
+
+private:
+    int flags_;
+};
+
 /// One open of a caller; what fuse_file_info::fh points to. Shared by requests in flight (std::shared_ptr), so that a
 /// release does not pull it from under one. Made by FileTable, given back through DataPlane::release(). Thread-safe:
 /// all but the error mark is constant.
@@ -25,15 +43,8 @@ struct OpenFile {
     OpenFile(const OpenFile&) = delete;
     OpenFile& operator=(const OpenFile&) = delete;
 
-    bool direct() const { return (flags & O_DIRECT) != 0; }
-    /// What O_SYNC or O_DSYNC asks of each write.
-    Durability durability() const {
-        if ((flags & O_SYNC) == O_SYNC) return Durability::all;
-        return (flags & O_DSYNC) != 0 ? Durability::data : Durability::none;
-    }
-
     const std::shared_ptr<FileData> data;  ///< one per inode while it is open anywhere
-    const int flags;                       ///< of open(2)
+    const int flags;                       ///< of open(2); each read and write brings its own
     /// Lineage of who opened it, for write-back without a caller. Constant once the caller has been told of the file.
     std::vector<std::uint64_t> opener;
     std::atomic<std::uint32_t> error_mark;  ///< the write-back errors this open has been told about

@@ -43,7 +43,9 @@ void DeferredReply::defer_until_killed(Job& job) {
 }
 
 void DeferredReply::ignore_interrupts() {
-    if (std::exchange(killable_, nullptr) != nullptr) fuse_req_interrupt_func(request_, nullptr, nullptr);
+    if (killable_ == nullptr) return;
+    fuse_req_interrupt_func(request_, nullptr, nullptr);  // waits for a callback that runs, which looks at killable_
+    killable_ = nullptr;
 }
 
 Replying DeferredReply::begin_reply() {
@@ -59,8 +61,9 @@ void DeferredReply::interrupted(fuse_req_t, void* self) {
     if (reply.filesystem_.callers->dying(job.caller_tid())) reply.filesystem_.gate->cancel(job);
 }
 
-FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t bytes)
-    : DeferredReply(request), ReadRequest(std::move(file), offset, bytes, fuse_req_ctx(request)->pid) {}
+FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
+                   std::uint32_t bytes)
+    : DeferredReply(request), ReadRequest(std::move(file), flags, offset, bytes, fuse_req_ctx(request)->pid) {}
 
 void FuseRead::keep() {
     defer_until_killed(*this);
@@ -74,10 +77,10 @@ void FuseRead::answer(Result<std::span<const std::byte>> data) {
         fuse_reply_err(request(), data.code());
 }
 
-FuseWrite::FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset,
+FuseWrite::FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
                      std::span<const std::byte> payload, bool writepage)
     : DeferredReply(request),
-      WriteRequest(std::move(file), offset, payload, writepage, writepage ? 0 : fuse_req_ctx(request)->pid),
+      WriteRequest(std::move(file), flags, offset, payload, writepage, writepage ? 0 : fuse_req_ctx(request)->pid),
       payload_(payload) {}
 
 void FuseWrite::Free::operator()(std::byte* memory) const {

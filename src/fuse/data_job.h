@@ -62,7 +62,8 @@ private:
 
 class FuseRead final : private DeferredReply, public ReadRequest {
 public:
-    FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t bytes);
+    FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
+             std::uint32_t bytes);
 
 private:
     void keep() override;
@@ -71,7 +72,7 @@ private:
 
 class FuseWrite final : private DeferredReply, public WriteRequest {
 public:
-    FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, std::uint64_t offset,
+    FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
               std::span<const std::byte> payload, bool writepage);
 
 private:

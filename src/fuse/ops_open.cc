@@ -35,7 +35,7 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
 std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
-    const bool parallel = file->direct() && filesystem.kernel.parallel_direct_writes;
+    const bool parallel = IoFlags(file->flags).direct() && filesystem.kernel.parallel_direct_writes;
     info.noflush = filesystem.locks == nullptr;
     info.direct_io = parallel;
     info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));

@@ -14,10 +14,10 @@ namespace bandfs {
 namespace {
 
 /// Where a write goes. The kernel appends at the end that it last heard of, but the file may have grown below the
-/// mount. `flags` are those that the open file has now: fcntl(2) changes O_APPEND.
-std::uint64_t position(const OpenFile& file, int flags, off_t offset) {
+/// mount.
+std::uint64_t position(const OpenFile& file, IoFlags flags, off_t offset) {
     const auto asked = static_cast<std::uint64_t>(offset);
-    if (!(flags & O_APPEND)) return asked;
+    if (!flags.appends()) return asked;
     const Result<FileFacts> facts = file_facts(file.data->descriptor());
     return facts ? std::max(asked, facts->size) : asked;
 }
@@ -45,12 +45,11 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
         // length.
         if (*cleared) filesystem.forget_attributes(node);
     }
+    const IoFlags flags(writepage ? 0 : info->flags);
     const CallerLineage lineage =
         writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener, file->data->descriptor());
     filesystem.data->write(
-        std::make_unique<FuseWrite>(
-            request, file, writepage ? static_cast<std::uint64_t>(offset) : position(*file, info->flags, offset), bytes,
-            writepage),
+        std::make_unique<FuseWrite>(request, file, flags, position(*file, flags, offset), bytes, writepage),
         lineage.ids(), current_message().others_wait);
 }
 

@@ -58,7 +58,7 @@ DataPlane::~DataPlane() {
 void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline) {
     FileData& data = *request->file_->data;
     const std::uint64_t offset = request->offset_;
-    const bool direct = request->file_->direct();
+    const bool direct = request->flags_.direct();
     std::uint64_t end = offset + request->size_;
     if (direct && !data.direct_allows(offset, request->size_)) return request->answer(Errno{EINVAL});
     if (direct && data.write_back_kind() != WriteBackKind::memory) {
@@ -92,10 +92,11 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         lineage = file.opener;
     }
     const std::size_t size = request->payload_.size();
-    const bool direct = file.direct() && !request->writepage_;
+    const bool direct = request->flags_.direct();
     if (direct && !file.data->direct_allows(request->offset_, size)) return request->answer(Errno{EINVAL});
     const WriteBackKind kind = file.data->write_back_kind();
-    const bool is_unit = direct || file.durability() != Durability::none || kind == WriteBackKind::synchronous;
+    const bool is_unit =
+        direct || request->flags_.durability() != Durability::none || kind == WriteBackKind::synchronous;
     if (size == 0 || kind == WriteBackKind::memory) {
         request->perform(0, 0);
         request->finish(JobOutcome::performed);

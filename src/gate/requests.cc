@@ -28,8 +28,9 @@ int FirstEnd::error() const noexcept {
 
 // Reads.
 
-ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t size, pid_t caller_tid)
-    : Job(caller_tid), file_(std::move(file)), offset_(offset), size_(size) {
+ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset, std::uint32_t size,
+                         pid_t caller_tid)
+    : Job(caller_tid), file_(std::move(file)), flags_(flags), offset_(offset), size_(size) {
     assert(size <= PooledBuffer::kLargestPayload);
 }
 
@@ -54,7 +55,7 @@ bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
     const std::span<std::byte> into = place(cached_ + begin, cached_ + end);
     const std::uint64_t at = offset_ + cached_ + begin;
     FileData& data = *file_->data;
-    const Result<std::size_t> n = file_->direct() ? data.read_direct(at, into) : data.read(at, into);
+    const Result<std::size_t> n = flags_.direct() ? data.read_direct(at, into) : data.read(at, into);
     if (n && *n == into.size()) return true;
     first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     return false;
@@ -78,17 +79,22 @@ void ReadRequest::finish(JobOutcome outcome) {
 
 // Writes.
 
-WriteRequest::WriteRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
-                           bool writepage, pid_t caller_tid)
-    : Job(caller_tid), file_(std::move(file)), offset_(offset), payload_(payload), writepage_(writepage) {
+WriteRequest::WriteRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
+                           std::span<const std::byte> payload, bool writepage, pid_t caller_tid)
+    : Job(caller_tid),
+      file_(std::move(file)),
+      flags_(writepage ? IoFlags(0) : flags),
+      offset_(offset),
+      payload_(payload),
+      writepage_(writepage) {
     assert(payload.size() <= PooledBuffer::kLargestPayload);
 }
 
 Result<std::size_t> WriteRequest::write(std::uint64_t offset, std::span<const std::byte> from) {
     FileData& data = *file_->data;
     if (bytes() == 0) return data.write(offset, from);
-    if (file_->direct()) return data.write_direct(offset, from, file_->durability());
-    return data.write_synchronously(offset, from, file_->durability());
+    if (flags_.direct()) return data.write_direct(offset, from, flags_.durability());
+    return data.write_synchronously(offset, from, flags_.durability());
 }
 
 Result<std::size_t> WriteRequest::write_piece(std::uint64_t offset, std::span<const std::byte> from) {

@@ -37,7 +37,8 @@ private:
 /// A read of an open file, of at most 1 MiB.
 class ReadRequest : public Job {
 public:
-    ReadRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t size, pid_t caller_tid);
+    ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset, std::uint32_t size,
+                pid_t caller_tid);
 
 protected:
     /// The request outlives the call that handed it in, and other threads will see it: the last moment to register an
@@ -55,6 +56,7 @@ private:
     std::span<std::byte> place(std::size_t from, std::size_t to);
 
     const std::shared_ptr<OpenFile> file_;
+    const IoFlags flags_;
     const std::uint64_t offset_;
     const std::uint32_t size_;
     BufferPool* pool_ = nullptr;
@@ -69,9 +71,10 @@ using WaitingWriteHook = JobHook<struct WaitingWriteTag>;
 /// A write to an open file, of at most 1 MiB. Its payload is borrowed until keep().
 class WriteRequest : public Job, public WaitingWriteHook {
 public:
-    /// `writepage`: the kernel writes back a shared mapping; nobody waits, and who opened the file is charged.
-    WriteRequest(std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
-                 bool writepage, pid_t caller_tid);
+    /// `writepage`: the kernel writes back a shared mapping; nobody waits, and who opened the file is charged. `flags`
+    /// do not matter then.
+    WriteRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
+                 std::span<const std::byte> payload, bool writepage, pid_t caller_tid);
 
 protected:
     /// As for a read; and returns the payload at a place where it stays until the request is destroyed, page aligned.
@@ -90,6 +93,7 @@ private:
     Result<std::size_t> write_piece(std::uint64_t offset, std::span<const std::byte> from);
 
     const std::shared_ptr<OpenFile> file_;
+    const IoFlags flags_;
     const std::uint64_t offset_;
     std::span<const std::byte> payload_;
     const bool writepage_;

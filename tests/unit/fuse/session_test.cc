@@ -286,6 +286,35 @@ TEST_F(SessionTest, AKilledReaderLeavesThoughItsRequestIsHeld) {
     EXPECT_EQ(exit_status(first), 0);
 }
 
+// A crash here, or a race that the thread sanitizer sees: the answer unregisters what the interrupt looks at.
+TEST_F(SessionTest, SignalsComeWhileReadsAreAnswered) {
+    mount(kOneAtATime);
+    write_contents(below("file"), pattern_of(64 * 4096));
+    struct sigaction handles {};
+    struct sigaction before {};
+    handles.sa_handler = [](int) {};
+    handles.sa_flags = SA_RESTART;
+    ASSERT_EQ(::sigaction(SIGUSR1, &handles, &before), 0);
+    constexpr int kReaders = 4;
+    constexpr int kReads = 500;
+    std::atomic<int> wrong{0};
+    std::atomic<int> ended{0};
+    std::vector<std::thread> readers;
+    for (int reader = 0; reader < kReaders; ++reader)
+        readers.emplace_back([&] {
+            const AlignedMemory memory(4096);
+            const UniqueFd file(::open(in_mount("file").c_str(), O_RDONLY | O_DIRECT));
+            for (int i = 0; i < kReads; ++i) wrong += ::pread(file.get(), memory.data, 4096, i % 64 * 4096) != 4096;
+            ++ended;
+        });
+    while (ended < kReaders) {
+        for (std::thread& reader : readers) ::pthread_kill(reader.native_handle(), SIGUSR1);
+    }
+    for (std::thread& reader : readers) reader.join();
+    ::sigaction(SIGUSR1, &before, nullptr);
+    EXPECT_EQ(wrong, 0) << "a signal that is handled ends no read";
+}
+
 TEST_F(SessionTest, AHeldDirectWriteKeepsItsPayload) {
     mount(kOneAtATime);
     write_contents(below("blocker"), pattern_of(4096));

@@ -39,8 +39,9 @@ struct Answer {
 
 class TestRead final : public ReadRequest {
 public:
-    TestRead(Answer& to, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::uint32_t size, pid_t tid)
-        : ReadRequest(std::move(file), offset, size, tid), to_(to) {}
+    TestRead(Answer& to, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset, std::uint32_t size,
+             pid_t tid)
+        : ReadRequest(std::move(file), flags, offset, size, tid), to_(to) {}
     void keep() override { ++to_.kept; }
     void answer(Result<std::span<const std::byte>> data) override {
         to_.code = data.code();
@@ -55,9 +56,9 @@ private:
 
 class TestWrite final : public WriteRequest {
 public:
-    TestWrite(Answer& to, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload,
-              bool writepage, pid_t tid)
-        : WriteRequest(std::move(file), offset, payload, writepage, tid), to_(to), borrowed_(payload) {}
+    TestWrite(Answer& to, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
+              std::span<const std::byte> payload, bool writepage, pid_t tid)
+        : WriteRequest(std::move(file), flags, offset, payload, writepage, tid), to_(to), borrowed_(payload) {}
     std::span<const std::byte> keep() override {
         ++to_.kept;
         own_ = pool().take();
@@ -139,11 +140,24 @@ protected:
     }
     void read(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size,
               std::vector<GroupId> lineage = {kAlice}, bool may_inline = false, pid_t tid = 0) {
-        plane_->read(std::make_unique<TestRead>(to, file, offset, size, tid), lineage, may_inline);
+        plane_->read(std::make_unique<TestRead>(to, file, IoFlags(file->flags), offset, size, tid), lineage,
+                     may_inline);
     }
     void write(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::span<const std::byte> from,
                std::vector<GroupId> lineage = {kAlice}, bool writepage = false, pid_t tid = 0) {
-        plane_->write(std::make_unique<TestWrite>(to, file, offset, from, writepage, tid), lineage, false);
+        const IoFlags flags(file->flags);
+        plane_->write(std::make_unique<TestWrite>(to, file, flags, offset, from, writepage, tid), lineage, false);
+    }
+    /// A read and a write whose flags are not those of open(2).
+    void read_as(int flags, Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset,
+                 std::uint32_t size) {
+        const std::vector<GroupId> lineage{kAlice};
+        plane_->read(std::make_unique<TestRead>(to, file, IoFlags(flags), offset, size, 0), lineage, false);
+    }
+    void write_as(int flags, Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset,
+                  std::span<const std::byte> from) {
+        const std::vector<GroupId> lineage{kAlice};
+        plane_->write(std::make_unique<TestWrite>(to, file, IoFlags(flags), offset, from, false, 0), lineage, false);
     }
     void write_now(const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::size_t bytes,
                    std::vector<GroupId> lineage = {kAlice}) {

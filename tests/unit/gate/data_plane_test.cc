@@ -115,6 +115,40 @@ TEST_F(DataPlaneTest, DirectRequestsAreUnitsAndMisalignedOnesRefused) {
     EXPECT_EQ(units(kAlice, Direction::read), 2u);
 }
 
+TEST_F(DataPlaneTest, EachRequestsFlagsCountAndNotThoseOfTheOpen) {
+    disk_.is.direct_alignment = 512;
+    disk_.resident = [](std::uint64_t) { return true; };
+    const auto direct = open(O_RDWR | O_DIRECT);
+    const auto buffered = open();
+    if (direct == nullptr) GTEST_SKIP() << "no O_DIRECT in the temporary directory";
+    const auto data = pattern(4 * kPage);
+
+    Answer durable;
+    write_as(O_RDWR | O_DIRECT | O_DSYNC, durable, direct, 0, data);
+    ASSERT_TRUE(eventually([&] { return durable.come(); }));
+    EXPECT_EQ(disk_.last_durability, Durability::data);
+    EXPECT_EQ(units(kAlice, Direction::write), 1u);
+
+    Answer unaligned;
+    write_as(O_RDWR, unaligned, direct, 4 * kPage, std::span(data).first(100));
+    ASSERT_TRUE(unaligned.come()) << "into the page cache";
+    EXPECT_EQ(unaligned.written, 100u);
+    EXPECT_EQ(plane_->dirty_bytes(), kPage);
+
+    Answer later, got, synced;
+    write_as(O_RDWR | O_DIRECT, later, buffered, 0, data);
+    ASSERT_TRUE(eventually([&] { return later.come(); }));
+    EXPECT_EQ(units(kAlice, Direction::write), 2u);
+    read_as(O_RDWR | O_DIRECT, got, buffered, 0, 4 * kPage);
+    ASSERT_TRUE(eventually([&] { return got.come(); }));
+    EXPECT_EQ(got.data, data);
+    EXPECT_EQ(units(kAlice, Direction::read), 1u) << "from the disk";
+    write_as(O_RDWR | O_SYNC, synced, buffered, 0, data);
+    ASSERT_TRUE(eventually([&] { return synced.come(); }));
+    EXPECT_EQ(disk_.last_durability, Durability::all);
+    EXPECT_EQ(units(kAlice, Direction::write), 3u);
+}
+
 TEST_F(DataPlaneTest, ADyingReaderIsAnsweredAndReadsNothing) {
     const auto file = open();
     write_now(file, 0, 4 * kPage);

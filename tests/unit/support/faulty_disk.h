@@ -43,6 +43,7 @@ public:
     std::atomic<unsigned> reads{0};
     std::atomic<unsigned> cached_reads{0};
     std::atomic<unsigned> syncs{0};
+    std::atomic<Durability> last_durability{Durability::none};  ///< that a write was asked for
 
     std::vector<Extent> written_back() {
         const std::lock_guard lock(mutex_);
@@ -75,6 +76,7 @@ public:
     Result<std::size_t> write(int fd, std::span<const std::byte> from, std::uint64_t offset,
                               Durability durability) override {
         if (write_error != 0) return Errno{write_error};
+        last_durability = durability;
         if (room <= 0) return Errno{ENOSPC};
         const std::size_t most = std::min<std::size_t>(longest_write, static_cast<std::size_t>(room.load()));
         const auto n = system().write(fd, from.first(std::min(from.size(), most)), offset, durability);

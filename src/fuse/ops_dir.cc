@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "disk/open_directory.h"
+#include "fuse/data_job.h"
 #include "fuse/handles.h"
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
@@ -27,6 +28,30 @@ public:
     const InodePtr inode;
     std::mutex mutex;  ///< readers of one handle take turns
     OpenDirectory directory;
+};
+
+/// fsync(2) of a directory: on a worker, since it waits for the journal. The kernel closes the directory after the
+/// answer.
+class FuseSyncDirectory final : private DeferredReply, public Job {
+public:
+    FuseSyncDirectory(fuse_req_t request, const OpenDirectory& directory, bool data_only)
+        : DeferredReply(request), Job(fuse_req_ctx(request)->pid), directory_(directory), data_only_(data_only) {
+        defer_until_killed(*this);
+    }
+
+private:
+    bool perform(std::uint64_t, std::uint64_t) override {
+        status_ = directory_.sync(data_only_);
+        return true;
+    }
+    void finish(JobOutcome outcome) override {
+        const Replying replying = begin_reply();
+        fuse_reply_err(request(), outcome == JobOutcome::performed ? status_.code() : EINTR);
+    }
+
+    const OpenDirectory& directory_;
+    const bool data_only_;
+    Status status_;
 };
 
 /// An answer to READDIR or READDIRPLUS while it is being filled.
@@ -144,7 +169,10 @@ void op_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void op_fsyncdir(fuse_req_t request, fuse_ino_t, int data_only, fuse_file_info* info) {
-    reply_status(request, Handles::get<DirectoryHandle>(info->fh).directory.sync(data_only != 0));
+    Filesystem& filesystem = filesystem_of(request);
+    const OpenDirectory& directory = Handles::get<DirectoryHandle>(info->fh).directory;
+    filesystem.gate->submit(std::make_unique<FuseSyncDirectory>(request, directory, data_only != 0), *filesystem.groups,
+                            {}, false);
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "disk/open_directory.h"
 #include "fuse/data_job.h"
+#include "fuse/data_job_caller.h"
 #include "fuse/handles.h"
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
@@ -57,7 +58,8 @@ private:
 /// An answer to READDIR or READDIRPLUS while it is being filled.
 class Listing {
 public:
-    Listing(fuse_req_t request, std::size_t bytes) : request_(request), buffer_(bytes) {}
+    Listing(fuse_req_t request, std::size_t bytes)
+        : request_(request), hold_(lineage_needs_file(filesystem_of(request))), buffer_(bytes) {}
 
     /// False: there is no room left, and nothing was added.
     bool add(const DirectoryItem& item) {
@@ -74,7 +76,7 @@ public:
         param.attr.st_ino = item.number;
         param.attr.st_mode = DTTOIF(item.type);
         if (!is_dot(item.name)) {
-            if (const Result<Entry> entry = tree.lookup(parent, item.name); entry) {
+            if (const Result<Entry> entry = tree.lookup(parent, item.name, hold_); entry) {
                 looked_up_.push_back(entry->inode);
                 param = entry_param_of(filesystem_of(request_), *entry);
             }
@@ -101,6 +103,7 @@ private:
     }
 
     const fuse_req_t request_;
+    const bool hold_;  ///< as in Tree::lookup()
     std::vector<char> buffer_;
     std::size_t filled_ = 0;
     std::vector<Inode*> looked_up_;  ///< each with a lookup counted

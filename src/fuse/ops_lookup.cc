@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fuse/data_job_caller.h"
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
 
@@ -10,8 +11,9 @@ namespace {
 
 /// "." and ".." come from handles (open_by_handle_at, NFS) whose node the kernel has no longer in its caches.
 void op_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-    reply_entry(request,
-                on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name); }));
+    const bool hold = lineage_needs_file(filesystem_of(request));
+    reply_entry(request, on_inode(request, parent,
+                                  [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name, hold); }));
 }
 
 void op_forget(fuse_req_t request, fuse_ino_t node, std::uint64_t lookups) {

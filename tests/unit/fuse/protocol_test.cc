@@ -306,6 +306,15 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     }
 }
 
+TEST_F(ProtocolTest, TheKernelRemembersThatANameIsNotThere) {
+    initialise();
+    const Answer answer = call(FUSE_LOOKUP, FUSE_ROOT_ID, std::string("none") + '\0');
+    EXPECT_EQ(answer.header.error, 0);
+    EXPECT_EQ(answer.as<fuse_entry_out>().nodeid, 0u);
+    EXPECT_EQ(answer.as<fuse_entry_out>().entry_valid, 1u);
+    EXPECT_EQ(call(FUSE_UNLINK, FUSE_ROOT_ID, std::string("none") + '\0').header.error, -ENOENT);
+}
+
 TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
     initialise();
     const std::uint64_t node = look_up("file");

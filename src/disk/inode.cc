@@ -20,7 +20,8 @@ Place Inode::place() const {
 
 Errno Inode::gone(TimeNs now) {
     const TimeNs seen = seen_.exchange(kToldGone);
-    return Errno{seen == kToldGone || now - seen < kFresh ? ENOENT : ESTALE};
+    if (seen == kToldGone) return Errno{is_directory() ? ENOENT : ESTALE};
+    return Errno{now - seen < kFresh ? ENOENT : ESTALE};
 }
 
 }  // namespace bandfs

@@ -54,16 +54,21 @@ public:
     std::uint32_t generation() const { return generation_; }  ///< with the id, never used for another file
     const InodeKey& key() const { return key_; }
     const BackingMount& mount() const { return *mount_; }
+    const std::shared_ptr<const BackingMount>& shared_mount() const { return mount_; }
     bool is_directory() const { return S_ISDIR(type_); }
     bool is_regular() const { return S_ISREG(type_); }
 
-    /// The file was found by this name. Remembers where, if that is how it is found again.
+    /// The file was found by this name, and a descriptor of it is held. Remembers where, if that is how it is found
+    /// again.
     void seen_at(InodePtr parent, std::string name, TimeNs now);
+    /// The same without a descriptor: it may be gone at once.
+    void seen_unheld(TimeNs now) { seen_ = now - kFresh; }
     Place place() const;
 
     /// What a request that came with a path is told when the file is gone. ESTALE: the kernel then looks the whole path
-    /// up again, once, and finds what has taken the file's place. ENOENT when it has just done so (kFresh), or was told
-    /// before: then the path was changed once more meanwhile, which on a local file system looks like this.
+    /// up again, once, and finds what has taken the file's place. ENOENT when it has just done so (kFresh), or, of a
+    /// directory, was told before: then the path was changed once more meanwhile, or begins there, which on a local
+    /// file system looks like this.
     Errno gone(TimeNs now);
     static constexpr TimeNs kFresh = 100 * kMillisecond;
 

@@ -80,6 +80,10 @@ FileHandle NodeIdCodec::build(Layout layout, std::int32_t type, std::uint64_t nu
     return handle;
 }
 
+bool NodeIdCodec::handle_says_number(const InodeKey& key) const {
+    return layout_ != Layout::none && key.device == device_ && generation(layout_, key).has_value();
+}
+
 std::optional<NodeId> NodeIdCodec::encode(const InodeKey& key) const {
     if (layout_ == Layout::none || key.device != device_ || key.handle.type != type_) return std::nullopt;
     if (key.number >> kNumberBits) return std::nullopt;

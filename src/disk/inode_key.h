@@ -48,6 +48,10 @@ public:
     /// system.
     NodeIdCodec(const InodeKey& root, bool whole);
 
+    /// Whether the handle of a key says its number, so that one that belongs to another file is recognised.
+    bool handle_says_number(const InodeKey& key) const;
+    /// Whether there are such handles here.
+    bool handles_say_numbers() const { return layout_ != Layout::none; }
     /// nullopt: on another device, or the number is too large.
     std::optional<NodeId> encode(const InodeKey& key) const;
     /// The handle of a node id that encode() gave. nullopt for ids it cannot have given.

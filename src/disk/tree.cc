@@ -145,6 +145,7 @@ InodePtr Tree::enter(int fd, const Found& found) {
 Result<HeldFd> Tree::descriptor(Inode& inode) {
     if (HeldFd held = pool_.get(inode)) return held;
     Result<UniqueFd> fd = with_descriptors([&] { return reopen(inode); });
+    if (fd.code() == ESTALE) hold_until_ = now_ns() + kSecond;
     if (!fd) return fd.error();
     return pool_.put(inode, std::move(*fd));
 }
@@ -187,14 +188,32 @@ Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     return with_descriptors([&] { return links_.reopen((*held)->get(), flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)); });
 }
 
-Result<Entry> Tree::lookup(Inode& parent, const char* name) {
+Result<Entry> Tree::lookup(Inode& parent, const char* name, bool hold) {
     if (std::strcmp(name, ".") == 0) return lookup_itself(parent);
     if (std::strcmp(name, "..") == 0) return lookup_parent(parent);
     Result<HeldFd> directory = this->directory(parent, name);
     if (!directory) return directory.error();
+    if (!hold && parent.mount().handles && codec_.handles_say_numbers() && now_ns() >= hold_until_) {
+        if (std::optional<Result<Entry>> entry = look_up_unopened((*directory)->get(), parent, name)) return *entry;
+    }
     Result<UniqueFd> fd = with_descriptors([&] { return open_name((*directory)->get(), name); });
     if (!fd) return fd.error();
     return enter_name(std::move(*fd), parent, name);
+}
+
+/// nullopt: it has to be opened, since it is on another mount, or was replaced between the two questions.
+std::optional<Result<Entry>> Tree::look_up_unopened(int directory, Inode& parent, const char* name) {
+    const Result<MountedHandle> handle = handle_of(directory, name);
+    if (!handle) return handle.error();
+    if (handle->mount_id != parent.mount().id) return std::nullopt;
+    struct stat attr {};
+    if (::fstatat(directory, name, &attr, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) return last_errno();
+    const Found found{{attr.st_dev, attr.st_ino, handle->handle}, attr, handle->mount_id};
+    if (!codec_.handle_says_number(found.key)) return std::nullopt;
+    const InodePtr inode =
+        inodes_.enter(found.key, [&](NodeId id) { return make_inode(id, found, parent.shared_mount()); });
+    inode->seen_unheld(now_ns());
+    return Entry{inode.get(), attr, inode->generation()};
 }
 
 Result<Entry> Tree::enter_name(UniqueFd fd, Inode& parent, const char* name) {

@@ -33,7 +33,7 @@ struct TreeSettings {
     bool by_name = false;           ///< reopen by parent and name even where handles work
 };
 
-/// What a lookup answers with: the inode, with one lookup counted, and its attributes.
+/// The inode, with one lookup counted, and its attributes.
 struct Entry {
     Inode* inode = nullptr;
     struct stat attr {};
@@ -46,7 +46,7 @@ struct CreatedFile {
     UniqueFd descriptor;
 };
 
-/// What lost a name: the file's number as fstat shows it, and whether another name is left.
+/// What lost a name: its number, and whether another name is left.
 struct LostName {
     dev_t device = 0;
     ino_t number = 0;
@@ -69,6 +69,9 @@ struct AttrChange {
 /// Nothing leads outside: a name is one component, never followed; an inode is reopened by its handle, or by its last
 /// known parent and name and then compared. Nothing is opened but regular files and directories.
 ///
+/// A lookup opens nothing where handles work. What is replaced behind the mount before it is used is then ESTALE, and
+/// the kernel looks it up again, once; so that this succeeds, lookups hold descriptors for a second after an ESTALE.
+///
 /// A mount point inside SOURCE shows what is mounted there. Renames and links across it are EXDEV, as below; what is
 /// mounted is busy while the kernel remembers an inode of it. refuse_device() keeps the mount itself out of its own
 /// tree.
@@ -83,11 +86,11 @@ public:
     void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
     Inode& root() { return *root_; }
-    /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing any
-    /// more.
+    /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing.
     Result<InodePtr> inode(NodeId id);
-    /// Names "." and ".." are the inode itself and its parent directory.
-    Result<Entry> lookup(Inode& parent, const char* name);
+    /// Names "." and ".." are the inode itself and its parent directory. `hold`: a descriptor is opened, so that
+    /// the path of the inode is that of this name.
+    Result<Entry> lookup(Inode& parent, const char* name, bool hold = false);
     void forget(Inode& inode, std::uint64_t lookups) { inodes_.forget(inode, lookups); }
     void forget(NodeId id, std::uint64_t lookups);
     /// What is on this device, the FUSE mount itself, is ELOOP: its requests would wait for themselves.
@@ -111,11 +114,10 @@ public:
     Result<Entry> make_node(Inode& parent, const char* name, mode_t mode, dev_t device, const Identity& who);
     Result<Entry> make_directory(Inode& parent, const char* name, mode_t mode, const Identity& who);
     Result<Entry> make_symlink(Inode& parent, const char* name, const char* target, const Identity& who);
-    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the
-    /// kernel then looks the name up again and opens what stands there, with the permission checks that a new file does
-    /// not get.
+    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the kernel
+    /// then looks the name up again and opens what stands there, with the permission checks that a new file lacks.
     Result<CreatedFile> create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who);
-    /// The same with O_TMPFILE: a file that has no name until link() gives it one, which O_EXCL in `flags` forbids.
+    /// The same with O_TMPFILE: it has no name until link() gives it one, which O_EXCL in `flags` forbids.
     Result<CreatedFile> create_nameless(Inode& directory, int flags, mode_t mode, const Identity& who);
     Result<Entry> link(Inode& inode, Inode& parent, const char* name);
     Result<LostName> unlink(Inode& parent, const char* name) { return remove(parent, name, 0); }
@@ -124,7 +126,7 @@ public:
     Result<std::optional<LostName>> rename(Inode& parent, const char* name, Inode& new_parent, const char* new_name,
                                            unsigned flags, const Identity& who);
 
-    /// As getxattr(2) and listxattr(2): with an empty span, the length. A list comes as the file system gives it.
+    /// As getxattr(2) and listxattr(2): with an empty span, the length.
     Result<std::size_t> get_xattr(Inode& inode, const char* name, std::span<char> value);
     Result<std::size_t> list_xattrs(Inode& inode, std::span<char> names);
     Status set_xattr(Inode& inode, const char* name, std::string_view value, int flags, const Identity& who);
@@ -135,7 +137,6 @@ public:
     std::size_t inodes() const { return inodes_.size(); }
 
 private:
-    /// What a descriptor was found to refer to.
     struct Found {
         InodeKey key;
         struct stat attr {};
@@ -158,6 +159,7 @@ private:
 
     static Result<UniqueFd> open_name(int directory, const char* name);
     InodePtr enter(int fd, const Found& found);
+    std::optional<Result<Entry>> look_up_unopened(int directory, Inode& parent, const char* name);
     Result<Entry> enter_name(UniqueFd fd, Inode& parent, const char* name);
     Result<Entry> lookup_itself(Inode& inode);
     Result<Entry> lookup_parent(Inode& directory);
@@ -170,8 +172,7 @@ private:
     LostName after_loss(UniqueFd file, Inode& parent, const char* name);
     void after_move(Inode& parent, const char* name);
 
-    /// Runs `call`, which gives a Result. When there are no descriptors left, it runs again with fewer in the pool, and
-    /// then as often as others are given up, within reason.
+    /// Runs `call`, which gives a Result: without descriptors again with fewer in the pool, and while others give up.
     template <typename Call>
     auto with_descriptors(Call&& call) {
         auto result = call();
@@ -187,6 +188,7 @@ private:
     const bool by_name_;
     const NodeIdCodec codec_;
     std::atomic<dev_t> refused_device_{0};
+    std::atomic<TimeNs> hold_until_{0};
     std::function<bool()> relief_;
     DescriptorPool pool_;
     InodeTable inodes_;

@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "disk/open_directory.h"
+#include "fuse/data_job.h"
+#include "fuse/data_job_caller.h"
 #include "fuse/handles.h"
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
@@ -29,10 +31,35 @@ public:
     OpenDirectory directory;
 };
 
+/// fsync(2) of a directory: on a worker, since it waits for the journal. The kernel closes the directory after the
+/// answer.
+class FuseSyncDirectory final : private DeferredReply, public Job {
+public:
+    FuseSyncDirectory(fuse_req_t request, const OpenDirectory& directory, bool data_only)
+        : DeferredReply(request), Job(fuse_req_ctx(request)->pid), directory_(directory), data_only_(data_only) {
+        defer_until_killed(*this);
+    }
+
+private:
+    bool perform(std::uint64_t, std::uint64_t) override {
+        status_ = directory_.sync(data_only_);
+        return true;
+    }
+    void finish(JobOutcome outcome) override {
+        const Replying replying = begin_reply();
+        fuse_reply_err(request(), outcome == JobOutcome::performed ? status_.code() : EINTR);
+    }
+
+    const OpenDirectory& directory_;
+    const bool data_only_;
+    Status status_;
+};
+
 /// An answer to READDIR or READDIRPLUS while it is being filled.
 class Listing {
 public:
-    Listing(fuse_req_t request, std::size_t bytes) : request_(request), buffer_(bytes) {}
+    Listing(fuse_req_t request, std::size_t bytes)
+        : request_(request), hold_(lineage_needs_file(filesystem_of(request))), buffer_(bytes) {}
 
     /// False: there is no room left, and nothing was added.
     bool add(const DirectoryItem& item) {
@@ -49,7 +76,7 @@ public:
         param.attr.st_ino = item.number;
         param.attr.st_mode = DTTOIF(item.type);
         if (!is_dot(item.name)) {
-            if (const Result<Entry> entry = tree.lookup(parent, item.name); entry) {
+            if (const Result<Entry> entry = tree.lookup(parent, item.name, hold_); entry) {
                 looked_up_.push_back(entry->inode);
                 param = entry_param_of(filesystem_of(request_), *entry);
             }
@@ -76,6 +103,7 @@ private:
     }
 
     const fuse_req_t request_;
+    const bool hold_;  ///< as in Tree::lookup()
     std::vector<char> buffer_;
     std::size_t filled_ = 0;
     std::vector<Inode*> looked_up_;  ///< each with a lookup counted
@@ -144,7 +172,10 @@ void op_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void op_fsyncdir(fuse_req_t request, fuse_ino_t, int data_only, fuse_file_info* info) {
-    reply_status(request, Handles::get<DirectoryHandle>(info->fh).directory.sync(data_only != 0));
+    Filesystem& filesystem = filesystem_of(request);
+    const OpenDirectory& directory = Handles::get<DirectoryHandle>(info->fh).directory;
+    filesystem.gate->submit(std::make_unique<FuseSyncDirectory>(request, directory, data_only != 0), *filesystem.groups,
+                            {}, false);
 }
 
 }  // namespace

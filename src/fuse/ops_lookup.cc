@@ -1,7 +1,9 @@
 // fuse/ops_lookup.cc - LOOKUP and FORGET: which inodes the kernel knows.
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 
+#include "fuse/data_job_caller.h"
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
 
@@ -10,8 +12,18 @@ namespace {
 
 /// "." and ".." come from handles (open_by_handle_at, NFS) whose node the kernel has no longer in its caches.
 void op_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-    reply_entry(request,
-                on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name); }));
+    const Filesystem& filesystem = filesystem_of(request);
+    const bool hold = lineage_needs_file(filesystem);
+    const Result<Entry> entry = on_inode(
+        request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name, hold); });
+    if (entry.code() == ENOENT) {
+        // The kernel remembers as long that there is none.
+        fuse_entry_param none{};
+        none.entry_timeout = filesystem.options.entry_timeout_s;
+        fuse_reply_entry(request, &none);
+        return;
+    }
+    reply_entry(request, entry);
 }
 
 void op_forget(fuse_req_t request, fuse_ino_t node, std::uint64_t lookups) {

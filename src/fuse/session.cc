@@ -11,6 +11,7 @@
 #include <atomic>
 #include <charconv>
 #include <condition_variable>
+#include <iterator>
 #include <mutex>
 #include <string_view>
 #include <thread>
@@ -24,7 +25,6 @@
 #include "fuse/session_reserve.h"
 #include "fuse/statx_answer.h"
 #include "fuse/transport.h"
-#include "sys/tuning.h"
 
 namespace bandfs {
 namespace {
@@ -40,8 +40,8 @@ constexpr std::chrono::milliseconds kMemoryRetry{10};
 constexpr unsigned kMostReceivers = 4;
 /// One that does a cache hit or a metadata call, one that waits.
 constexpr unsigned kFewestReceivers = 2;
-/// For when the others sleep in the disk, looking for metadata.
-constexpr unsigned kInReserve = 6;
+/// For when the others sleep in the disk, looking for metadata: at most.
+constexpr unsigned kMostInReserve = 64;
 
 struct DestroySession {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }
@@ -95,9 +95,9 @@ private:
 /// The receivers of one mount.
 ///
 /// Who wakes whom: the kernel wakes a receiver with a message, or all of them with ENODEV when the mount is gone;
-/// stop() wakes them with a signal until each has left; who leaves sends the reserve home. The last receiver that
-/// leaves lets everything held pass, waits until all answers are sent, closes what callers had open, and says that it
-/// ended.
+/// stop() wakes them with a signal until each has left; who leaves for that sends the reserve home. The last receiver
+/// that leaves lets everything held pass, waits until all answers are sent, closes what callers had open, and says that
+/// it ended.
 class ReceiverSession final : public Session {
 public:
     ReceiverSession(Filesystem& filesystem, UniqueFd dev_fuse, unsigned receivers)
@@ -119,12 +119,15 @@ private:
         PooledBuffer memory;             ///< of this receiver's thread alone
         std::atomic<bool> waits{false};  ///< for a message: a signal interrupts nothing else
         std::thread thread;
+        bool gone = false;  ///< guarded by mutex_: its thread is ending, and may be replaced
     };
 
+    Status add_receiver(bool in_reserve);
+    void add_to_reserve();
     void receive(Receiver& self);
     bool receive_one(Receiver& self);
     void handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait);
-    void leave();
+    void leave(Receiver& self);
     void end();
 
     Filesystem& filesystem_;
@@ -164,32 +167,53 @@ Status ReceiverSession::start(std::function<void()> ready, std::function<void()>
     ready_ = std::move(ready);
     ended_ = std::move(ended);
     std::lock_guard lock(mutex_);
-    for (unsigned i = 0; i < wanted_receivers_ + kInReserve; ++i) {
-        auto receiver = std::make_unique<Receiver>(transport_.open_channel(), i >= wanted_receivers_);
-        Receiver& self = *receiver;
-        receivers_.push_back(std::move(receiver));
-        try {
-            self.thread = std::thread([this, &self] { receive(self); });
-        } catch (const std::system_error& error) {
-            receivers_.pop_back();
-            if (receivers_.empty()) return Errno{error.code().value()};
-            break;  // those that there are do
-        }
-        ++receiving_;
+    for (unsigned i = 0; i < wanted_receivers_ + ReceiverReserve::kKept; ++i) {
+        const Status added = add_receiver(i >= wanted_receivers_);
+        if (!added && receivers_.empty()) return added;
+        if (!added) break;  // those that there are do
     }
     return {};
+}
+
+/// Starts one more receiver, in the place of one that has left where there is one. Requires mutex_.
+Status ReceiverSession::add_receiver(bool in_reserve) {
+    auto place = std::ranges::find_if(receivers_, [](const auto& receiver) { return receiver->gone; });
+    if (place == receivers_.end()) {
+        receivers_.push_back(std::make_unique<Receiver>(transport_.open_channel(), in_reserve));
+        place = std::prev(receivers_.end());
+    } else {
+        (*place)->thread.join();  // it has let go of mutex_ for good
+        (*place)->gone = false;
+    }
+    Receiver& self = **place;
+    try {
+        self.thread = std::thread([this, &self] { receive(self); });
+    } catch (const std::system_error& error) {
+        receivers_.erase(place);
+        return Errno{error.code().value()};
+    }
+    ++receiving_;
+    return {};
+}
+
+void ReceiverSession::add_to_reserve() {
+    std::lock_guard lock(mutex_);
+    if (!stopping_ && receiving_ < wanted_receivers_ + kMostInReserve) (void)add_receiver(true);
 }
 
 void ReceiverSession::receive(Receiver& self) {
     block_signals_of_process();
     ::pthread_setname_np(::pthread_self(), "bandfs-receive");
-    // Without the privilege memory reclaim may wait for us; there is nobody to tell and nothing to do about it.
-    (void)become_io_flusher();
     const Replying replying(self.slot);
-    while (!stopping_) {
-        if (self.in_reserve && waiting_ > 0) {
+    bool superfluous = false;
+    // A new one waits in any case: there may be a call that nobody was there to hear.
+    for (bool begins = true; !stopping_; begins = false) {
+        if (self.in_reserve && (begins || waiting_ > 0)) {
             self.memory = PooledBuffer();
-            if (!reserve_.wait_until_needed()) break;
+            const ReceiverReserve::Turn turn = reserve_.wait();
+            superfluous = turn == ReceiverReserve::Turn::superfluous;
+            if (superfluous || turn == ReceiverReserve::Turn::closed) break;
+            if (turn == ReceiverReserve::Turn::needed_last) add_to_reserve();
         }
         if (!self.memory) self.memory = filesystem_.data->buffers().take();
         if (!self.memory)
@@ -198,8 +222,8 @@ void ReceiverSession::receive(Receiver& self) {
             break;
     }
     self.memory = PooledBuffer();
-    reserve_.close();
-    leave();
+    if (!superfluous) reserve_.close();
+    leave(self);
 }
 
 /// Waits for one message and handles it. False when no more will come.
@@ -230,10 +254,11 @@ void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& se
     if (opcode == FUSE_INIT && ready_) std::exchange(ready_, nullptr)();
 }
 
-void ReceiverSession::leave() {
+void ReceiverSession::leave(Receiver& self) {
     bool last = false;
     {
         std::lock_guard lock(mutex_);
+        self.gone = true;
         last = --receiving_ == 0;
         left_.notify_all();
     }

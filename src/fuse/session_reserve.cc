@@ -11,15 +11,27 @@ void ReceiverReserve::call() {
     changed_.notify_one();
 }
 
-bool ReceiverReserve::wait_until_needed() {
+ReceiverReserve::Turn ReceiverReserve::wait() {
     std::unique_lock lock(mutex_);
+    ++here_;
+    Turn turn = Turn::closed;
     while (true) {
-        changed_.wait(lock, [this] { return alarm_ || closed_; });
+        const bool called = changed_.wait_for(lock, kIdle, [this] { return alarm_ || closed_; });
+        if (!called && here_ > kKept) {
+            turn = Turn::superfluous;
+            break;
+        }
+        if (!called) continue;
         alarm_ = false;
-        if (changed_.wait_for(lock, kPatience, [this] { return closed_; })) return false;
+        if (changed_.wait_for(lock, kPatience, [this] { return closed_; })) break;
         called_ = false;
-        if (waiting_ == 0) return true;
+        if (waiting_ == 0) {
+            turn = here_ == 1 ? Turn::needed_last : Turn::needed;
+            break;
+        }
     }
+    --here_;
+    return turn;
 }
 
 void ReceiverReserve::close() {

@@ -13,21 +13,32 @@ namespace bandfs {
 /// The kernel gives messages to waiting receivers in turn, so every one more than needed makes all of them slower: each
 /// wakes up on a cold cache. But a receiver may sleep in a call on the disk (a stat of an inode that is not in memory),
 /// and then another has to be there. So few wait for messages, and who takes the last place calls the reserve, which
-/// looks again after kPatience: a call that only uses the processor has returned by then.
+/// looks again after kPatience: a call that only uses the processor has returned by then. When none is left in reserve
+/// the session adds one, and whoever has been superfluous for kIdle leaves.
 ///
 /// Nobody waits for ever: a call is never lost, since who is called sees `waiting` as it is after `called_` was
 /// cleared.
 class ReceiverReserve {
 public:
     static constexpr std::chrono::milliseconds kPatience{1};
+    static constexpr std::chrono::seconds kIdle{1};
+    /// So many wait here for as long as there is something to receive.
+    static constexpr unsigned kKept = 6;
+
+    /// Why a receiver waits here no longer.
+    enum class Turn {
+        needed,       ///< a receiver is missing
+        needed_last,  ///< the same, and nobody is left here
+        superfluous,  ///< there have been enough others here for a while
+        closed,       ///< there is nothing left to receive
+    };
 
     /// `waiting`: how many receivers wait for a message.
     explicit ReceiverReserve(const std::atomic<int>& waiting) : waiting_(waiting) {}
 
     /// The last receiver that waited has taken a message. Costs a wake-up once in kPatience at the most.
     void call();
-    /// Waits until a receiver is missing. False when there is nothing left to receive.
-    bool wait_until_needed();
+    Turn wait();
     /// Sends everybody home.
     void close();
 
@@ -36,8 +47,9 @@ private:
     std::atomic<bool> called_{false};
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool alarm_ = false;   ///< guarded by mutex_
-    bool closed_ = false;  ///< guarded by mutex_
+    bool alarm_ = false;  // guarded by mutex_, as what follows
+    bool closed_ = false;
+    unsigned here_ = 0;  ///< receivers in wait()
 };
 
 }  // namespace bandfs

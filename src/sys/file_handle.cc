@@ -20,9 +20,10 @@ private:
     alignas(file_handle) std::byte memory_[sizeof(file_handle) + MAX_HANDLE_SZ]{};
 };
 
-Result<MountedHandle> without_handle(int fd) {
+Result<MountedHandle> without_handle(int fd, const char* name) {
     struct statx attributes {};
-    if (::statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &attributes) != 0) return last_errno();
+    constexpr int kFlags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT;
+    if (::statx(fd, name, kFlags, STATX_MNT_ID, &attributes) != 0) return last_errno();
     return MountedHandle{{}, static_cast<int>(attributes.stx_mnt_id)};
 }
 
@@ -32,12 +33,12 @@ bool operator==(const FileHandle& a, const FileHandle& b) {
     return a.type == b.type && std::ranges::equal(a.value(), b.value());
 }
 
-Result<MountedHandle> handle_of(int fd) {
+Result<MountedHandle> handle_of(int fd, const char* name) {
     RawHandle raw;
     MountedHandle result;
-    if (::name_to_handle_at(fd, "", raw.get(), &result.mount_id, AT_EMPTY_PATH) != 0) {
+    if (::name_to_handle_at(fd, name, raw.get(), &result.mount_id, AT_EMPTY_PATH) != 0) {
         const Errno error = last_errno();
-        if (error.code == EOPNOTSUPP || error.code == EOVERFLOW) return without_handle(fd);
+        if (error.code == EOPNOTSUPP || error.code == EOVERFLOW) return without_handle(fd, name);
         return error;
     }
     if (raw->handle_bytes > FileHandle::kMostBytes) return result;

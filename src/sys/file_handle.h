@@ -31,8 +31,9 @@ struct MountedHandle {
     int mount_id = -1;
 };
 
-/// The handle of what `fd` refers to, O_PATH allowed. A file system without handles gives an empty one.
-Result<MountedHandle> handle_of(int fd);
+/// The handle of what `fd` refers to, O_PATH allowed, or of what has this name in the directory `fd`, which is not
+/// followed. A file system without handles gives an empty one.
+Result<MountedHandle> handle_of(int fd, const char* name = "");
 
 /// Opens a handle below the mount that `mount` is on (a descriptor that is not O_PATH). Needs CAP_DAC_READ_SEARCH.
 /// ESTALE: that file is gone.

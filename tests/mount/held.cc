@@ -3,6 +3,8 @@
 #include <libaio.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +63,7 @@ public:
     }
     bool running() { return pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == 0; }
     int status() const { return status_; }
+    pid_t process() const { return pid_; }
 
 private:
     pid_t pid_;
@@ -187,6 +190,39 @@ TEST_P(Held, OthersDoNotNotice) {
     RecordProperty("milliseconds", static_cast<int>((Clock::now() - start) / 1ms));
     disk_->set_speed(0);
     for (Child& hog : hogs) EXPECT_TRUE(hog.ends_within(20s) && hog.status() == 0);
+}
+
+/// The number of the system call that a process sleeps in; -1: it runs, or is gone.
+long sleeps_in(pid_t process) {
+    long number = -1;
+    std::ifstream("/proc/" + std::to_string(process) + "/syscall") >> number;
+    return number;
+}
+
+TEST_P(Held, WhoSyncsDirectoriesKeepsNobodyFromLookingUpNames) {
+    std::vector<int> directories;  // of one, the kernel asks for one fsync at a time
+    for (int i = 0; i < 24; ++i) {
+        const std::string path = mount_->path() + "/directory" + std::to_string(i);
+        ASSERT_EQ(mkdir(path.c_str(), 0777), 0);
+        directories.push_back(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+        ASSERT_GE(directories.back(), 0);
+    }
+    disk_->set_speed(0.02);  // the journal takes some seconds
+    std::vector<Child> syncs;
+    for (const int directory : directories) syncs.emplace_back([directory] { return fsync(directory) == 0 ? 0 : 1; });
+    for (const Child& one : syncs) ASSERT_TRUE(wait_until([&] { return sleeps_in(one.process()) == SYS_fsync; }));
+    Child looks([this] {
+        struct stat attr {};
+        for (int i = 0; i < 200; ++i)
+            if (stat((mount_->path() + "/none" + std::to_string(i)).c_str(), &attr) != -1 || errno != ENOENT) return 1;
+        return 0;
+    });
+    EXPECT_TRUE(looks.ends_within(60s));
+    EXPECT_EQ(looks.status(), 0);
+    EXPECT_TRUE(std::ranges::all_of(syncs, &Child::running)) << "names are looked up when the disk has answered";
+    disk_->set_speed(0);
+    for (Child& one : syncs) EXPECT_TRUE(one.ends_within(60s) && one.status() == 0);
+    for (const int directory : directories) close(directory);
 }
 
 TEST_P(Held, UnmountedLazilyAllFinishes) {

@@ -34,6 +34,12 @@ TEST_F(InodeTest, WhatWasSeenJustNowDoesNotExist) {
     EXPECT_EQ(inode->gone(10 * kSecond + Inode::kFresh - 1).code, ENOENT);
 }
 
+TEST_F(InodeTest, WhatWasSeenAndNotHeldIsStale) {
+    const auto inode = make(3, true);
+    inode->seen_unheld(10 * kSecond);
+    EXPECT_EQ(inode->gone(10 * kSecond).code, ESTALE);
+}
+
 TEST_F(InodeTest, WhatWasNeverSeenByNameIsStale) {
     EXPECT_EQ(make(3, true)->gone(kSecond).code, ESTALE);
 }

@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -304,6 +306,15 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     }
 }
 
+TEST_F(ProtocolTest, TheKernelRemembersThatANameIsNotThere) {
+    initialise();
+    const Answer answer = call(FUSE_LOOKUP, FUSE_ROOT_ID, std::string("none") + '\0');
+    EXPECT_EQ(answer.header.error, 0);
+    EXPECT_EQ(answer.as<fuse_entry_out>().nodeid, 0u);
+    EXPECT_EQ(answer.as<fuse_entry_out>().entry_valid, 1u);
+    EXPECT_EQ(call(FUSE_UNLINK, FUSE_ROOT_ID, std::string("none") + '\0').header.error, -ENOENT);
+}
+
 TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
     initialise();
     const std::uint64_t node = look_up("file");
@@ -334,6 +345,38 @@ TEST_F(ProtocolTest, TheReserveComesInWhenEveryReceiverSleepsInTheDisk) {
     const std::optional<Answer> answer = receive();
     ASSERT_TRUE(answer);
     EXPECT_EQ(answer->header.unique, unique);
+}
+
+/// Threads of this process that receive.
+long receivers() {
+    return std::ranges::count_if(fs::directory_iterator("/proc/self/task"), [](const fs::directory_entry& thread) {
+        std::string name;
+        std::getline(std::ifstream(thread.path() / "comm"), name);
+        return name == "bandfs-receive";
+    });
+}
+
+TEST_F(ProtocolTest, TheReserveGrowsWhileReceiversSleepInTheDiskAndShrinksAfterwards) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDWR).fh;
+    ASSERT_TRUE(eventually([] { return receivers() == 8; }));
+    disk_.stop_all();
+    for (int i = 0; i < 30; ++i) {
+        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
+        ASSERT_TRUE(eventually([&] { return disk_.waiting() == i + 1; }));
+    }
+    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    const std::optional<Answer> answer = receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->header.unique, unique);
+    disk_.go();
+    for (int i = 0; i < 30; ++i) EXPECT_TRUE(receive());
+    // One of the reserve goes back there after its next message.
+    EXPECT_TRUE(eventually([&] {
+        EXPECT_EQ(call(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{})).header.error, 0);
+        return receivers() == 8;
+    }));
 }
 
 TEST_F(ProtocolTest, AHandlerWithoutMemoryAnswersSo) {

@@ -73,8 +73,7 @@ struct AttrChange {
 /// the kernel looks it up again, once; so that this succeeds, lookups hold descriptors for a second after an ESTALE.
 ///
 /// A mount point inside SOURCE shows what is mounted there. Renames and links across it are EXDEV, as below; what is
-/// mounted is busy while the kernel remembers an inode of it. refuse_device() keeps the mount itself out of its own
-/// tree.
+/// mounted is busy while the kernel remembers an inode of it. refuse_device() keeps the mount itself out of it.
 class Tree {
 public:
     static Result<std::unique_ptr<Tree>> open(const TreeSettings& settings);
@@ -114,8 +113,8 @@ public:
     Result<Entry> make_node(Inode& parent, const char* name, mode_t mode, dev_t device, const Identity& who);
     Result<Entry> make_directory(Inode& parent, const char* name, mode_t mode, const Identity& who);
     Result<Entry> make_symlink(Inode& parent, const char* name, const char* target, const Identity& who);
-    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the kernel
-    /// then looks the name up again and opens what stands there, with the permission checks that a new file lacks.
+    /// Makes and opens a regular file. When the name exists it is EEXIST with O_EXCL in `flags`, else ESTALE: the
+    /// kernel then looks it up again and opens what is there, with the permission checks that a new file lacks.
     Result<CreatedFile> create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who);
     /// The same with O_TMPFILE: it has no name until link() gives it one, which O_EXCL in `flags` forbids.
     Result<CreatedFile> create_nameless(Inode& directory, int flags, mode_t mode, const Identity& who);

@@ -325,6 +325,17 @@ SCENARIO(Files, Direct) {
     DO(pwrite(f, buffer, 4096, 8192));
     DO(read_sum(b, 12288, 4096));
     DO(close(b));
+    // As dd(1) writes the last part of a file.
+    const int g = open("g", O_RDWR | O_CREAT | O_DIRECT, 0644);
+    DO(pwrite(g, buffer, 4096, 0));
+    DO(pwrite(g, buffer, 100, 4096));
+    DO(fcntl(g, F_SETFL, 0));
+    DO(pwrite(g, buffer, 100, 4096));
+    DO(pread(g, buffer + 1, 100, 7));
+    DO(fcntl(g, F_SETFL, O_DIRECT));
+    DO(pread(g, buffer + 1, 100, 7));
+    scene.see_content("g");
+    DO(close(g));
     DO(close(f));
     free(memory);
 }

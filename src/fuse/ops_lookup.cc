@@ -14,8 +14,8 @@ namespace {
 void op_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     const Filesystem& filesystem = filesystem_of(request);
     const bool hold = lineage_needs_file(filesystem);
-    const Result<Entry> entry = on_inode(
-        request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name, hold); });
+    const Result<Entry> entry =
+        on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name, hold); });
     if (entry.code() == ENOENT) {
         // The kernel remembers as long that there is none.
         fuse_entry_param none{};

@@ -1,7 +1,8 @@
-// small-files create|stat|read|delete DIRECTORY COUNT - one operation on each of COUNT files of 4 KiB, one after the other.
+// small-files create|stat|read|delete DIRECTORY COUNT - one operation on each of COUNT files of 4 KiB, one after the
+// other.
 //
-// Prints the nanoseconds that all of them took. A program of its own, since benchmarks that lay out or look for their files
-// first leave them in the caches that are to be measured.
+// Prints the nanoseconds that all of them took. A program of its own, since benchmarks that lay out or look for their
+// files first leave them in the caches that are to be measured.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>

@@ -43,7 +43,7 @@ private:
 
 class RealRead final : public ReadRequest {
 public:
-    RealRead(Turnstile& done, std::vector<std::byte>& into, const std::shared_ptr<OpenFile>& file, std::uint64_t offset,
+    RealRead(Turnstile& done, std::vector<std::byte>& into, std::shared_ptr<OpenFile> file, std::uint64_t offset,
              std::uint32_t size)
         : ReadRequest(file, IoFlags(file->flags), offset, size, 0), done_(done), into_(into) {}
     void answer(Result<std::span<const std::byte>> data) override {
@@ -58,8 +58,7 @@ private:
 
 class RealWrite final : public WriteRequest {
 public:
-    RealWrite(Turnstile& done, const std::shared_ptr<OpenFile>& file, std::uint64_t offset,
-              std::span<const std::byte> payload)
+    RealWrite(Turnstile& done, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload)
         : WriteRequest(file, IoFlags(file->flags), offset, payload, false, 0), done_(done), payload_(payload) {}
     std::span<const std::byte> keep() override { return payload_; }
     void answer(Result<std::size_t> written) override {

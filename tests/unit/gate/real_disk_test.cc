@@ -45,7 +45,7 @@ class RealRead final : public ReadRequest {
 public:
     RealRead(Turnstile& done, std::vector<std::byte>& into, std::shared_ptr<OpenFile> file, std::uint64_t offset,
              std::uint32_t size)
-        : ReadRequest(std::move(file), offset, size, 0), done_(done), into_(into) {}
+        : ReadRequest(file, IoFlags(file->flags), offset, size, 0), done_(done), into_(into) {}
     void answer(Result<std::span<const std::byte>> data) override {
         if (data) into_.assign(data->begin(), data->end());
         done_.come(data.code());
@@ -59,7 +59,7 @@ private:
 class RealWrite final : public WriteRequest {
 public:
     RealWrite(Turnstile& done, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload)
-        : WriteRequest(std::move(file), offset, payload, false, 0), done_(done), payload_(payload) {}
+        : WriteRequest(file, IoFlags(file->flags), offset, payload, false, 0), done_(done), payload_(payload) {}
     std::span<const std::byte> keep() override { return payload_; }
     void answer(Result<std::size_t> written) override {
         done_.come(!written ? written.code() : *written == payload_.size() ? 0 : EIO);

@@ -305,7 +305,9 @@ TEST_P(Held, TenThousandWithoutAThread) {
     const long grown = status_field(daemon, "VmRSS") - memory;
     RecordProperty("KiB", static_cast<int>(grown));
     EXPECT_LE(status_field(daemon, "Threads"), threads + 2) << "io_limit is 2: two workers at most are new";
-    if (!kSanitized) EXPECT_LE(grown, 16 * 1024) << "KiB";
+    if (!kSanitized) {
+        EXPECT_LE(grown, 16 * 1024) << "KiB";
+    }
     hog.send(SIGKILL);
     EXPECT_TRUE(hog.ends_within(10s)) << "its requests are cancelled, or exit waits for 400 seconds of disk";
     disk_->set_speed(0);

@@ -3,6 +3,7 @@
 namespace bandfs {
 
 void ReceiverReserve::call() {
+    ++calls_;
     if (called_.exchange(true)) return;
     {
         const std::lock_guard lock(mutex_);
@@ -23,12 +24,17 @@ ReceiverReserve::Turn ReceiverReserve::wait() {
         }
         if (!called) continue;
         alarm_ = false;
+        const std::uint64_t calls = calls_;
         if (changed_.wait_for(lock, kPatience, [this] { return closed_; })) break;
         called_ = false;
-        if (waiting_ == 0) {
-            turn = here_ == 1 ? Turn::needed_last : Turn::needed;
-            break;
+        if (waiting_ != 0) continue;
+        const bool last = here_ == 1;
+        if (last && calls != calls_) {
+            alarm_ = true;  // they are busy, not asleep; the last one stays, and looks again
+            continue;
         }
+        turn = last ? Turn::needed_last : Turn::needed;
+        break;
     }
     --here_;
     return turn;

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 
 namespace bandfs {
@@ -13,8 +14,9 @@ namespace bandfs {
 /// The kernel gives messages to waiting receivers in turn, so every one more than needed makes all of them slower: each
 /// wakes up on a cold cache. But a receiver may sleep in a call on the disk (a stat of an inode that is not in memory),
 /// and then another has to be there. So few wait for messages, and who takes the last place calls the reserve, which
-/// looks again after kPatience: a call that only uses the processor has returned by then. When none is left in reserve
-/// the session adds one, and whoever has been superfluous for kIdle leaves.
+/// looks again after kPatience: a call that only uses the processor has returned by then. The last one of the
+/// reserve goes only when nobody has taken the last place meanwhile, so that all of them sleep and are not just busy;
+/// then the session adds another, and whoever has been superfluous for kIdle leaves.
 ///
 /// Nobody waits for ever: a call is never lost, since who is called sees `waiting` as it is after `called_` was
 /// cleared.
@@ -28,7 +30,7 @@ public:
     /// Why a receiver waits here no longer.
     enum class Turn {
         needed,       ///< a receiver is missing
-        needed_last,  ///< the same, and nobody is left here
+        needed_last,  ///< the same, nobody is left here, and those that receive sleep
         superfluous,  ///< there have been enough others here for a while
         closed,       ///< there is nothing left to receive
     };
@@ -45,6 +47,7 @@ public:
 private:
     const std::atomic<int>& waiting_;
     std::atomic<bool> called_{false};
+    std::atomic<std::uint64_t> calls_{0};  ///< how often the last place was taken
     std::mutex mutex_;
     std::condition_variable changed_;
     bool alarm_ = false;  // guarded by mutex_, as what follows

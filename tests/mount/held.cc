@@ -57,11 +57,12 @@ public:
     void send(int signal) const { kill(pid_, signal); }
     /// True when it ended in time; then status() is its wait status.
     bool ends_within(std::chrono::seconds limit) {
-        if (!wait_until([this] { return waitpid(pid_, &status_, WNOHANG) == pid_; }, limit)) return false;
-        pid_ = -1;
-        return true;
+        return wait_until([this] { return !running(); }, limit);
     }
-    bool running() { return pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == 0; }
+    bool running() {
+        if (pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == pid_) pid_ = -1;
+        return pid_ > 0;
+    }
     int status() const { return status_; }
     pid_t process() const { return pid_; }
 
@@ -207,7 +208,7 @@ TEST_P(Held, WhoSyncsDirectoriesKeepsNobodyFromLookingUpNames) {
         directories.push_back(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
         ASSERT_GE(directories.back(), 0);
     }
-    disk_->set_speed(0.02);  // the journal takes some seconds
+    disk_->set_speed(0.005);  // the journal takes many seconds
     std::vector<Child> syncs;
     for (const int directory : directories) syncs.emplace_back([directory] { return fsync(directory) == 0 ? 0 : 1; });
     for (const Child& one : syncs) ASSERT_TRUE(wait_until([&] { return sleeps_in(one.process()) == SYS_fsync; }));

@@ -16,17 +16,14 @@ std::string flaw_of(const ConfiguredMount& mount, const ConfiguredDeviceGroup* d
     }
     const auto request = parse_mount_request(options_of(mount, device_group), groups_of(mount));
     if (!request) return request.failure().message;
-    const DeviceRequest& device = request->device;
-    return why_impossible({device.policy, device.cost, device.io_throttle, device.io_limit, device.token},
-                          request->wanted);
+    return why_impossible(request->device, request->wanted);
 }
 
 /// Whether a device group's own keys go together.
 std::string flaw_of(const ConfiguredDeviceGroup& device_group) {
     const auto request = parse_mount_request(options_of({}, &device_group));
     if (!request) return request.failure().message;
-    const DeviceRequest& device = request->device;
-    return why_impossible({device.policy, device.cost, device.io_throttle, device.io_limit, device.token}, {});
+    return why_impossible(request->device, {});
 }
 
 void add_flaws(ParsedConfig& parsed) {

@@ -25,12 +25,7 @@ struct GroupRequest {
 };
 
 /// What the device group shall have; each empty one means: whatever it has, its default when it is new.
-struct DeviceRequest {
-    std::optional<std::uint32_t> io_throttle;
-    std::optional<std::uint32_t> io_limit;
-    std::optional<std::string> policy;
-    std::optional<std::string> cost;
-    std::optional<std::uint64_t> token;
+struct DeviceRequest : WantedScheduler {
     std::optional<std::uint32_t> hold_s;
 };
 

@@ -110,7 +110,6 @@ Outcome<std::vector<std::string>> apply_reload(DeviceService& service, std::span
     if (!statements.conflict().empty()) return Failure{ExitCode::config, statements.conflict()};
     for (const ReloadedMount& each : mounts) statements.forget(each.mount->request().device);
     const DeviceRequest& device = statements.wanted();
-    const WantedScheduler scheduler{device.policy, device.cost, device.io_throttle, device.io_limit, device.token};
 
     std::vector<std::unique_lock<std::mutex>> quiet;  // no message meanwhile
     std::vector<WantedGroups> after;
@@ -131,7 +130,7 @@ Outcome<std::vector<std::string>> apply_reload(DeviceService& service, std::span
                            .after = each.request ? &after.back() : &kNothing});
     }
     std::vector<std::string> of_device;
-    const std::string refusal = reconfigure(*service.gate(), scheduler, changes, apply, of_device);
+    const std::string refusal = reconfigure(*service.gate(), device, changes, apply, of_device);
     quiet.clear();
     if (!refusal.empty()) return Failure{ExitCode::config, refusal};
     if (device.hold_s && *device.hold_s != service.hold_s()) {

@@ -46,8 +46,9 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
         if (*cleared) filesystem.forget_attributes(node);
     }
     const IoFlags flags(writepage ? 0 : info->flags);
+    // Of a page that the kernel writes back there is no caller to ask for.
     const CallerLineage lineage =
-        writepage ? CallerLineage(file->opener) : lineage_of(request, file->opener, file->data->descriptor());
+        writepage ? CallerLineage() : lineage_of(request, file->opener, file->data->descriptor());
     filesystem.data->write(
         std::make_unique<FuseWrite>(request, file, flags, position(*file, flags, offset), bytes, writepage),
         lineage.ids(), current_message().others_wait);

@@ -36,17 +36,17 @@ void DirtyLedger::take(FileData& file, std::uint64_t bytes, TimeNs now) {
     }
 }
 
-void DirtyLedger::make_due(FileData& file, bool first) {
+void DirtyLedger::make_due(FileData& file) {
     const auto known = files.find(&file);
     if (known == files.end()) return;
     const Files::iterator at = known->second;
     Files& from = at->due != 0 ? due : waiting;
     at->due = at->noted;
-    due.splice(first ? due.begin() : due.end(), from, at);
+    due.splice(due.end(), from, at);
 }
 
 void DirtyLedger::make_older_due(TimeNs at) {
-    while (!waiting.empty() && waiting.front().since <= at) make_due(*waiting.front().file, false);
+    while (!waiting.empty() && waiting.front().since <= at) make_due(*waiting.front().file);
 }
 
 }  // namespace bandfs

@@ -39,8 +39,8 @@ public:
     /// Extents of a file were put into a job, or dropped; a file without any is forgotten, one whose due are done goes
     /// back among those that wait.
     void take(FileData& file, std::uint64_t bytes, TimeNs now);
-    /// What is noted of a file now is due: first of all, or after the others.
-    void make_due(FileData& file, bool first);
+    /// What is noted of a file now is due, after what is due already.
+    void make_due(FileData& file);
     /// Those that have waited since `at` or longer are due.
     void make_older_due(TimeNs at);
 

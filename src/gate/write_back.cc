@@ -185,7 +185,7 @@ void WriteBack::pump(DirtyLedger& ledger) {
     while (ledger.jobs < kJobsOfGroup && ledger.in_jobs < kBytesInJobs) {
         if (ledger.due.empty()) {
             if (!pressed(ledger)) return;
-            ledger.make_due(*ledger.waiting.front().file, false);
+            ledger.make_due(*ledger.waiting.front().file);
         }
         const std::shared_ptr<FileData> file = ledger.due.front().file;
         if (file->abandoned()) {

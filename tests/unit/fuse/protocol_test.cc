@@ -160,6 +160,16 @@ protected:
         return bytes_of(arguments) + payload;
     }
 
+    /// The receivers of so many messages wait for the disk, until disk_.go().
+    void put_to_sleep(int receivers, std::uint64_t node) {
+        const std::uint64_t fh = open(node, O_RDWR).fh;
+        disk_.stop_all();
+        for (int i = 0; i < receivers; ++i) {
+            send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
+            ASSERT_TRUE(eventually([&] { return disk_.waiting() == i + 1; }));
+        }
+    }
+
     void evict() const {
         const UniqueFd file(::open((source_ / "file").c_str(), O_RDONLY | O_CLOEXEC));
         ASSERT_EQ(::fdatasync(file.get()), 0);
@@ -326,25 +336,15 @@ TEST_F(ProtocolTest, AReceiverIsLeftWhateverWaitsForTheDisk) {
         reads.push_back(send(FUSE_READ, node, read_arguments(fh, i * 4096ull, 4096)));
         ASSERT_TRUE(eventually([&] { return filesystem_.pending.count() == reads.size(); }));
     }
-    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
-    const std::optional<Answer> answer = receive();
-    ASSERT_TRUE(answer) << "both receivers sleep in the disk";
-    EXPECT_EQ(answer->header.unique, unique);
+    SCOPED_TRACE("both receivers sleep in the disk");
+    call(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
 }
 
 TEST_F(ProtocolTest, TheReserveComesInWhenEveryReceiverSleepsInTheDisk) {
     initialise();
     const std::uint64_t node = look_up("file");
-    const std::uint64_t fh = open(node, O_RDWR).fh;
-    disk_.stop_all();
-    for (int i = 0; i < 2; ++i) {
-        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
-        ASSERT_TRUE(eventually([&] { return disk_.waiting() == i + 1; }));
-    }
-    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
-    const std::optional<Answer> answer = receive();
-    ASSERT_TRUE(answer);
-    EXPECT_EQ(answer->header.unique, unique);
+    ASSERT_NO_FATAL_FAILURE(put_to_sleep(2, node));
+    call(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
 }
 
 /// Threads of this process that receive.
@@ -359,17 +359,9 @@ long receivers() {
 TEST_F(ProtocolTest, TheReserveGrowsWhileReceiversSleepInTheDiskAndShrinksAfterwards) {
     initialise();
     const std::uint64_t node = look_up("file");
-    const std::uint64_t fh = open(node, O_RDWR).fh;
     ASSERT_TRUE(eventually([] { return receivers() == 8; }));
-    disk_.stop_all();
-    for (int i = 0; i < 30; ++i) {
-        send(FUSE_WRITE, node, write_arguments(fh, "into the page cache, in a receiver", 0));
-        ASSERT_TRUE(eventually([&] { return disk_.waiting() == i + 1; }));
-    }
-    const std::uint64_t unique = send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
-    const std::optional<Answer> answer = receive();
-    ASSERT_TRUE(answer);
-    EXPECT_EQ(answer->header.unique, unique);
+    ASSERT_NO_FATAL_FAILURE(put_to_sleep(30, node));
+    call(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
     disk_.go();
     for (int i = 0; i < 30; ++i) EXPECT_TRUE(receive());
     // One of the reserve goes back there after its next message.

@@ -179,8 +179,8 @@ def measure(arguments, source, way, operation):
         except RuntimeError as failure:
             if way in ("bare", "bandfs"):
                 raise
-            said = re.search(r"error=([^\n]*)", str(failure))
-            return said.group(1) if said else str(failure).splitlines()[0]
+            said = re.search(r'"error" : ([1-9][0-9]*)', str(failure))
+            return os.strerror(int(said.group(1))) if said else str(failure).splitlines()[0]
         used = cpu_seconds(program) - before if program else 0
     return amount / seconds, 1e6 * used / amount
 

@@ -54,7 +54,7 @@ public:
     /// nothing has to be done.
     Unit* release_next(TimeNs now) noexcept;
     /// Ends an issued unit; frees its group when that was detached and this was its last unit.
-    void complete(Unit& unit, TimeNs now) noexcept;
+    void complete(Unit& unit, TimeNs now, UnitEnd end = UnitEnd::done) noexcept;
     /// Takes a held unit back: it will never be issued.
     void cancel(Unit& unit, TimeNs now) noexcept;
     /// Lets a held unit pass next, whatever its group's tokens and the plug say; it is charged all the same.

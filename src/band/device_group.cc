@@ -160,8 +160,9 @@ void DeviceGroup::end_pass() noexcept {
     }
 }
 
-void DeviceGroup::complete(Unit& unit, TimeNs now) noexcept {
+void DeviceGroup::complete(Unit& unit, TimeNs now, UnitEnd end) noexcept {
     assert(unit.state == UnitState::issued);
+    if (end == UnitEnd::undone) unit.bytes = 0;  // a turn, as it turns out
     Group& group = *unit.group;
     now = seen(now);
     if (load_.issued <= load_.io_throttle) load_.plugged = false;

@@ -65,7 +65,7 @@ FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags f
                    std::uint32_t bytes)
     : DeferredReply(request), ReadRequest(std::move(file), flags, offset, bytes, fuse_req_ctx(request)->pid) {}
 
-void FuseRead::keep() {
+void FuseRead::kept() {
     defer_until_killed(*this);
 }
 
@@ -87,7 +87,7 @@ void FuseWrite::Free::operator()(std::byte* memory) const {
     std::free(memory);
 }
 
-std::span<const std::byte> FuseWrite::keep() {
+std::span<const std::byte> FuseWrite::keep_payload() {
     if (payload_.size() <= kCopyBytes) {
         copy_.reset(static_cast<std::byte*>(std::aligned_alloc(PooledBuffer::kPage, whole_pages(payload_.size()))));
         if (!copy_) throw std::bad_alloc();
@@ -114,7 +114,7 @@ void FuseWrite::answer(Result<std::size_t> written) {
 FuseSync::FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only)
     : DeferredReply(request), SyncRequest(std::move(file), data_only, fuse_req_ctx(request)->pid) {}
 
-void FuseSync::keep() {
+void FuseSync::kept() {
     defer_until_killed(*this);
 }
 

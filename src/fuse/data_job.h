@@ -66,7 +66,7 @@ public:
              std::uint32_t bytes);
 
 private:
-    void keep() override;
+    void kept() override;
     void answer(Result<std::span<const std::byte>> data) override;
 };
 
@@ -80,10 +80,10 @@ private:
         void operator()(std::byte* memory) const;
     };
 
-    std::span<const std::byte> keep() override;
+    std::span<const std::byte> keep_payload() override;
     void answer(Result<std::size_t> written) override;
 
-    std::span<const std::byte> payload_;       ///< in the message until keep()
+    std::span<const std::byte> payload_;       ///< in the message until keep_payload()
     PooledBuffer message_;                     ///< of a large payload
     std::unique_ptr<std::byte[], Free> copy_;  ///< of a small one: a buffer of 1 MiB would be too much for it
 };
@@ -93,7 +93,7 @@ public:
     FuseSync(fuse_req_t request, std::shared_ptr<OpenFile> file, bool data_only);
 
 private:
-    void keep() override;
+    void kept() override;
     void answer(Status status) override;
 };
 

@@ -81,7 +81,6 @@ void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     }
     request->pool_ = &buffers_;
     request->cut(Direction::read, end - offset - request->cached_, unit_size_);
-    request->keep();
     gate_.submit(std::move(request), groups_, lineage, may_inline);
 }
 
@@ -106,7 +105,6 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
             const Result<FileFacts> facts = file_facts(file.data->descriptor());
             request->overlaps_ = facts && request->offset_ + size <= facts->size;
         }
-        request->payload_ = request->keep();
         gate_.submit(std::move(request), groups_, lineage, may_inline);
     } else {
         write_to_cache(std::move(request), gate_.payer(groups_, lineage));
@@ -125,8 +123,8 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Paye
         request->finish(JobOutcome::performed);
         return;
     }
-    request->payload_ = request->keep();
     if (waits) {
+        request->keep();
         write_back_->wait(std::move(request));
         return;
     }

@@ -5,8 +5,9 @@
 //   plane.read(std::make_unique<FuseRead>(req, file, offset, size, tid), lineage, may_inline);   // FuseRead :
 //   ReadRequest
 //
-// What the page cache serves is answered inside the call. Every other request is first told keep(), inside the call and
-// in the same thread, lives on, and is answered by some worker.
+// What the page cache serves is answered inside the call, and what is done in it, because nothing else wants the disk.
+// Every other request is first told kept(), inside the call and in the same thread, lives on, and is answered by some
+// worker.
 #pragma once
 
 #include <atomic>

@@ -89,25 +89,52 @@ Job& Gate::adopt(std::unique_ptr<Job> job, const MountGroups& groups) {
 }
 
 void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline) {
+    if (!may_inline || job->errand()) job->keep();
     Turn mine;
+    Job* entering = nullptr;
     {
         const Locked locked(*this);
         Job& taken = adopt(std::move(job), groups);
+        if (taken.errand()) return make_ready(taken);
+        admit(taken, group_for(groups, lineage));
         // A turn that comes at once keeps nobody from the disk.
         const bool alone = may_inline && ((held_.empty() && ready_.empty()) || taken.bytes() == 0);
-        if (!taken.errand()) admit(taken, group_for(groups, lineage));
-        if (alone && !taken.errand() && taken.released_ == taken.unit_count_) {
+        if (alone && taken.released_ == taken.unit_count_) {
             mine = take_piece(taken, false, false);
-        } else if (taken.errand()) {
-            make_ready(taken);
+        } else if (taken.kept_) {
+            begin_waiting(taken);
         } else {
-            offer(taken);
+            taken.entering_ = true;
+            entering = &taken;
         }
     }
+    if (entering != nullptr) keep(*entering);
     if (mine.job == nullptr) return;
     MountAccount* const account = end(take_turn(mine, false));
     const std::lock_guard lock(mutex_);
     settle(account);
+}
+
+// The units are admitted already, for the scheduler alone knows whether the job waits. What it releases meanwhile is
+// seen afterwards.
+void Gate::keep(Job& job) {
+    try {
+        job.keep();
+    } catch (...) {
+        MountAccount* const account = job.account_;
+        {
+            const Locked locked(*this);
+            drop_rest(job);
+            job.state_ = JobState::finished;
+        }
+        delete &job;
+        const std::lock_guard lock(mutex_);
+        settle(account);
+        throw;
+    }
+    const Locked locked(*this);
+    job.entering_ = false;
+    begin_waiting(job);
 }
 
 void Gate::park(std::unique_ptr<Job> job, MountGroups& groups) {
@@ -126,8 +153,12 @@ void Gate::admit(Job& job, Group& group) {
         device_group_->admit(unit, job.arrived_);
     }
     job.state_ = JobState::waiting;
-    hold(job);
     note_released(job);
+}
+
+void Gate::begin_waiting(Job& job) {
+    if (job.released_ != job.unit_count_) hold(job);
+    offer(job);
 }
 
 void Gate::hold(Job& job) {
@@ -154,6 +185,7 @@ void Gate::note_released(Job& job) {
 // is released until that one has begun is done in one with it.
 void Gate::offer(Job& job) {
     const unsigned at_once = job.overlaps() ? 2 : 1;
+    if (job.entering_) return;
     if (job.state_ == JobState::waiting && job.taken_ != job.released_ && job.pieces_ < at_once) make_ready(job);
 }
 
@@ -210,19 +242,32 @@ void Gate::take_back(Job& job) {
     ++cancelled_;
     if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
     held_.erase(held_.iterator_to(job));
-    end_units(job, 0, job.unit_count_);
+    end_units(job, 0, job.unit_count_, UnitEnd::undone);
     job.parked_ = false;
     job.taken_back_ = true;
     make_ready(job);
 }
 
 // Completes units that were issued and takes back those that are held.
-void Gate::end_units(Job& job, std::uint32_t from, std::uint32_t to) {
+void Gate::end_units(Job& job, std::uint32_t from, std::uint32_t to, UnitEnd end) {
     const TimeNs now = now_ns();
     for (JobUnit& unit : job.units().subspan(from, to - from)) {
-        if (unit.state == UnitState::issued) device_group_->complete(unit, now);
+        if (unit.state == UnitState::issued) device_group_->complete(unit, now, end);
         if (unit.state == UnitState::held) device_group_->cancel(unit, now);
     }
+}
+
+// What has not begun will not be performed.
+void Gate::drop_rest(Job& job) {
+    end_units(job, job.taken_, job.unit_count_, UnitEnd::undone);
+    if (job.held()) held_.erase(held_.iterator_to(job));
+    if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
+    job.state_ = JobState::waiting;
+    job.taken_ = job.released_ = job.unit_count_;
+}
+
+void Gate::settle(MountAccount* account) {
+    if (--account->jobs == 0 && drains_ != 0) drained_.notify_all();
 }
 
 void Gate::set_dying(std::function<bool(pid_t)> dying) {

@@ -72,6 +72,7 @@ public:
 
     /// Takes a job, admits its units to the group that payer() would name, and queues it for the workers, or holds it,
     /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
+    /// Throws what the job's kept() does, and has done nothing then.
     void submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().
     void park(std::unique_ptr<Job> job, MountGroups& groups);
@@ -144,6 +145,7 @@ private:
     MountAccount& account_of(const MountGroups& groups);
     Job& adopt(std::unique_ptr<Job> job, const MountGroups& groups);
     void admit(Job& job, Group& group);
+    void begin_waiting(Job& job);
     void release(TimeNs now);
     void note_released(Job& job);
     void offer(Job& job);
@@ -152,8 +154,11 @@ private:
     void pass(Job& job);
     void unpark_locked(Job& job);
     void take_back(Job& job);
-    void end_units(Job& job, std::uint32_t from, std::uint32_t to);
+    void end_units(Job& job, std::uint32_t from, std::uint32_t to, UnitEnd end);
+    void drop_rest(Job& job);
+    void settle(MountAccount* account);
 
+    void keep(Job& job);
     // gate_workers.cc
     void work(Crew::Worker& self);
     Job* take_turn(Turn turn, bool looks_next);
@@ -162,8 +167,6 @@ private:
     // Each requires the lock.
     Turn next_turn();
     Turn take_piece(Job& job, bool urgent, bool halve);
-    void drop_rest(Job& job);
-    void settle(MountAccount* account);
     void choose_wakes(Wakes& wakes, bool looks_next);
     TimeNs watch_due() const;
     unsigned most_on_ready() const;

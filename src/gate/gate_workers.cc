@@ -77,8 +77,9 @@ Job* Gate::take_turn(Turn turn, bool looks_next) {
     const Locked locked(*this, looks_next);
     if (looks_next) --(turn.urgent ? on_urgent_ : on_ready_);
     --job.pieces_;
-    end_units(job, turn.from, turn.to);
-    if (!went_on || job.taken_back_) drop_rest(job);
+    const bool whole = went_on && !job.taken_back_;
+    end_units(job, turn.from, turn.to, whole ? UnitEnd::done : UnitEnd::undone);
+    if (!whole) drop_rest(job);
     if (job.pieces_ == 0 && job.taken_ == job.unit_count_) {
         job.state_ = JobState::finished;
         return &job;
@@ -87,24 +88,11 @@ Job* Gate::take_turn(Turn turn, bool looks_next) {
     return nullptr;
 }
 
-// What has not begun will not be performed.
-void Gate::drop_rest(Job& job) {
-    end_units(job, job.taken_, job.unit_count_);
-    if (job.held()) held_.erase(held_.iterator_to(job));
-    if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
-    job.state_ = JobState::waiting;
-    job.taken_ = job.released_ = job.unit_count_;
-}
-
 MountAccount* Gate::end(Job* job) {
     MountAccount* const account = job->account_;
     job->finish(job->taken_back_ ? JobOutcome::cancelled : JobOutcome::performed);
     delete job;
     return account;
-}
-
-void Gate::settle(MountAccount* account) {
-    if (--account->jobs == 0 && drains_ != 0) drained_.notify_all();
 }
 
 // Chooses whom to wake: a worker for each job that may run, and the timer when a time comes up that nobody watches.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 namespace bandfs {
 
@@ -26,6 +27,10 @@ void Job::cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size)
         unit.direction = direction;
         unit.job = this;
     }
+}
+
+void Job::keep() {
+    if (!std::exchange(kept_, true)) kept();
 }
 
 void Job::wait_for_turn(Direction direction) {

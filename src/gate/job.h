@@ -77,10 +77,20 @@ public:
     pid_t caller_tid() const { return caller_tid_; }
     std::uint64_t bytes() const { return bytes_; }
 
+    /// Has kept() called, once. By who hands it in and cannot wait for submit() to do so, before that.
+    void keep();
+
     /// Cuts an errand into units: it is one no more. Before it is handed to the gate.
     void cut(Direction direction, std::uint64_t bytes, std::uint32_t unit_size);
     /// Has an errand wait for its group's turn: it becomes a unit of no bytes. Before it is handed to the gate.
     void wait_for_turn(Direction direction);
+
+protected:
+    /// The job outlives the call that handed it in, and other threads will see it: the last moment to copy what is
+    /// borrowed, and to register an interrupt callback (which may call Gate::cancel(*this)). Called once, inside that
+    /// call, in its thread, and not at all when it is performed there and then. When it throws, the job is withdrawn
+    /// and destroyed without finish().
+    virtual void kept() {}
 
 private:
     friend class Gate;
@@ -94,6 +104,8 @@ private:
 
     const pid_t caller_tid_;
     JobState state_ = JobState::idle;
+    bool kept_ = false;        ///< kept() was called
+    bool entering_ = false;    ///< kept() is about to be called: nothing of it is begun or taken back meanwhile
     bool parked_ = false;      ///< waits for unpark()
     bool taken_back_ = false;  ///< nothing of it will be performed
     bool passed_ = false;      ///< has been let pass: it is urgent

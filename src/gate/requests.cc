@@ -90,6 +90,11 @@ WriteRequest::WriteRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::u
     assert(payload.size() <= PooledBuffer::kLargestPayload);
 }
 
+// One that was not performed, for want of memory, still has its room.
+WriteRequest::~WriteRequest() {
+    if (reserved_ != 0 || claims_ != 0) write_back_->forget(*this);
+}
+
 Result<std::size_t> WriteRequest::write(std::uint64_t offset, std::span<const std::byte> from) {
     FileData& data = *file_->data;
     if (bytes() == 0) return data.write(offset, from);

@@ -41,10 +41,7 @@ public:
                 pid_t caller_tid);
 
 protected:
-    /// The request outlives the call that handed it in, and other threads will see it: the last moment to register an
-    /// interrupt callback (which may call Gate::cancel(*this)).
-    virtual void keep() {}
-    /// Exactly once, with no lock held. First unregisters what keep() registered. The bytes stay until it returns.
+    /// Exactly once, with no lock held. First unregisters what kept() registered. The bytes stay until it returns.
     virtual void answer(Result<std::span<const std::byte>> data) = 0;
 
 private:
@@ -68,23 +65,26 @@ private:
 
 using WaitingWriteHook = JobHook<struct WaitingWriteTag>;
 
-/// A write to an open file, of at most 1 MiB. Its payload is borrowed until keep().
+/// A write to an open file, of at most 1 MiB. Its payload is borrowed until keep_payload().
 class WriteRequest : public Job, public WaitingWriteHook {
 public:
     /// `writepage`: the kernel writes back a shared mapping; nobody waits, and who opened the file is charged. `flags`
     /// do not matter then.
     WriteRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
                  std::span<const std::byte> payload, bool writepage, pid_t caller_tid);
+    ~WriteRequest() override;
 
 protected:
-    /// As for a read; and returns the payload at a place where it stays until the request is destroyed, page aligned.
-    virtual std::span<const std::byte> keep() = 0;
+    /// What kept() is for others; and returns the payload at a place where it stays until the request is destroyed,
+    /// page aligned.
+    virtual std::span<const std::byte> keep_payload() = 0;
     /// Exactly once, with no lock held: how many bytes were written.
     virtual void answer(Result<std::size_t> written) = 0;
 
 private:
     friend class DataPlane;
     friend class WriteBack;
+    void kept() final { payload_ = keep_payload(); }
     bool perform(std::uint64_t begin, std::uint64_t end) final;
     bool overlaps() const final { return overlaps_; }
     void finish(JobOutcome outcome) final;
@@ -111,8 +111,6 @@ public:
     SyncRequest(std::shared_ptr<OpenFile> file, bool data_only, pid_t caller_tid);
 
 protected:
-    /// As for a read. Called for every fsync: each waits for the disk.
-    virtual void keep() {}
     virtual void answer(Status status) = 0;
 
 private:

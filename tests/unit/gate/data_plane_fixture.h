@@ -42,7 +42,7 @@ public:
     TestRead(Answer& to, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset, std::uint32_t size,
              pid_t tid)
         : ReadRequest(std::move(file), flags, offset, size, tid), to_(to) {}
-    void keep() override { ++to_.kept; }
+    void kept() override { ++to_.kept; }
     void answer(Result<std::span<const std::byte>> data) override {
         to_.code = data.code();
         to_.thread = std::this_thread::get_id();
@@ -59,7 +59,7 @@ public:
     TestWrite(Answer& to, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
               std::span<const std::byte> payload, bool writepage, pid_t tid)
         : WriteRequest(std::move(file), flags, offset, payload, writepage, tid), to_(to), borrowed_(payload) {}
-    std::span<const std::byte> keep() override {
+    std::span<const std::byte> keep_payload() override {
         ++to_.kept;
         own_ = pool().take();
         std::memcpy(own_.data(), borrowed_.data(), borrowed_.size());

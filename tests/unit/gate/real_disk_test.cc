@@ -60,7 +60,7 @@ class RealWrite final : public WriteRequest {
 public:
     RealWrite(Turnstile& done, std::shared_ptr<OpenFile> file, std::uint64_t offset, std::span<const std::byte> payload)
         : WriteRequest(file, IoFlags(file->flags), offset, payload, false, 0), done_(done), payload_(payload) {}
-    std::span<const std::byte> keep() override { return payload_; }
+    std::span<const std::byte> keep_payload() override { return payload_; }
     void answer(Result<std::size_t> written) override {
         done_.come(!written ? written.code() : *written == payload_.size() ? 0 : EIO);
     }

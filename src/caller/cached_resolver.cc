@@ -1,11 +1,10 @@
 #include "caller/cached_resolver.h"
 
-#include <sys/resource.h>
-
 #include <algorithm>
 
 #include "caller/rules.h"
 #include "caller/task_text.h"
+#include "sys/daemon.h"
 
 namespace bandfs {
 namespace {
@@ -35,9 +34,7 @@ TaskCache::Reading read_rules(void* context, GroupType, const KnownTask& task, c
 }
 
 std::size_t affordable_callers() {
-    rlimit descriptors{};
-    if (::getrlimit(RLIMIT_NOFILE, &descriptors) != 0) return kMostCallers;
-    return std::min<std::size_t>(kMostCallers, descriptors.rlim_cur / kPartOfDescriptors);
+    return std::min<std::size_t>(kMostCallers, descriptor_limit() / kPartOfDescriptors);
 }
 
 }  // namespace

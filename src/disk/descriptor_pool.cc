@@ -31,6 +31,14 @@ void DescriptorPool::pin(Inode& inode, UniqueFd descriptor) {
     if (!inode.held_) inode.held_ = std::move(surplus);
 }
 
+void DescriptorPool::unpin(Inode& inode) {
+    std::vector<HeldFd> dropped;
+    std::lock_guard lock(mutex_);
+    if (!std::exchange(inode.pinned_, false) || !inode.held_) return;
+    recent_.push_front(inode);
+    dropped = take_oldest(capacity_);
+}
+
 void DescriptorPool::remove(Inode& inode) {
     HeldFd last;
     std::lock_guard lock(mutex_);

@@ -24,6 +24,8 @@ public:
     HeldFd put(Inode& inode, UniqueFd descriptor);
     /// The inode keeps its descriptor, and has `descriptor` when it has none.
     void pin(Inode& inode, UniqueFd descriptor);
+    /// There is another way to its file now: its descriptor is as good as any other.
+    void unpin(Inode& inode);
     /// Closes the descriptor of an inode that ends.
     void remove(Inode& inode);
     /// Closes the half of them that was used longest ago, when the process has run out of descriptors.

@@ -32,8 +32,8 @@ bool same_place_in_page(const std::byte* memory, std::uint64_t offset) {
 
 }  // namespace
 
-FileData::FileData(FileTable& table, DiskIo& io, FileKey key, Volume volume)
-    : table_(table), io_(io), key_(key), volume_(volume) {}
+FileData::FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume)
+    : table_(table), io_(io), key_(key), node_(node), volume_(volume) {}
 
 FileData::~FileData() {
     table_.goes(*this);
@@ -219,16 +219,18 @@ Result<std::size_t> FileData::write_direct(std::uint64_t offset, std::span<const
     return write_fully(direct_writer_, offset, from, durability);
 }
 
-bool FileData::write_would_read(std::uint64_t offset, std::size_t bytes) {
+std::uint32_t FileData::write_would_read(std::uint64_t offset, std::size_t bytes) {
     const std::uint64_t end = offset + bytes;
-    if (volume_.kind != WriteBackKind::ranges || (offset % kPage == 0 && end % kPage == 0)) return false;
+    if (volume_.kind != WriteBackKind::ranges || (offset % kPage == 0 && end % kPage == 0)) return 0;
     const Result<FileFacts> facts = file_facts(writer_);
     const std::uint64_t size = facts ? facts->size : UINT64_MAX;
     const auto missing = [&](std::uint64_t at) {
         if (at % kPage == 0 || page_begin(at) >= size) return false;
         return io_.resident_pages(writer_, page_begin(at), kPage) != 1;
     };
-    return missing(offset) || (end < size && missing(end));
+    const bool first = missing(offset);
+    const bool last = end < size && missing(end) && !(first && page_begin(end) == page_begin(offset));
+    return static_cast<std::uint32_t>((first ? kPage : 0) + (last ? kPage : 0));
 }
 
 // Durability.

@@ -13,6 +13,7 @@
 #include "disk/disk_io.h"
 #include "disk/disk_volume.h"
 #include "disk/file_key.h"
+#include "disk/inode_key.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
@@ -37,12 +38,13 @@ struct CachedRead {
 /// answered yet, or being written by a call that runs.
 class FileData : public std::enable_shared_from_this<FileData> {
 public:
-    FileData(FileTable& table, DiskIo& io, FileKey key, Volume volume);
+    FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume);
     ~FileData();
     FileData(const FileData&) = delete;
     FileData& operator=(const FileData&) = delete;
 
     FileKey key() const { return key_; }
+    NodeId node() const { return node_; }  ///< of the inode that it was opened as first
     WriteBackKind write_back_kind() const { return volume_.kind; }
     /// For calls about the open file that are not its data (fstat, fchmod, futimens, flock).
     int descriptor() const;
@@ -74,8 +76,9 @@ public:
     bool direct_allows(std::uint64_t offset, std::size_t bytes) const;
     /// Opens the O_DIRECT descriptor that an open with O_DIRECT needs. EINVAL: the file system has none.
     Status open_direct();
-    /// Whether a write into the page cache would first read a page from the disk, as one of a part of a page may.
-    bool write_would_read(std::uint64_t offset, std::size_t bytes);
+    /// How many bytes a write into the page cache would first read from the disk, as one of a part of a page may: none,
+    /// a page, or two.
+    std::uint32_t write_would_read(std::uint64_t offset, std::size_t bytes);
 
     // Durability.
 
@@ -122,6 +125,7 @@ private:
     FileTable& table_;
     DiskIo& io_;
     const FileKey key_;
+    const NodeId node_;
     const Volume volume_;
 
     // -1: there is none. Open as long as this lives, also when another one has taken its place.

@@ -45,17 +45,18 @@ Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int 
         fd = tree.open_file(inode, below);
     }
     if (!fd) return fd.error();
-    return enter(*std::move(fd), below, flags, std::move(opener));
+    return enter(*std::move(fd), below, flags, std::move(opener), inode.id());
 }
 
-Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener) {
-    return enter(std::move(fd), backing_flags(flags), flags, std::move(opener));
+Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener,
+                                                   NodeId node) {
+    return enter(std::move(fd), backing_flags(flags), flags, std::move(opener), node);
 }
 
 // `below`: the flags that `fd` was opened with, `flags`: those of the caller.
-Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int flags,
-                                                   std::vector<std::uint64_t> opener) {
-    Result<std::shared_ptr<FileData>> file = file_for(fd.get());
+Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener,
+                                                   NodeId node) {
+    Result<std::shared_ptr<FileData>> file = file_for(fd.get(), node);
     if (!file) return file.error();
     (*file)->adopt(std::move(fd), below);
     if ((flags & O_TRUNC) != 0) emptied_(**file);
@@ -73,7 +74,7 @@ Status FileTable::open_direct(FileData& file) {
     return status;
 }
 
-Result<std::shared_ptr<FileData>> FileTable::file_for(int fd) {
+Result<std::shared_ptr<FileData>> FileTable::file_for(int fd, NodeId node) {
     const Result<FileFacts> facts = file_facts(fd);
     if (!facts) return facts.error();
     if (!facts->is_regular) return Errno{EINVAL};
@@ -85,7 +86,7 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd) {
     if (file) return file;
     auto volume = volumes_.find(key.device);
     if (volume == volumes_.end()) volume = volumes_.emplace(key.device, io_.volume(fd)).first;
-    file = std::make_shared<FileData>(*this, io_, key, volume->second);
+    file = std::make_shared<FileData>(*this, io_, key, node, volume->second);
     ++alive_;
     known = {file.get(), file};
     if (const auto failure = untold_.find(key); failure != untold_.end()) {
@@ -120,6 +121,11 @@ std::shared_ptr<FileData> FileTable::find(FileKey key) {
     const std::lock_guard lock(mutex_);
     const auto found = files_.find(key);
     return found == files_.end() ? nullptr : found->second.alive.lock();
+}
+
+std::shared_ptr<FileData> FileTable::find(const Inode& inode) {
+    std::shared_ptr<FileData> file = find(FileKey{inode.key().device, inode.key().number});
+    return file && file->node() == inode.id() ? file : nullptr;
 }
 
 void FileTable::forget_failure(FileKey key) {

@@ -41,9 +41,11 @@ public:
     /// Opens an inode as open(2) with `flags` would, O_TRUNC included. EINVAL: O_DIRECT where the file system has none.
     Result<std::shared_ptr<OpenFile>> open(Tree& tree, Inode& inode, int flags, std::vector<std::uint64_t> opener);
     /// The same for a descriptor at hand, as creating a file gives one, that was opened with backing_flags(flags).
-    Result<std::shared_ptr<OpenFile>> adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener);
+    Result<std::shared_ptr<OpenFile>> adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener, NodeId node = 0);
     /// The file of that key when it is open or dirty, else nullptr.
     std::shared_ptr<FileData> find(FileKey key);
+    /// That of an inode; nullptr also when another file has its number now.
+    std::shared_ptr<FileData> find(const Inode& inode);
     /// The last name of a closed file is gone: nobody can ask any more how its write-back went.
     void forget_failure(FileKey key);
 
@@ -68,8 +70,9 @@ private:
         std::weak_ptr<FileData> alive;
     };
 
-    Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener);
-    Result<std::shared_ptr<FileData>> file_for(int fd);
+    Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener,
+                                            NodeId node);
+    Result<std::shared_ptr<FileData>> file_for(int fd, NodeId node);
     Status open_direct(FileData& file);
     // Called by a file that goes: before and after it closes its descriptors.
     void goes(FileData& file) noexcept;

@@ -2,7 +2,6 @@
 #include "disk/tree.h"
 
 #include <linux/openat2.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
@@ -10,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "sys/daemon.h"
 #include "sys/mount_table.h"
 
 namespace bandfs {
@@ -18,9 +18,7 @@ namespace {
 /// Most of the limit is for the callers' open files.
 std::size_t pool_capacity(const TreeSettings& settings) {
     if (settings.descriptors != 0) return settings.descriptors;
-    struct rlimit limit {};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 64;
-    return std::clamp<std::size_t>(limit.rlim_cur / 8, 64, 65536);
+    return std::clamp<std::size_t>(descriptor_limit() / 8, 64, 65536);
 }
 
 /// A name is one component: no call may be led through another directory.
@@ -183,9 +181,18 @@ Result<UniqueFd> Tree::open_name(int directory, const char* name) {
 
 Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
-    Result<HeldFd> held = descriptor(inode);
+    flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
+    const BackingMount& mount = inode.mount();
+    Result<HeldFd> held = pool_.get(inode);
+    if (!*held && mount.handles) {
+        Result<UniqueFd> fd =
+            with_descriptors([&] { return open_handle(mount.descriptor.get(), inode.key().handle, flags); });
+        if (fd.code() == ESTALE) hold_until_ = now_ns() + kSecond;
+        return fd.code() == ESTALE ? inode.gone(now_ns()) : std::move(fd);
+    }
+    if (!*held) held = descriptor(inode);
     if (!held) return held.code() == ESTALE ? inode.gone(now_ns()) : held.error();
-    return with_descriptors([&] { return links_.reopen((*held)->get(), flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW)); });
+    return with_descriptors([&] { return links_.reopen((*held)->get(), flags); });
 }
 
 Result<Entry> Tree::lookup(Inode& parent, const char* name, bool hold) {

@@ -125,8 +125,8 @@ public:
     Result<std::optional<LostName>> rename(Inode& parent, const char* name, Inode& new_parent, const char* new_name,
                                            unsigned flags, const Identity& who);
 
-    /// As getxattr(2) and listxattr(2): with an empty span, the length.
-    Result<std::size_t> get_xattr(Inode& inode, const char* name, std::span<char> value);
+    /// As getxattr(2) and listxattr(2): an empty span asks for the length. `open`: a descriptor of the file, or -1.
+    Result<std::size_t> get_xattr(Inode& inode, const char* name, std::span<char> value, int open = -1);
     Result<std::size_t> list_xattrs(Inode& inode, std::span<char> names);
     Status set_xattr(Inode& inode, const char* name, std::string_view value, int flags, const Identity& who);
     Status remove_xattr(Inode& inode, const char* name, const Identity& who);

@@ -98,10 +98,15 @@ Result<struct statvfs> Tree::statistics(Inode& inode) {
     return statistics;
 }
 
-Result<std::size_t> Tree::get_xattr(Inode& inode, const char* name, std::span<char> value) {
-    Result<HeldFd> held = descriptor(inode);
-    if (!held) return held.error();
-    const ssize_t length = ::getxattr(MagicLinks::path((*held)->get()).c_str(), name, value.data(), value.size());
+Result<std::size_t> Tree::get_xattr(Inode& inode, const char* name, std::span<char> value, int open) {
+    ssize_t length = 0;
+    if (open >= 0) {
+        length = ::fgetxattr(open, name, value.data(), value.size());
+    } else {
+        Result<HeldFd> held = descriptor(inode);
+        if (!held) return held.error();
+        length = ::getxattr(MagicLinks::path((*held)->get()).c_str(), name, value.data(), value.size());
+    }
     if (length < 0) return last_errno();
     return static_cast<std::size_t>(length);
 }

@@ -82,6 +82,7 @@ Result<Entry> Tree::link(Inode& inode, Inode& parent, const char* name) {
     if (::linkat(links_.directory(), source.c_str(), (*directory)->get(), name, AT_SYMLINK_FOLLOW) != 0)
         return last_errno();
     inode.seen_at(parent.shared_from_this(), name, now_ns());
+    pool_.unpin(inode);
     return lookup_itself(inode);
 }
 

@@ -97,7 +97,7 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
     Inode& inode = *created->entry.inode;
     std::vector<GroupId> lineage = lineage_of(request, {}, created->descriptor.get()).to_vector();
     Result<std::shared_ptr<OpenFile>> file =
-        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, std::move(lineage));
+        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, std::move(lineage), inode.id());
     if (!file) {
         filesystem.tree->forget(inode, 1);
         fuse_reply_err(request, file.code());

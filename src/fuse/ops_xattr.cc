@@ -10,6 +10,7 @@
 
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
+#include "gate/data_plane.h"
 
 namespace bandfs {
 namespace {
@@ -43,8 +44,11 @@ int without_acls(int error, std::string_view name) {
 
 void op_getxattr(fuse_req_t request, fuse_ino_t node, const char* name, std::size_t room) {
     std::vector<char> value(std::min(room, kMostBytes));
-    const Result<std::size_t> length =
-        on_inode(request, node, [&](Tree& tree, Inode& inode) { return tree.get_xattr(inode, name, value); });
+    const Result<std::size_t> length = on_inode(request, node, [&](Tree& tree, Inode& inode) {
+        // The kernel asks for security.capability before the first write to a file.
+        const std::shared_ptr<FileData> open = filesystem_of(request).data->files().find(inode);
+        return tree.get_xattr(inode, name, value, open ? open->descriptor() : -1);
+    });
     if (!length) {
         fuse_reply_err(request, without_acls(length.code(), name));
     } else if (room == 0) {

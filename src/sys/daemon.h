@@ -20,6 +20,13 @@ void close_all_but(std::vector<int> kept);
 /// now in force.
 std::uint64_t raise_descriptor_limit();
 
+/// How many files this process may have open.
+std::uint64_t descriptor_limit();
+
+/// Files of any size, whatever the shell allows that started it (ulimit -f): each caller's own limit is the kernel's
+/// business. Where the limit cannot be raised, what is beyond it is EFBIG and not the end of the process.
+void lift_file_size_limit();
+
 /// Keeps these capabilities (numbers of linux/capability.h) of those the process has and gives up every other one for
 /// good: permitted, effective, inheritable and ambient sets, and the bounding set where permitted. Call with one
 /// thread.

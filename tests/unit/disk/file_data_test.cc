@@ -217,12 +217,13 @@ TEST_F(FileDataTest, OnlyAWriteOfAPartOfAMissingPageWouldRead) {
     const auto file = open(O_RDWR);
     disk_.resident = [](std::uint64_t page) { return page == 0; };
     FileData& data = *file->data;
-    EXPECT_FALSE(data.write_would_read(0, kPage));
-    EXPECT_FALSE(data.write_would_read(5, 10));  // its page is there
-    EXPECT_TRUE(data.write_would_read(kPage + 5, 10));
-    EXPECT_TRUE(data.write_would_read(0, kPage + 10));
-    EXPECT_FALSE(data.write_would_read(4 * kPage, 10));  // behind the end there is nothing to read
-    EXPECT_FALSE(data.write_would_read(3 * kPage, kPage + 10));
+    EXPECT_EQ(data.write_would_read(0, kPage), 0u);
+    EXPECT_EQ(data.write_would_read(5, 10), 0u);  // its page is there
+    EXPECT_EQ(data.write_would_read(kPage + 5, 10), kPage);
+    EXPECT_EQ(data.write_would_read(0, kPage + 10), kPage);
+    EXPECT_EQ(data.write_would_read(kPage + 5, kPage), 2 * kPage);
+    EXPECT_EQ(data.write_would_read(4 * kPage, 10), 0u);  // behind the end there is nothing to read
+    EXPECT_EQ(data.write_would_read(3 * kPage, kPage + 10), 0u);
 }
 
 TEST_F(FileDataTest, AbandonedIsWhatNobodyCanReach) {

@@ -242,6 +242,21 @@ TEST_P(TreeTest, LookupsHoldDescriptorsWhileFilesAreReplacedBehindTheMount) {
     EXPECT_TRUE(tree->open_file(*second.inode, O_RDONLY)) << "nothing would come of a third lookup";
 }
 
+TEST_P(TreeTest, AFileThatGetsItsFirstNameNeedsNoDescriptorOfItsOwn) {
+    const std::size_t before = open_descriptors();
+    for (std::size_t i = 0; i != 3 * kPool; ++i) {
+        Result<CreatedFile> made = tree->create_nameless(tree->root(), O_RDWR, 0644, kRoot);
+        if (made.code() == EOPNOTSUPP) GTEST_SKIP() << "no O_TMPFILE here";
+        ASSERT_TRUE(made) << made.code();
+        const std::string name = "named" + std::to_string(i);
+        ASSERT_TRUE(tree->link(*made->entry.inode, tree->root(), name.c_str()));
+    }
+    EXPECT_LE(tree->descriptors(), kPool);
+    EXPECT_LE(open_descriptors(), before + kPool);
+    struct stat attr = attributes(find("named0"));
+    EXPECT_EQ(attr.st_nlink, 1u) << "it is found again";
+}
+
 TEST_P(TreeTest, ADirectoryRemovedBehindTheMountHasNoNames) {
     std::filesystem::create_directory(source / "dir");
     const Entry dir = find("dir");

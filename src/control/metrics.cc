@@ -82,6 +82,9 @@ constexpr std::array kMountMetrics{
     MountMetric{{"bandfs_mapped_writes_total", "counter",
                  "Write-back of shared mappings, charged to the group that opened the file."},
                 [](const MountSnapshot& s) { return as_double(s.mapped_writes); }},
+    MountMetric{
+        {"bandfs_passed_over_memory_total", "counter", "Writes that passed since too much payload waited already."},
+        [](const MountSnapshot& s) { return as_double(s.passed_over_memory); }},
     MountMetric{{"bandfs_writeback_errors_total", "counter", "Pieces of write-back that failed."},
                 [](const MountSnapshot& s) { return as_double(s.writeback_errors); }},
     MountMetric{{"bandfs_dirty_bytes", "gauge", "Bytes that are written and not on the disk."},

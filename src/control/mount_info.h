@@ -15,7 +15,8 @@ struct MountInfo {
     std::string device_group;  ///< the name of the scheduler that the disk's mounts share
     uid_t owner = 0;           ///< who mounted: sets weights, beside root
     gid_t owner_group = 0;
-    std::string options;  ///< further mount options, as after -o, that no key of a configuration file stands for
+    std::string write_back;  ///< how SOURCE is written back, a name of WriteBackKind
+    std::string options;     ///< further mount options, as after -o, that no key of a configuration file stands for
 };
 
 }  // namespace bandfs

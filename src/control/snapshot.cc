@@ -31,6 +31,7 @@ void add_data_plane(const DataPlane& data, MountSnapshot& copy) {
     copy.cached_bytes = counters.cached_bytes.load();
     copy.waited_writes = counters.waited_writes.load();
     copy.mapped_writes = counters.mapped_writes.load();
+    copy.passed_over_memory = counters.passed_over_memory.load();
     copy.writeback_errors = counters.writeback_errors.load();
     copy.dirty_bytes = data.dirty_bytes();
     copy.dirty_bound = data.dirty_bound();

@@ -71,6 +71,7 @@ struct MountSnapshot {
     std::uint64_t cached_bytes = 0;
     std::uint64_t waited_writes = 0;
     std::uint64_t mapped_writes = 0;
+    std::uint64_t passed_over_memory = 0;
     std::uint64_t writeback_errors = 0;
     std::uint64_t dirty_bytes = 0;
     std::uint64_t dirty_bound = 0;      ///< of each group

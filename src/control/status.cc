@@ -123,6 +123,8 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot) {
                       {"cached_bytes", snapshot.cached_bytes},
                       {"waited_writes", snapshot.waited_writes},
                       {"mapped_writes", snapshot.mapped_writes},
+                      {"passed_over_memory", snapshot.passed_over_memory},
+                      {"write_back", info.write_back},
                       {"writeback_errors", snapshot.writeback_errors},
                       {"dirty_bytes", snapshot.dirty_bytes},
                       {"dirty_bound", snapshot.dirty_bound}};

@@ -1,7 +1,6 @@
 #include "gate/data_plane.h"
 
 #include <linux/falloc.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "gate/write_back.h"
+#include "sys/daemon.h"
 #include "sys/file_io.h"
 
 namespace bandfs {
@@ -31,15 +31,14 @@ std::uint64_t DataPlane::default_dirty_bytes() {
 std::size_t DataPlane::default_dirty_files() {
     constexpr std::size_t kFewest = 8;
     constexpr std::size_t kMost = 65536;
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kFewest;
-    return std::clamp<std::size_t>(limit.rlim_cur / 8, kFewest, kMost);
+    return std::clamp<std::size_t>(descriptor_limit() / 8, kFewest, kMost);
 }
 
 DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
     : gate_(gate),
       groups_(groups),
       unit_size_(settings.unit_size),
+      kept_(settings.kept_bytes != 0 ? settings.kept_bytes : physical_memory_bytes() / 8, counters_.passed_over_memory),
       files_(
           io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }, [this] { return relieve(); }) {
     WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns,
@@ -100,6 +99,7 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         request->perform(0, 0);
         request->finish(JobOutcome::performed);
     } else if (is_unit) {
+        request->memory_ = &kept_;
         request->cut(Direction::write, size, unit_size_);
         if (size > unit_size_ && request->offset_ % PooledBuffer::kPage == 0) {
             const Result<FileFacts> facts = file_facts(file.data->descriptor());
@@ -117,8 +117,9 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Paye
     const WriteBack::Room room = write_back_->reserve(*request);
     const bool waits = room == WriteBack::Room::wait_for;
     const bool in_turn = !waits && (payer.in_debt || room == WriteBack::Room::in_turn);
-    const bool reads = !waits && request->file_->data->write_would_read(request->offset_, request->payload_.size());
-    if (!waits && !in_turn && !reads) {
+    const std::uint32_t reads =
+        waits ? 0 : request->file_->data->write_would_read(request->offset_, request->payload_.size());
+    if (!waits && !in_turn && reads == 0) {
         request->perform(0, 0);
         request->finish(JobOutcome::performed);
         return;
@@ -128,9 +129,13 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Paye
         write_back_->wait(std::move(request));
         return;
     }
-    if (in_turn) request->wait_for_turn(Direction::write);
+    if (reads != 0) {
+        request->cut(Direction::read, reads, reads);
+    } else {
+        request->wait_for_turn(Direction::write);
+    }
     const std::span<const GroupId> lineage = payer.id ? std::span(&*payer.id, 1) : std::span<const GroupId>();
-    gate_.submit(std::move(request), groups_, lineage, in_turn && !reads);
+    gate_.submit(std::move(request), groups_, lineage, reads == 0);
 }
 
 void DataPlane::sync(std::unique_ptr<SyncRequest> request) {

@@ -32,15 +32,17 @@ struct DataPlaneSettings {
     std::uint64_t dirty_bytes = 0;  ///< what a group may have dirty and not on the disk; 0: default_dirty_bytes()
     TimeNs oldest_dirty_ns = 5 * kSecond;  ///< what has been dirty longer is written back although nothing presses
     std::size_t dirty_files = 0;           ///< how many files its groups may have dirty; 0: default_dirty_files()
+    std::uint64_t kept_bytes = 0;  ///< payload of writes that wait, beyond which they pass; 0: an eighth of memory
 };
 
 /// Counts of a mount's data plane that are not the scheduler's.
 struct DataCounters {
-    std::atomic<std::uint64_t> cached_reads{0};      ///< reads that the page cache below answered, uncharged
-    std::atomic<std::uint64_t> cached_bytes{0};      ///< their bytes, and those of the starts of other reads
-    std::atomic<std::uint64_t> waited_writes{0};     ///< buffered writes that waited behind their group's write-back
-    std::atomic<std::uint64_t> mapped_writes{0};     ///< write-back of shared mappings, charged to who opened the file
-    std::atomic<std::uint64_t> writeback_errors{0};  ///< pieces of write-back that failed
+    std::atomic<std::uint64_t> cached_reads{0};   ///< reads that the page cache below answered, uncharged
+    std::atomic<std::uint64_t> cached_bytes{0};   ///< their bytes, and those of the starts of other reads
+    std::atomic<std::uint64_t> waited_writes{0};  ///< buffered writes that waited behind their group's write-back
+    std::atomic<std::uint64_t> mapped_writes{0};  ///< write-back of shared mappings, charged to who opened the file
+    std::atomic<std::uint64_t> passed_over_memory{0};  ///< writes that passed, for too much payload waited already
+    std::atomic<std::uint64_t> writeback_errors{0};    ///< pieces of write-back that failed
 };
 
 /// Thread-safe. Made when the gate and the mount's groups are there; drained, and destroyed before they are.
@@ -106,6 +108,7 @@ private:
     MountGroups& groups_;
     const std::uint32_t unit_size_;
     DataCounters counters_;
+    KeptMemory kept_;
     BufferPool buffers_;
     FileTable files_;
     std::unique_ptr<WriteBack> write_back_;

@@ -157,6 +157,7 @@ void Gate::admit(Job& job, Group& group) {
 }
 
 void Gate::begin_waiting(Job& job) {
+    if (job.passed_) pass(job);
     if (job.released_ != job.unit_count_) hold(job);
     offer(job);
 }

@@ -1,13 +1,11 @@
 // gate/gate.h - the one lock of a device group, and everything that waits behind it.
 //
 // Duties: who wakes whom, and why nobody waits for ever.
-//   a unit held by the scheduler: is released after every completion, every control change and at wakes_at(); at the
-//   latest
-//     the timer lets it pass, after the longest hold;
+//   a unit held by the scheduler: is released after every completion, every control change and at wakes_at(); the
+//     timer lets it pass after the longest hold;
 //   wakes_at(): the last worker to go idle sleeps no longer than that; where none does, the timer is told;
-//   a job that is ready: whoever made it so wakes an idle worker or starts one, before it does anything else; a worker
-//   looks
-//     for the next job before it sleeps;
+//   a job that is ready: whoever made it so wakes an idle worker or starts one, before it does anything else; a
+//     worker looks for the next job before it sleeps;
 //   a parked job: whoever parked it unparks it; at the latest the timer, or drain();
 //   a caller that dies while its job waits: the timer asks every 100 ms;
 //   drain(): is woken when the last job of its mount has been destroyed.
@@ -63,7 +61,7 @@ public:
         return std::forward<Change>(change)(*device_group_);
     }
 
-    /// A mount begins, before its first job, and ends, when it was drained and nobody hands in jobs of it any more.
+    /// A mount begins, before its first job, and ends, when it was drained and hands in no jobs any more.
     void enter(MountGroups& groups);
     void leave(MountGroups& groups);
 
@@ -72,13 +70,12 @@ public:
 
     /// Takes a job, admits its units to the group that payer() would name, and queues it for the workers, or holds it,
     /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
-    /// Throws what the job's kept() does, and has done nothing then.
+    /// What its kept() throws it throws, and has done nothing.
     void submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().
     void park(std::unique_ptr<Job> job, MountGroups& groups);
 
-    // About a job that was handed in and has not been destroyed: its finish() makes sure that nobody calls these any
-    // more.
+    // About a job that was handed in and lives: its finish() makes sure that nobody calls these any more.
 
     /// Lets a parked job run. Nothing when it has been let run, or taken back, already.
     void unpark(Job& job);
@@ -141,6 +138,7 @@ private:
 
     // gate.cc
     void end_threads();
+    void keep(Job& job);
     // Each requires the lock.
     MountAccount& account_of(const MountGroups& groups);
     Job& adopt(std::unique_ptr<Job> job, const MountGroups& groups);
@@ -158,7 +156,6 @@ private:
     void drop_rest(Job& job);
     void settle(MountAccount* account);
 
-    void keep(Job& job);
     // gate_workers.cc
     void work(Crew::Worker& self);
     Job* take_turn(Turn turn, bool looks_next);

@@ -13,6 +13,7 @@ namespace {
 constexpr unsigned kMostOnReady = 64;
 // Workers on urgent ones, at most, beside the others: an fsync never waits for a worker that waits for the disk.
 constexpr unsigned kMostOnUrgent = 32;
+constexpr std::uint64_t kLargeAnswer = 64u << 10;
 static_assert(kMostOnReady + kMostOnUrgent == Crew::kMost);
 
 }  // namespace
@@ -74,7 +75,9 @@ unsigned Gate::most_on_ready() const {
 Job* Gate::take_turn(Turn turn, bool looks_next) {
     Job& job = *turn.job;
     const bool went_on = job.taken_back_ || job.perform(job.begin_of(turn.from), job.begin_of(turn.to));
-    const Locked locked(*this, looks_next);
+    // A large answer takes as long as the next piece would: another worker begins that meanwhile.
+    const bool answers_first = job.bytes() > kLargeAnswer && turn.to == job.unit_count_;
+    const Locked locked(*this, looks_next && !answers_first);
     if (looks_next) --(turn.urgent ? on_urgent_ : on_ready_);
     --job.pieces_;
     const bool whole = went_on && !job.taken_back_;

@@ -91,6 +91,8 @@ protected:
     /// call, in its thread, and not at all when it is performed there and then. When it throws, the job is withdrawn
     /// and destroyed without finish().
     virtual void kept() {}
+    /// In kept(): the job is not held, for it takes too much to keep. It is charged all the same.
+    void pass_at_once() { passed_ = true; }
 
 private:
     friend class Gate;

@@ -93,11 +93,19 @@ WriteRequest::WriteRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::u
 // One that was not performed, for want of memory, still has its room.
 WriteRequest::~WriteRequest() {
     if (reserved_ != 0 || claims_ != 0) write_back_->forget(*this);
+    if (counted_ != 0) memory_->give_back(counted_);
+}
+
+void WriteRequest::kept() {
+    payload_ = keep_payload();
+    if (memory_ == nullptr) return;
+    counted_ = payload_.size();
+    if (!memory_->take(counted_)) pass_at_once();
 }
 
 Result<std::size_t> WriteRequest::write(std::uint64_t offset, std::span<const std::byte> from) {
     FileData& data = *file_->data;
-    if (bytes() == 0) return data.write(offset, from);
+    if (into_cache()) return data.write(offset, from);
     if (flags_.direct()) return data.write_direct(offset, from, flags_.durability());
     return data.write_synchronously(offset, from, flags_.durability());
 }
@@ -109,7 +117,10 @@ Result<std::size_t> WriteRequest::write_piece(std::uint64_t offset, std::span<co
 }
 
 bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {
-    if (bytes() == 0) end = payload_.size();
+    if (into_cache()) {
+        begin = 0;
+        end = payload_.size();
+    }
     const std::span<const std::byte> piece = payload_.subspan(begin, end - begin);
     const Result<std::size_t> n = write_piece(offset_ + begin, piece);
     const bool whole = n && *n == piece.size();
@@ -119,8 +130,8 @@ bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {
 }
 
 void WriteRequest::finish(JobOutcome outcome) {
-    if (write_back_ != nullptr) write_back_->forget(*this);
     if (outcome == JobOutcome::cancelled) {
+        if (write_back_ != nullptr) write_back_->forget(*this);
         answer(Errno{EINTR});
     } else if (written() == 0 && first_end_.error() != 0) {
         answer(Errno{first_end_.error()});

@@ -34,6 +34,27 @@ private:
     std::atomic<std::uint64_t> first_{kNone};  ///< the place, and the error below it
 };
 
+/// The memory of payloads that wait, which callers who do not wait for their writes (libaio, io_uring) could fill.
+/// Lock-free.
+class KeptMemory {
+public:
+    /// `refused` counts the takes beyond `most`.
+    KeptMemory(std::uint64_t most, std::atomic<std::uint64_t>& refused) : most_(most), refused_(refused) {}
+
+    /// False when that makes it more than there is to be; it counts all the same.
+    bool take(std::size_t bytes) {
+        if (bytes_.fetch_add(bytes) + bytes <= most_) return true;
+        refused_.fetch_add(1, std::memory_order_relaxed);
+        return false;
+    }
+    void give_back(std::size_t bytes) { bytes_.fetch_sub(bytes); }
+
+private:
+    const std::uint64_t most_;
+    std::atomic<std::uint64_t>& refused_;
+    std::atomic<std::uint64_t> bytes_{0};
+};
+
 /// A read of an open file, of at most 1 MiB.
 class ReadRequest : public Job {
 public:
@@ -84,7 +105,9 @@ protected:
 private:
     friend class DataPlane;
     friend class WriteBack;
-    void kept() final { payload_ = keep_payload(); }
+    void kept() final;
+    /// At once; what it is charged for, if anything, is a read that this takes.
+    bool into_cache() const { return write_back_ != nullptr || bytes() == 0; }
     bool perform(std::uint64_t begin, std::uint64_t end) final;
     bool overlaps() const final { return overlaps_; }
     void finish(JobOutcome outcome) final;
@@ -99,9 +122,11 @@ private:
     const bool writepage_;
     WriteBack* write_back_ = nullptr;  ///< of a write into the page cache that will have to be written back
     DirtyOwner owner_;
-    std::uint64_t reserved_ = 0;  ///< of its owner's bound; guarded by write_back_, as the next
-    unsigned claims_ = 0;         ///< 1 while it is counted as a file that will be dirty
-    bool overlaps_ = false;       ///< it writes over what is there, in whole pages
+    std::uint64_t reserved_ = 0;    ///< of its owner's bound; guarded by write_back_, as the next
+    unsigned claims_ = 0;           ///< 1 while it is counted as a file that will be dirty
+    KeptMemory* memory_ = nullptr;  ///< what its payload counts against while it waits, if it does
+    std::size_t counted_ = 0;
+    bool overlaps_ = false;  ///< it writes over what is there, in whole pages
     FirstEnd first_end_;
 };
 

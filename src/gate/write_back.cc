@@ -107,7 +107,9 @@ void WriteBack::take_room(DirtyLedger& ledger, WriteRequest& request) {
     ledger.claims += request.claims_ = 1;
 }
 
-void WriteBack::give_room_back(DirtyLedger& ledger, WriteRequest& request) {
+// It wants no room any more, whether it had it or waited for it.
+void WriteBack::give_up(DirtyLedger& ledger, WriteRequest& request) {
+    if (request.WaitingWriteHook::is_linked()) ledger.writes.erase(ledger.writes.iterator_to(request));
     ledger.dirty -= std::exchange(request.reserved_, 0);
     ledger.claims -= std::exchange(request.claims_, 0);
 }
@@ -151,7 +153,7 @@ void WriteBack::wrote(WriteRequest& request) {
     const std::uint64_t added =
         request.written() == 0 ? 0 : file->note_dirty(request.offset_, request.written(), request.owner_);
     ledger.dirty += added;
-    give_room_back(ledger, request);
+    give_up(ledger, request);
     if (added != 0) {
         ledger.note(file, added, now_ns());
         if (std::exchange(flusher_rests_, false)) flusher_wakes_.notify_one();
@@ -166,8 +168,7 @@ void WriteBack::forget(WriteRequest& request) {
     const auto found = ledgers_.find(request.owner_);
     if (found == ledgers_.end()) return;
     DirtyLedger& ledger = found->second;
-    if (request.WaitingWriteHook::is_linked()) ledger.writes.erase(ledger.writes.iterator_to(request));
-    give_room_back(ledger, request);
+    give_up(ledger, request);
     let_writes_run(ledger);
     forget_if_idle(ledger);
 }
@@ -378,6 +379,7 @@ void WriteBack::flush_old() {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
         TimeNs oldest = kNever;
+        std::erase_if(passed_at_, [now = now_ns()](const auto& entry) { return now - entry.second >= kLately; });
         for (auto it = ledgers_.begin(); it != ledgers_.end();) {
             DirtyLedger& ledger = (it++)->second;
             ledger.make_older_due(now_ns() - settings_.oldest_ns);

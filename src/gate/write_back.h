@@ -67,9 +67,9 @@ public:
     Room reserve(WriteRequest& request);
     /// Parks a write until there is room for it.
     void wait(std::unique_ptr<WriteRequest> request);
-    /// A write that had room is in the page cache, as far as it went.
+    /// A write is in the page cache, as far as it went. It gives back its room.
     void wrote(WriteRequest& request);
-    /// A write is about to be answered: gives back what it still has.
+    /// The same for a write that will not be performed.
     void forget(WriteRequest& request);
 
     void sync(std::unique_ptr<SyncRequest> request);
@@ -116,7 +116,7 @@ private:
     bool has_room(const DirtyLedger& ledger, const WriteRequest& request) const;
     std::size_t files_of_group() const;
     void take_room(DirtyLedger& ledger, WriteRequest& request);
-    void give_room_back(DirtyLedger& ledger, WriteRequest& request);
+    void give_up(DirtyLedger& ledger, WriteRequest& request);
     bool pressed(const DirtyLedger& ledger) const;
     void pump(DirtyLedger& ledger);
     std::unique_ptr<WriteBackJob> next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file);

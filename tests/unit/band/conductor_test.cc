@@ -175,6 +175,15 @@ TEST_F(ConductorTest, AMountThatGoesDownTakesNobodyElseAlong) {
     EXPECT_FALSE(mount->idle());
 }
 
+TEST_F(ConductorTest, AUnitThatWasNotDoneCountsAsDoneNowhere) {
+    Unit& undone = admit(a, 4096);
+    device->complete(undone, 1, UnitEnd::undone);
+    EXPECT_EQ(undone.state, UnitState::idle);
+    EXPECT_EQ(device->issued(), 0u);
+    EXPECT_EQ(a.statistics().of(Direction::read).bytes_done, 0u);
+    EXPECT_EQ(device->statistics(), sum());
+}
+
 TEST_F(ConductorTest, StatisticsAddUp) {
     plug();
     admit(a, 513, Direction::write);

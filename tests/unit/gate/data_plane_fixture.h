@@ -118,10 +118,10 @@ protected:
     }
 
     /// (Re)starts the data plane: what is dirty so long is written back, and so many files may be.
-    void start(TimeNs oldest_dirty, std::size_t dirty_files = 1000) {
+    void start(TimeNs oldest_dirty, std::size_t dirty_files = 1000, std::uint64_t kept_bytes = 0) {
         plane_.reset();
         plane_ = std::make_unique<DataPlane>(gate_, *groups_, disk_,
-                                             DataPlaneSettings{kUnit, kBound, oldest_dirty, dirty_files});
+                                             DataPlaneSettings{kUnit, kBound, oldest_dirty, dirty_files, kept_bytes});
     }
     void let_everything_go() {
         disk_.at_read.open();

@@ -3,6 +3,7 @@
 #include <linux/falloc.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -65,6 +66,7 @@ TEST_F(DataPlaneTest, AMissMayBeReadByTheReceiver) {
     read(answer, file, 0, 4 * kPage, {kBob}, true);
     ASSERT_TRUE(answer.come());
     EXPECT_EQ(answer.thread, std::this_thread::get_id());
+    EXPECT_EQ(answer.kept, 0);
     EXPECT_EQ(answer.data, pattern(4 * kPage));
     EXPECT_EQ(units(kBob, Direction::read), 1u);
 }
@@ -147,6 +149,55 @@ TEST_F(DataPlaneTest, EachRequestsFlagsCountAndNotThoseOfTheOpen) {
     ASSERT_TRUE(eventually([&] { return synced.come(); }));
     EXPECT_EQ(disk_.last_durability, Durability::all);
     EXPECT_EQ(units(kAlice, Direction::write), 3u);
+}
+
+TEST_F(DataPlaneTest, AWriteIntoAPageThatIsNotThereIsChargedItsRead) {
+    const auto file = open();
+    const auto data = pattern(10);
+    write_now(file, 0, 4 * kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    std::vector<Answer> others(40);  // the disk has enough to do
+    for (Answer& other : others) read(other, file, 0, kPage, {kBob});
+    Answer answer;
+    write(answer, file, kPage + 5, data);
+    EXPECT_FALSE(answer.come()) << "it waits for its turn as a read does";
+    EXPECT_EQ(units(kAlice, Direction::read), 1u);
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return answer.come() && std::ranges::all_of(others, &Answer::come); }));
+    EXPECT_EQ(answer.written, data.size());
+    EXPECT_EQ(units(kAlice, Direction::write), 0u) << "until it is written back";
+}
+
+TEST_F(DataPlaneTest, BeyondItsMemoryPayloadIsNotHeld) {
+    disk_.is.direct_alignment = 512;
+    start(kNever / 2, 1000, 2 * kPage);
+    const auto direct = open(O_RDWR | O_DIRECT);
+    const auto file = open();
+    if (direct == nullptr) GTEST_SKIP() << "no O_DIRECT in the temporary directory";
+    write_now(file, 0, kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    std::vector<Answer> others(40);
+    for (Answer& other : others) read(other, file, 0, kPage, {kBob});
+    const auto data = pattern(kPage);
+    std::array<Answer, 3> writes;
+    for (std::size_t i = 0; i != writes.size(); ++i) write(writes[i], direct, i * kPage, data);
+    EXPECT_TRUE(eventually([&] { return writes[2].come(); }));
+    EXPECT_FALSE(writes[0].come());
+    EXPECT_FALSE(writes[1].come());
+    EXPECT_EQ(plane_->counters().passed_over_memory, 1u);
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually(
+        [&] { return std::ranges::all_of(writes, &Answer::come) && std::ranges::all_of(others, &Answer::come); }));
+    Answer later;
+    disk_.at_read.shut();
+    std::vector<Answer> more(40);
+    for (Answer& other : more) read(other, file, 0, kPage, {kBob});
+    write(later, direct, 0, data);
+    EXPECT_FALSE(later.come()) << "there is room again";
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return later.come() && std::ranges::all_of(more, &Answer::come); }));
 }
 
 TEST_F(DataPlaneTest, ADyingReaderIsAnsweredAndReadsNothing) {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <functional>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -27,6 +29,7 @@ struct Fate {
     std::atomic<std::uint64_t> performed_bytes{0};
     std::atomic<int> finished{0};
     std::atomic<int> cancelled{0};
+    std::atomic<int> kept{0};
     std::thread::id thread;
 
     bool done() const { return finished == 1; }
@@ -51,7 +54,12 @@ public:
         if (outcome == JobOutcome::cancelled) ++fate_.cancelled;
         ++fate_.finished;
     }
+    void kept() override {
+        ++fate_.kept;
+        if (when_kept) when_kept();
+    }
 
+    std::function<void()> when_kept;
     std::uint64_t stop_at = UINT64_MAX;
     bool overlapping = false;
 
@@ -164,7 +172,48 @@ TEST_F(DeepGateTest, InlineIsPerformedByTheSubmitter) {
     submit(std::make_unique<TestJob>(fate, 3), true);
     EXPECT_TRUE(fate.done());
     EXPECT_EQ(fate.thread, std::this_thread::get_id());
+    EXPECT_EQ(fate.kept, 0);
     EXPECT_EQ(issued(), 0u);
+}
+
+TEST_F(GateTest, AJobThatWaitsIsKeptOnce) {
+    occupy();
+    Fate asked_for_inline, other;
+    submit(std::make_unique<TestJob>(asked_for_inline, 1), true);
+    submit(std::make_unique<TestJob>(other, 1), false);
+    EXPECT_EQ(asked_for_inline.kept, 1);
+    EXPECT_EQ(other.kept, 1);
+    door_.open();
+    ASSERT_TRUE(eventually([&] { return asked_for_inline.done() && other.done(); }));
+    EXPECT_EQ(asked_for_inline.kept, 1);
+}
+
+TEST_F(GateTest, WhatIsReleasedWhileAJobIsKeptIsPerformed) {
+    occupy();
+    Fate fate;
+    auto job = std::make_unique<TestJob>(fate, 2);
+    job->when_kept = [&] {
+        door_.open();
+        ASSERT_TRUE(eventually([&] { return occupant_.done() && issued() == 1; })) << "the job's own first unit";
+        EXPECT_EQ(fate.performed_bytes, 0u) << "not before it is kept";
+    };
+    submit(std::move(job), true);
+    ASSERT_TRUE(eventually([&] { return fate.done(); }));
+    EXPECT_EQ(fate.performed_bytes, 2 * kUnit);
+}
+
+TEST_F(GateTest, AJobThatCannotBeKeptIsWithdrawn) {
+    occupy();
+    Fate fate, next;
+    auto job = std::make_unique<TestJob>(fate, 3);
+    job->when_kept = [] { throw std::bad_alloc(); };
+    EXPECT_THROW(submit(std::move(job), true), std::bad_alloc);
+    EXPECT_EQ(fate.finished, 0);
+    EXPECT_EQ(blocked(), 0u);
+    EXPECT_EQ(gate_.report().waiting, 0u);
+    submit(std::make_unique<TestJob>(next, 1), true);
+    door_.open();
+    ASSERT_TRUE(eventually([&] { return next.done(); }));
 }
 
 TEST_F(GateTest, NothingIsInlineWhileSomethingWaits) {

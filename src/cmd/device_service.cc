@@ -1,6 +1,9 @@
 #include "cmd/device_service.h"
 
+#include <spdlog/spdlog.h>
+
 #include "sys/clock.h"
+#include "sys/tuning.h"
 
 namespace bandfs {
 namespace {
@@ -32,6 +35,16 @@ Outcome<Done> same(const std::string& group, std::string_view option, const std:
     }
 }
 
+/// The kernel may end a mount whose requests are answered too late; what was held has to be done in time, too.
+TimeNs hold_in_force(std::uint32_t wanted_s) {
+    const TimeNs wanted = wanted_s * kSecond;
+    const std::optional<std::uint32_t> timeout = request_timeout_s();
+    if (!timeout || wanted <= *timeout * kSecond / 2) return wanted;
+    spdlog::info("requests are held for {} s at most, not {}: the kernel gives them up after {} s", *timeout / 2.0,
+                 wanted_s, *timeout);
+    return *timeout * kSecond / 2;
+}
+
 /// The policy that a name means: "default" is another's.
 std::string policy_named(const std::string& name) {
     const auto group = DeviceGroup::create({}, name);
@@ -59,7 +72,7 @@ std::uint32_t DeviceService::hold_s() {
 void DeviceService::set_hold(std::uint32_t seconds) {
     std::lock_guard lock(mutex_);
     hold_s_ = seconds;
-    if (gate_) gate_->set_longest_hold(seconds * kSecond);
+    if (gate_) gate_->set_longest_hold(hold_in_force(seconds));
 }
 
 Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
@@ -76,7 +89,7 @@ Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
 
     hold_s_ = wanted.hold_s.value_or(kDefaultHold);
     gate_ = std::make_shared<Gate>(std::move(group));
-    gate_->set_longest_hold(hold_s_ * kSecond);
+    gate_->set_longest_hold(hold_in_force(hold_s_));
     gate_->set_dying([this](pid_t tid) { return callers_->dying(tid); });
     return Done{};
 }

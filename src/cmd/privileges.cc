@@ -14,6 +14,7 @@ namespace bandfs {
 void settle_process() {
     ::umask(0);
     raise_descriptor_limit();
+    lift_file_size_limit();
     (void)become_io_flusher();  // needs CAP_SYS_RESOURCE, and is a precaution
     // CAP_SYS_RESOURCE is not among them, so that disk quotas hold for what callers write.
     const Status kept = keep_only_capabilities({

@@ -6,9 +6,11 @@
 
 #include "cmd/log.h"
 #include "disk/disk_io.h"
+#include "disk/disk_volume.h"
 #include "fuse/backing_locks.h"
 #include "gate/data_plane.h"
 #include "sys/clock.h"
+#include "sys/daemon.h"
 #include "sys/fuse_mount.h"
 #include "sys/magic_links.h"
 #include "sys/mount_table.h"
@@ -47,6 +49,7 @@ ServedMount::ServedMount(const MountRequest& request, AskedMount asked, MountInf
 Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, AskedMount asked,
                                                            MountInfo info, const UniqueFd& source,
                                                            std::shared_ptr<Gate> gate, Resolver& callers) {
+    info.write_back = name_of(volume_of(source.get()).kind);
     std::unique_ptr<ServedMount> mount(
         new ServedMount(request, std::move(asked), std::move(info), std::move(gate), callers));
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
@@ -75,7 +78,11 @@ void ServedMount::make_data_plane(const MountRequest& request) {
     DataPlaneSettings settings{.unit_size = request.mount.unit_size};
     if (request.dirty_mib) settings.dirty_bytes = std::uint64_t{*request.dirty_mib} << 20;
     filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, DiskIo::system(), settings);
-    filesystem_.tree->set_relief([data = filesystem_.data.get()] { return data->relieve(); });
+    filesystem_.tree->set_relief([this] {
+        if (filesystem_.data->relieve()) return true;
+        note_descriptors_gone();
+        return false;
+    });
 }
 
 Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
@@ -89,6 +96,14 @@ Outcome<Done> ServedMount::make_groups(const MountRequest& request) {
     const std::string refusal = reconfigure(*filesystem_.gate, {}, {&change, 1}, true, of_device);
     if (!refusal.empty()) return Failure{ExitCode::usage, refusal};
     return Done{};
+}
+
+void ServedMount::note_descriptors_gone() {
+    const TimeNs now = now_ns();
+    TimeNs said = said_descriptors_gone_;
+    if (now - said < kSayAgain || !said_descriptors_gone_.compare_exchange_strong(said, now)) return;
+    spdlog::warn("{}: no descriptor is left of the {} that the server may have (RLIMIT_NOFILE)", info_.mountpoint,
+                 descriptor_limit());
 }
 
 void ServedMount::note(const std::string& line) {
@@ -140,7 +155,9 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
         return Failure{ExitCode::server, "the kernel did not start the mount in time"};
     }
     lock.unlock();
-    (void)set_readahead(mounted, filesystem_.options.readahead_kib);  // a user's server may not
+    if (const Status set = set_readahead(mounted, filesystem_.options.readahead_kib); !set) {
+        spdlog::info("{}: readahead stays as the kernel has it: {}", info_.mountpoint, words_of(set.error()));
+    }
     return Done{};
 }
 

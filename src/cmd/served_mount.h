@@ -13,6 +13,7 @@
 #include "control/mount_info.h"
 #include "fuse/filesystem.h"
 #include "fuse/session.h"
+#include "sys/clock.h"
 #include "sys/unique_fd.h"
 
 namespace bandfs {
@@ -65,6 +66,7 @@ private:
     void make_data_plane(const MountRequest& request);
     Outcome<Done> make_groups(const MountRequest& request);
     void expire_groups();
+    void note_descriptors_gone();
     void finish_and_unmount();
 
     const AskedMount asked_;
@@ -78,6 +80,9 @@ private:
     std::unique_ptr<Session> session_;
     UniqueFd watch_;
     std::atomic<dev_t> device_{0};  ///< st_dev, 0 before it is mounted
+    std::atomic<TimeNs> said_descriptors_gone_{-kSayAgain};
+
+    static constexpr TimeNs kSayAgain = 60 * kSecond;
 
     std::mutex mutex_;
     std::condition_variable changed_;

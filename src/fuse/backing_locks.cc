@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <system_error>
 #include <utility>
 
 #include "fuse/request.h"
@@ -40,9 +41,16 @@ void BackingLocks::wait_for(std::unique_ptr<LockWaiter> waiter) {
         lock.unlock();
         return own.answer(Errno{EINTR});
     }
+    if (!thread_.joinable()) {
+        try {
+            thread_ = std::thread([this] { serve(); });
+        } catch (const std::system_error&) {
+            lock.unlock();
+            return own.answer(Errno{ENOLCK});
+        }
+    }
     arrived_.push_back(std::move(waiter));
     woken_ = true;
-    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
     wakes_.notify_one();
 }
 

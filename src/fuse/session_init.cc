@@ -7,6 +7,7 @@
 #include <fuse_lowlevel.h>
 
 #include "fuse/filesystem.h"
+#include "sys/buffer_pool.h"
 
 namespace bandfs {
 namespace {
@@ -43,6 +44,7 @@ void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
     if (static_cast<Filesystem*>(filesystem)->locks) connection->want |= kLocks & connection->capable;
     connection->max_background = kMaxBackground;
     connection->congestion_threshold = kMaxBackground;
+    connection->max_write = PooledBuffer::kLargestPayload;  // libfuse's is 256 pages, which may be large ones
     connection->max_read = static_cast<Filesystem*>(filesystem)->options.max_read;
 }
 

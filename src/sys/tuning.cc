@@ -4,6 +4,8 @@
 #include <sys/prctl.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
+#include <fstream>
 #include <string>
 
 #include "sys/unique_fd.h"
@@ -18,6 +20,16 @@ Status set_readahead(dev_t device, std::uint32_t kib) {
     const std::string text = std::to_string(kib);
     if (::write(file.get(), text.data(), text.size()) < 0) return last_errno();
     return {};
+}
+
+std::optional<std::uint32_t> request_timeout_s(const std::string& settings) {
+    std::optional<std::uint32_t> shortest;
+    for (const char* const name : {"/default_request_timeout", "/max_request_timeout"}) {
+        std::uint32_t seconds = 0;
+        std::ifstream(settings + name) >> seconds;
+        if (seconds != 0) shortest = std::min(seconds, shortest.value_or(seconds));
+    }
+    return shortest;
 }
 
 Status become_io_flusher() {

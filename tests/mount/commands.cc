@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -104,6 +105,28 @@ TEST_F(Commands, MountTable) {
     EXPECT_NE(line.find("noatime"), std::string::npos) << line;
     EXPECT_EQ(open((mount->path() + "/new").c_str(), O_CREAT | O_WRONLY, 0644), -1);
     EXPECT_EQ(errno, EROFS);
+}
+
+/// `ulimit -f` of who mounts is not for everybody; that of who writes is.
+TEST_F(Commands, FilesAreAsLargeAsTheirWritersMayMakeThem) {
+    const BandfsMount mount(janitor_, backing_->below(), "allow_other", {"prlimit", "--fsize=4096:unlimited"});
+    const std::string file = mount.path() + "/large", small = mount.path() + "/small";
+    const std::string bytes(64 << 10, 'x');
+    const int fd = open(file.c_str(), O_CREAT | O_WRONLY, 0644);
+    EXPECT_EQ(write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+    close(fd);
+    const pid_t writer = fork();
+    if (writer == 0) {
+        signal(SIGXFSZ, SIG_IGN);
+        const rlimit limit{4096, 4096};
+        setrlimit(RLIMIT_FSIZE, &limit);
+        const int own = open(small.c_str(), O_CREAT | O_WRONLY, 0644);
+        const bool cut = write(own, bytes.data(), bytes.size()) == 4096;
+        _exit(cut && write(own, bytes.data(), 1) == -1 && errno == EFBIG ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(writer, &status, 0);
+    EXPECT_EQ(status, 0);
 }
 
 TEST_F(Commands, BadOptionsSayWhatIsWrong) {

@@ -15,10 +15,16 @@ from rig import BUFFERED_READ, SEQUENTIAL_READ, Group  # noqa: E402
 RANDOM_READ = {"rw": "randread", "bs": "4k", "direct": 1}
 BUFFERED_WRITE = {"rw": "write", "bs": "128k"}
 DIRECT_WRITE = {"rw": "write", "bs": "1m", "direct": 1}
+RANDOM_WRITE = {**RANDOM_READ, "rw": "randwrite"}
+SMALL_READ = {**SEQUENTIAL_READ, "bs": "16k"}   # of which a thousandth of ten seconds is more than one
+
+MANY = 4   # groups; of more than these a table shows the extremes
 
 
 CASES = {
     "3:1, four direct readers each": [Group(300, 4 * [SEQUENTIAL_READ]), Group(100, 4 * [SEQUENTIAL_READ])],
+    "200:300, four direct readers each": [Group(w, 4 * [SEQUENTIAL_READ]) for w in (200, 300)],
+    "1:1000, four direct 16 KiB readers each": [Group(w, 4 * [SMALL_READ]) for w in (1, 1000)],
     "40:20:10, four direct readers each": [Group(w, 4 * [SEQUENTIAL_READ]) for w in (40, 20, 10)],
     "40:20:10, 8/16/32 random readers": [
         Group(w, n * [RANDOM_READ]) for w, n in ((40, 8), (20, 16), (10, 32))],
@@ -29,6 +35,9 @@ CASES = {
     "3:1, one direct writer each": [Group(300, [DIRECT_WRITE]), Group(100, [DIRECT_WRITE])],
     "1:1, reader against buffered writer": [Group(100, [BUFFERED_READ]), Group(100, [BUFFERED_WRITE])],
     "1:1, 4 KiB against 1 MiB": [Group(100, 4 * [RANDOM_READ]), Group(100, 4 * [SEQUENTIAL_READ])],
+    "3:1, random readers against random writers": [Group(300, 16 * [RANDOM_READ]), Group(100, 16 * [RANDOM_WRITE])],
+    "16 equal groups, 4 KiB to 1 MiB": [
+        Group(100, 4 * [{**RANDOM_READ, "bs": size}]) for size in ("4k", "16k", "128k", "1m") for _ in range(4)],
 }
 
 
@@ -52,6 +61,17 @@ def measure(arguments, disk, groups, way):
     return [100 * rate / sum(rates) for rate in rates], sum(rates), over_time
 
 
+def jain_index(shares, wanted):
+    """1 when all have the same part of what is theirs, 1/n when one has everything."""
+    parts = [share / own for share, own in zip(shares, wanted)]
+    return sum(parts) ** 2 / (len(parts) * sum(part * part for part in parts))
+
+
+def in_words(shares):
+    words = [f"{share:.1f}" if share >= 1 else f"{share:.2f}" for share in shares]
+    return ":".join(words) if len(shares) <= MANY else f"{min(shares):.2f} to {max(shares):.2f}"
+
+
 def draw(results, path):
     figure, axes = plot.subplots(len(results), 1, figsize=(8, 2.2 * len(results)), squeeze=False)
     for axis, result in zip(axes[:, 0], results):
@@ -59,7 +79,8 @@ def draw(results, path):
             axis.plot([cell / 4 for cell in range(len(values))], values, label=f"weight {result['weights'][index]}")
         axis.set_title(f"{result['case']} ({result['way']})", fontsize=9)
         axis.set_ylabel("MB/s", fontsize=8)
-        axis.legend(fontsize=7)
+        if len(result["weights"]) <= MANY:
+            axis.legend(fontsize=7)
     axes[-1, 0].set_xlabel("seconds")
     figure.tight_layout()
     figure.savefig(path)
@@ -68,22 +89,24 @@ def draw(results, path):
 def main():
     arguments = rig.parse_arguments("shares", __doc__)
     print(rig.heading(arguments))
+    print("Shares in percent, the total, and Jain's index of the shares by weight.\n")
     print("| case | wanted |", " | ".join(arguments.ways.split(",")), "|")
     print("| --- | --- |" + " --- |" * len(arguments.ways.split(",")))
     results = []
     with rig.disk(arguments.build, arguments.disk) as disk:
         for name, groups in rig.asked_for(arguments, CASES).items():
+            wanted = wanted_shares(groups)
             cells = []
             for way in arguments.ways.split(","):
                 rounds = [measure(arguments, disk, groups, way) for _ in range(arguments.rounds)]
                 shares = [statistics.median(column) for column in zip(*(shares for shares, _, _ in rounds))]
                 total = statistics.median(total for _, total, _ in rounds)
-                cells.append(":".join(f"{share:.1f}" for share in shares) + f" at {total:.1f} MB/s")
+                fairness = jain_index(shares, wanted)
+                cells.append(f"{in_words(shares)} at {total:.1f} MB/s, {fairness:.4f}")
                 results.append({"case": name, "way": way, "weights": [group.weight for group in groups],
-                                "wanted": wanted_shares(groups), "shares": shares, "mb_per_s": total,
+                                "wanted": wanted, "shares": shares, "jain_index": fairness, "mb_per_s": total,
                                 "rounds": [shares for shares, _, _ in rounds], "series": rounds[-1][2]})
-            wanted = ":".join(f"{share:.1f}" for share in wanted_shares(groups))
-            print(f"| {name} | {wanted} |", " | ".join(cells), "|", flush=True)
+            print(f"| {name} | {in_words(wanted)} |", " | ".join(cells), "|", flush=True)
             disk.clear()
     rig.write_results(arguments, "shares", results)
     draw(results, arguments.build / "results/shares.svg")

@@ -14,8 +14,10 @@ from rig import BUFFERED_READ, SEQUENTIAL_READ, Group
 
 UNIT = 128 << 10      # bytes that bandfs schedules at once
 WINDOW_MS = 50        # in which a waking group's share is looked at
-WAKE_EVERY_S = 2      # and sleep after a second
-JUST_AWAKE_MS = 250   # in which a group may be catching up; on a disk as fast as memory 100
+NAP_EVERY_MS = 2000   # of a group that is awake for half of it, in the middle
+AWAKE_MS = 1000
+CATCH_UP_MS = 250     # that a wake may take
+CATCH_UP_FAST_MS = 100   # on a disk as fast as memory
 
 UNIT_READ = {**SEQUENTIAL_READ, "bs": "128k"}
 PACED_READ = {"rw": "randread", "bs": "16k", "direct": 1, "rate_iops": 50}   # 2 % of 40 MB/s
@@ -78,7 +80,7 @@ def lending_rest(bench, way):
 def wakes(requests):
     """When a group that sleeps in between began to read, by its first request after each sleep."""
     begins = sorted(request.end_ms - request.wait_ms for request in requests)
-    return [begin for before, begin in zip([-math.inf, *begins], begins) if begin - before > WINDOW_MS * 10]
+    return [begin for before, begin in zip([-math.inf, *begins], begins) if begin - before > AWAKE_MS / 2]
 
 
 def between(requests, start_ms, end_ms):
@@ -87,7 +89,7 @@ def between(requests, start_ms, end_ms):
 
 def ms_to_share(start_ms, sleeper, other):
     """From a wake to the end of the first window in which the sleeper has 90 % of its half."""
-    for end in range(WINDOW_MS, 1000 + WINDOW_MS, WINDOW_MS):
+    for end in range(WINDOW_MS, AWAKE_MS + WINDOW_MS, WINDOW_MS):
         window = start_ms + end - WINDOW_MS, start_ms + end
         if (share(between(sleeper, *window), between(other, *window)) or 0) >= 0.9 * 50:
             return end
@@ -95,13 +97,14 @@ def ms_to_share(start_ms, sleeper, other):
 
 
 def waking(bench, way):
-    starts = range(rig.START_S, rig.START_S + bench.arguments.seconds, WAKE_EVERY_S)
-    naps = [{**UNIT_READ, "startdelay": start, "runtime": 1} for start in starts for _ in range(4)]
-    sleeper, other = bench.run(way, Group(100, naps), Group(100, 4 * [UNIT_READ]))
-    awake_ms = JUST_AWAKE_MS if bench.arguments.disk else 100
-    starts_ms = [start for start in wakes(sleeper) if start + 1000 <= 1000 * bench.arguments.seconds + WINDOW_MS]
-    first = [request for start in starts_ms for request in between(other, start, start + awake_ms)]
-    later = [request for start in starts_ms for request in between(other, start + awake_ms, start + 1000)]
+    end_ms = 1000 * bench.arguments.seconds
+    reads = [{**UNIT_READ, "startdelay": f"{1000 * rig.START_S + nap + AWAKE_MS // 2}ms", "runtime": f"{AWAKE_MS}ms"}
+             for nap in range(0, end_ms, NAP_EVERY_MS) for _ in range(4)]
+    sleeper, other = bench.run(way, Group(100, reads), Group(100, 4 * [UNIT_READ]))
+    catch_up_ms = CATCH_UP_MS if bench.arguments.disk else CATCH_UP_FAST_MS
+    starts_ms = [start for start in wakes(sleeper) if start + AWAKE_MS <= end_ms]
+    first = [request for start in starts_ms for request in between(other, start, start + catch_up_ms)]
+    later = [request for start in starts_ms for request in between(other, start + catch_up_ms, start + AWAKE_MS)]
     times = [ms_to_share(start, sleeper, other) for start in starts_ms]
     added = p99_ms(first) - p99_ms(later) if first and later else None
     return statistics.median(times) if times else None, max(times, default=None), added

@@ -37,8 +37,8 @@ enum class UnitState : std::uint8_t { idle, held, issued };
 ///   expedited  the device group's list of units that pass next
 enum class HeldIn : std::uint8_t { queue, waiting, expedited };
 
-/// One piece of a read or write of at most unit_size bytes. One of no bytes is a turn: it is held until its group's
-/// turn comes, like any other, costs nothing, and says nothing about the disk.
+/// One piece of a read or write of at most unit_size bytes. Or a turn, which has no bytes: it is held until its group's
+/// turn comes, like any other, costs nothing, counts as no request, and says nothing about the disk.
 ///
 /// The owner fills in `group`, `bytes` and `direction` while the unit is idle and keeps it alive and in place until it
 /// is idle again; the device group owns the rest. Nothing is allocated for it.
@@ -49,6 +49,7 @@ struct Unit : boost::intrusive::list_base_hook<boost::intrusive::link_mode<boost
 
     UnitState state = UnitState::idle;
     HeldIn held_in = HeldIn::queue;  ///< means something while the unit is held
+    bool is_turn = false;            ///< the owner's, as the first three
     std::uint64_t charge = 0;        ///< what its policy charged, to be discharged on completion
     std::uint64_t sequence = 0;      ///< order of arrival while held, order of issue while issued
     TimeNs arrived = 0;              ///< when admit() saw it

@@ -48,7 +48,7 @@ Admission DeviceGroup::admit(Unit& unit, TimeNs now) noexcept {
     unit.sequence = ++arrivals_;
     for (Statistics* statistics : {&group.statistics_, &statistics_}) {
         DirectionStatistics& counts = statistics->of(unit.direction);
-        counts.requests += unit.bytes != 0 ? 1 : 0;
+        counts.requests += unit.is_turn ? 0 : 1;
         counts.sectors += sectors_of(unit.bytes);
     }
     policy_->arrived(group, unit, now);
@@ -82,7 +82,7 @@ void DeviceGroup::hold(Unit& unit, TimeNs now) noexcept {
     unit.state = UnitState::held;
     ++load_.blocked;
     ++group.held_;
-    if (unit.bytes != 0) {
+    if (!unit.is_turn) {
         ++group.statistics_.of(unit.direction).deferred;
         ++statistics_.of(unit.direction).deferred;
     }
@@ -162,7 +162,10 @@ void DeviceGroup::end_pass() noexcept {
 
 void DeviceGroup::complete(Unit& unit, TimeNs now, UnitEnd end) noexcept {
     assert(unit.state == UnitState::issued);
-    if (end == UnitEnd::undone) unit.bytes = 0;  // a turn, as it turns out
+    if (end == UnitEnd::undone) {  // it was but a turn
+        unit.is_turn = true;
+        unit.bytes = 0;
+    }
     Group& group = *unit.group;
     now = seen(now);
     if (load_.issued <= load_.io_throttle) load_.plugged = false;

@@ -76,7 +76,7 @@ private:
     static bool on_its_way(const Group& group) { return group.issued() > 0 || group.held() > 0; }
     /// A turn weighs as much as what the group will probably do in it.
     double cost_of(const FairState& state, const Unit& unit) const {
-        return unit.bytes != 0 ? cost_.of(unit) : state.cost;
+        return unit.is_turn ? state.cost : cost_.of(unit);
     }
     static bool is_capped(const FairState& state, TimeNs now) {
         return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
@@ -266,7 +266,7 @@ void FairPolicy::arrived(Group& group, const Unit& unit, TimeNs now) noexcept {
     depth_.passed(now, context_.load.issued, context_.load.blocked > 0);
     if (group.has_queued()) return;
     FairState& state = of(group);
-    if (group.issued() == 0 && unit.bytes != 0) state.think.came(now);
+    if (group.issued() == 0 && !unit.is_turn) state.think.came(now);
     if (group.going_down() || is_capped(state, now)) return;
     set_busy(state, true);
     order_.set_ready(state, cost_of(state, unit));
@@ -359,7 +359,7 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     const unsigned in_flight = context_.load.issued;
     depth_.passed(now, in_flight - 1, context_.load.blocked > 0);
     if (waiting_since_ != kNever) waited_ += now - std::exchange(waiting_since_, kNever);
-    const double cost = unit.bytes != 0 ? cost_.of(unit) : 0;
+    const double cost = unit.is_turn ? 0 : cost_.of(unit);
     unit.charge = static_cast<std::uint64_t>(cost);
     if (std::exchange(chosen_, nullptr) != &unit || reason_ == Reason::run) {
         order_.serve_aside(state, cost);
@@ -370,7 +370,7 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
         order_.serve(state, cost);
     }
     if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
-    if (unit.bytes != 0) {
+    if (!unit.is_turn) {
         state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
         runs_.issued(unit);
     }
@@ -393,7 +393,7 @@ void FairPolicy::withdrawn(Group& group, Unit&, TimeNs now) noexcept {
 void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept {
     now_ = now;
     depth_.passed(now, context_.load.issued + 1, context_.load.blocked > 0);
-    if (unit.bytes != 0) {
+    if (!unit.is_turn) {
         const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
         runs_.completed(unit, disk_time, now);
         const bool alone = alone_ == &unit;

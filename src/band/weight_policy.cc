@@ -221,7 +221,7 @@ void WeightPolicy::charge(Group& group, Unit& unit, TimeNs) noexcept {
     WeightState& state = of(group);
     follow_shares(group, state);
     if (state.tokens <= 0 && may_refill(group, state)) refill(group, state);
-    unit.charge = by_sector_ ? sectors_of(unit.bytes) : unit.bytes != 0 ? 1 : 0;
+    unit.charge = by_sector_ ? sectors_of(unit.bytes) : unit.is_turn ? 0 : 1;
     state.tokens -= static_cast<std::int64_t>(unit.charge);
     if (state.place == Place::ready || state.place == Place::empty) {  // expedited past others of its group
         leave(group);

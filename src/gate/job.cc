@@ -37,6 +37,7 @@ void Job::wait_for_turn(Direction direction) {
     assert(state_ == JobState::idle && unit_count_ == 0);
     unit_count_ = unit_size_ = 1;
     only_.direction = direction;
+    only_.is_turn = true;
     only_.job = this;
 }
 

@@ -1,7 +1,8 @@
 // band-replay FILE... - replays event sequences through the policy `weight` and compares its answers with the recorded
 // ones.
 //
-// A line is `EVENT => ANSWER | STATE`; lines that are empty or begin with # are passed over. Events:
+// A line is `EVENT => ANSWER | STATE`; blanks at its end do not count, so that it may end as DOS has it, and lines that
+// are empty or begin with # are passed over. Numbers are decimal. Events:
 //     map UNIT GROUP r|w SECTORS      immediate | held
 //     end UNIT                        released UNIT... | released -
 //     attach ID, weight ID:W, token ID:N, io_throttle N, io_limit N, resume, reset
@@ -14,9 +15,11 @@
 // messages.
 //
 // Prints the same lines with its own answers. Exit code 0: all equal. 1: the first difference, told on standard error.
-// 2: a file cannot be read, or a line is malformed.
+// 2: a file cannot be read or has no event, a line is malformed, or the answers cannot be written.
+#include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <memory>
@@ -36,6 +39,10 @@ namespace {
 constexpr int kDiffers = 1;
 constexpr int kMalformed = 2;
 constexpr std::string_view kArrow = " => ";
+constexpr std::string_view kBlanks = " \t\r";
+constexpr std::uint32_t kMostSectors = UINT32_MAX / kSectorBytes;
+/// Of a malformed line, that is shown.
+constexpr std::size_t kShown = 200;
 
 /// A line that is no event: not an answer of the scheduler, the file is wrong.
 struct Malformed : std::runtime_error {
@@ -110,8 +117,10 @@ private:
         const auto number = parse<std::uint64_t>(words[1]);
         const auto sectors = parse<std::uint32_t>(words[4]);
         const bool is_read = words[3] == "r";
-        if (!number || !sectors || *sectors > UINT32_MAX / kSectorBytes || (!is_read && words[3] != "w")) {
-            throw Malformed("map takes UNIT GROUP r|w SECTORS");
+        if (!number) throw Malformed("map takes UNIT GROUP r|w SECTORS, and " + words[1] + " is no unit");
+        if (!is_read && words[3] != "w") throw Malformed(words[3] + " is neither r nor w");
+        if (!sectors || *sectors > kMostSectors) {
+            throw Malformed(words[4] + " is no number of sectors, which go to " + std::to_string(kMostSectors));
         }
         Unit& unit = units_[*number];
         if (unit.state != UnitState::idle) throw Malformed("unit " + words[1] + " is held or in flight already");
@@ -131,7 +140,8 @@ private:
 
     std::string end(const std::string& name) {
         const auto number = parse<std::uint64_t>(name);
-        const auto found = number ? units_.find(*number) : units_.end();
+        if (!number) throw Malformed(name + " is no unit");
+        const auto found = units_.find(*number);
         if (found == units_.end() || found->second.state != UnitState::issued) {
             throw Malformed("unit " + name + " is not in flight");
         }
@@ -230,20 +240,26 @@ private:
     Drain drain_{*this};
 };
 
+int unreadable(const std::string& name, const std::string& reason) {
+    std::cerr << name << ": cannot be read: " << reason << '\n';
+    return kMalformed;
+}
+
 int replay_file(const std::string& name) {
     std::ifstream in(name);
-    if (!in) {
-        std::cerr << name << ": cannot be read\n";
-        return kMalformed;
-    }
+    if (!in) return unreadable(name, std::strerror(errno));
     Replay replay;
     std::size_t number = 0;
+    bool any = false;
     for (std::string line; std::getline(in, line);) {
         ++number;
-        if (line.empty() || line[0] == '#') {
+        line.erase(line.find_last_not_of(kBlanks) + 1);
+        const std::size_t begin = line.find_first_not_of(kBlanks);
+        if (begin == std::string::npos || line[begin] == '#') {
             std::cout << line << '\n';
             continue;
         }
+        any = true;
         const std::size_t arrow = line.find(kArrow);
         try {
             if (arrow == std::string::npos) throw Malformed("no => in the line");
@@ -257,15 +273,12 @@ int replay_file(const std::string& name) {
                 return kDiffers;
             }
         } catch (const Malformed& malformed) {
-            std::cerr << name << ':' << number << ": " << malformed.what() << ": " << line << '\n';
+            std::cerr << name << ':' << number << ": " << malformed.what() << ": " << line.substr(0, kShown) << '\n';
             return kMalformed;
         }
     }
-    if (in.bad()) {
-        std::cerr << name << ": cannot be read\n";
-        return kMalformed;
-    }
-    return 0;
+    if (in.bad()) return unreadable(name, std::strerror(errno));
+    return any ? 0 : unreadable(name, "there is no event in it");
 }
 
 }  // namespace
@@ -279,6 +292,10 @@ int main(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         const int code = bandfs::replay_file(argv[i]);
         if (code != 0) return code;
+    }
+    if (!std::cout.flush()) {
+        std::cerr << "the answers cannot be written\n";
+        return bandfs::kMalformed;
     }
     return 0;
 }

@@ -39,6 +39,7 @@ protected:
         looper.data.group = looper.turn.group = looper.group;
         looper.data.direction = looper.turn.direction = Direction::write;
         looper.data.bytes = kBytes;
+        looper.turn.is_turn = true;
         return looper;
     }
     void run(TimeNs until) {
@@ -96,7 +97,7 @@ private:
             device_->expedite(looper.data, now_);
     }
     void issued(Unit& unit) {
-        if (unit.bytes == 0) {
+        if (unit.is_turn) {
             device_->complete(unit, now_);
             if (!ending_) sync(of(unit));
             return;
@@ -168,7 +169,9 @@ protected:
 
 TEST_P(TurnOfTest, CostsNothingAndIsNotCounted) {
     Group& group = attach(1);
-    Unit& turn = admit(group, 0, Direction::write);
+    Unit& turn = unit(group, 0, Direction::write);
+    turn.is_turn = true;
+    device->admit(turn, now);
     EXPECT_EQ(turn.state, UnitState::issued);
     EXPECT_EQ(turn.charge, 0u);
     complete(turn);

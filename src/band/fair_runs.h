@@ -12,7 +12,8 @@ namespace bandfs {
 /// On a disk that seeks, the units of a large request are cheap one after the other and dear with others between them.
 /// So the time of units that followed one of their own request is compared with that of the others; when the others
 /// take clearly longer, requests may run on: up to kUnits units in a row. That is part of the starvation bound. One
-/// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen.
+/// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen; only up to kTrialUnits, for
+/// others wait meanwhile.
 ///
 /// Units are of one request when they came at the same moment from one group in one direction. Units that are done in
 /// the same moment may have been one call to the disk: they are judged together.
@@ -20,13 +21,13 @@ namespace bandfs {
 /// No clock. Not thread-safe. O(1).
 class FairRuns {
 public:
-    static constexpr unsigned kUnits = 8;
+    static constexpr unsigned kUnits = 8, kTrialUnits = 4;
     static constexpr unsigned kTrialEvery = 16, kLaterEvery = 128;
 
     /// Whether `next` is to follow the unit that was issued last before all others.
     bool go_on(const Unit& next) const noexcept { return may_go_on() && follows(next); }
     /// Whether any unit is.
-    bool may_go_on() const noexcept { return (pays_ || trial_) && length_ < kUnits; }
+    bool may_go_on() const noexcept { return length_ < (pays_ ? kUnits : trial_ ? kTrialUnits : 0); }
     void issued(const Unit& unit) noexcept;
     /// The unit is done; it takes the disk so long when it is alone there.
     void completed(const Unit& unit, double disk_time, TimeNs now) noexcept;

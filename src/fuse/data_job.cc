@@ -1,5 +1,7 @@
 #include "fuse/data_job.h"
 
+#include <linux/fuse.h>
+
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
@@ -63,7 +65,9 @@ void DeferredReply::interrupted(fuse_req_t, void* self) {
 
 FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
                    std::uint32_t bytes)
-    : DeferredReply(request), ReadRequest(std::move(file), flags, offset, bytes, fuse_req_ctx(request)->pid) {}
+    : DeferredReply(request),
+      ReadRequest(std::move(file), flags, offset, bytes, fuse_req_ctx(request)->pid, current_message().header->unique) {
+}
 
 void FuseRead::kept() {
     defer_until_killed(*this);

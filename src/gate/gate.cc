@@ -158,8 +158,24 @@ void Gate::admit(Job& job, Group& group) {
 
 void Gate::begin_waiting(Job& job) {
     if (job.passed_) pass(job);
-    if (job.released_ != job.unit_count_) hold(job);
+    if (job.released_ != job.unit_count_) {
+        put_in_order(job);
+        hold(job);
+    }
     offer(job);
+}
+
+// What was handed in a moment too soon has its turns after this. Those it can have overtaken are among the last.
+void Gate::put_in_order(Job& job) {
+    constexpr int kLookedAt = 8;
+    for (Job* other = &job; other != nullptr;) {
+        other = nullptr;
+        int looked_at = 0;
+        for (auto it = held_.rbegin(); it != held_.rend() && looked_at != kLookedAt; ++it, ++looked_at) {
+            if (job.should_overtake(*it) && (other == nullptr || other->first_turn() < it->first_turn())) other = &*it;
+        }
+        if (other != nullptr) job.swap_turns(*other);
+    }
 }
 
 void Gate::hold(Job& job) {

@@ -40,8 +40,7 @@ struct GateReport {
     unsigned busy_workers = 0;
 };
 
-/// A device group with its lock, workers and timer. Thread-safe. Lives until every mount of it has left. Starts
-/// threads: made after the daemon has forked.
+/// A device group with its lock, workers and timer, made after the daemon has forked. Thread-safe. Outlives its mounts.
 ///
 /// No other lock is taken under the gate's; within it there is no system call, allocation, log line or call of a job.
 class Gate {
@@ -144,6 +143,7 @@ private:
     Job& adopt(std::unique_ptr<Job> job, const MountGroups& groups);
     void admit(Job& job, Group& group);
     void begin_waiting(Job& job);
+    void put_in_order(Job& job);
     void release(TimeNs now);
     void note_released(Job& job);
     void offer(Job& job);

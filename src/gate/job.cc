@@ -41,6 +41,19 @@ void Job::wait_for_turn(Direction direction) {
     only_.job = this;
 }
 
+// Whether this is held behind `other`, of the same stream, and should have come before it.
+bool Job::should_overtake(const Job& other) const {
+    return unit_count_ > 1 && stream() != nullptr && stream() == other.stream() && place() < other.place() &&
+           bytes_ == other.bytes_ && unit_size_ == other.unit_size_ && released_ == 0 && other.released_ == 0 &&
+           !passed_ && !other.passed_ && more_[0].group == other.more_[0].group && first_turn() > other.first_turn();
+}
+
+void Job::swap_turns(Job& other) {
+    more_.swap(other.more_);
+    for (JobUnit& unit : units()) unit.job = this;
+    for (JobUnit& unit : other.units()) unit.job = &other;
+}
+
 std::uint64_t Job::begin_of(std::uint32_t index) const {
     return std::min(std::uint64_t{index} * unit_size_, bytes_);
 }

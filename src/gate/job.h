@@ -74,6 +74,11 @@ public:
     /// from within cancel(), so it may wait until a running interrupt callback has returned.
     virtual void finish(JobOutcome outcome) = 0;
 
+    /// What this is a part of, with others that are wanted in the order of their place(): a file that is read ahead,
+    /// whose requests may be handed in by several threads. nullptr: nothing.
+    virtual const void* stream() const { return nullptr; }
+    virtual std::uint64_t place() const { return 0; }
+
     pid_t caller_tid() const { return caller_tid_; }
     std::uint64_t bytes() const { return bytes_; }
 
@@ -103,6 +108,9 @@ private:
     bool errand() const { return unit_count_ == 0; }
     bool urgent() const { return errand() || passed_ || taken_back_; }
     bool held() const { return JobHeldHook::is_linked(); }
+    std::uint64_t first_turn() const { return more_[0].sequence; }
+    bool should_overtake(const Job& other) const;
+    void swap_turns(Job& other);
 
     const pid_t caller_tid_;
     JobState state_ = JobState::idle;

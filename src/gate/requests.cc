@@ -29,8 +29,8 @@ int FirstEnd::error() const noexcept {
 // Reads.
 
 ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset, std::uint32_t size,
-                         pid_t caller_tid)
-    : Job(caller_tid), file_(std::move(file)), flags_(flags), offset_(offset), size_(size) {
+                         pid_t caller_tid, std::uint64_t number)
+    : Job(caller_tid), file_(std::move(file)), flags_(flags), offset_(offset), size_(size), number_(number) {
     assert(size <= PooledBuffer::kLargestPayload);
 }
 

@@ -58,8 +58,9 @@ private:
 /// A read of an open file, of at most 1 MiB.
 class ReadRequest : public Job {
 public:
+    /// `number`: requests of one open file are wanted in the order of these.
     ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset, std::uint32_t size,
-                pid_t caller_tid);
+                pid_t caller_tid, std::uint64_t number = 0);
 
 protected:
     /// Exactly once, with no lock held. First unregisters what kept() registered. The bytes stay until it returns.
@@ -69,6 +70,8 @@ private:
     friend class DataPlane;
     bool perform(std::uint64_t begin, std::uint64_t end) final;
     bool overlaps() const final;
+    const void* stream() const final { return file_.get(); }
+    std::uint64_t place() const final { return number_; }
     void finish(JobOutcome outcome) final;
     bool take_buffer(BufferPool& pool);
     std::span<std::byte> place(std::size_t from, std::size_t to);
@@ -77,6 +80,7 @@ private:
     const IoFlags flags_;
     const std::uint64_t offset_;
     const std::uint32_t size_;
+    const std::uint64_t number_;
     BufferPool* pool_ = nullptr;
     PooledBuffer buffer_;  ///< only while there are bytes in it
     std::mutex taking_buffer_;

@@ -50,6 +50,8 @@ public:
         return end < stop_at;
     }
     bool overlaps() const override { return overlapping; }
+    const void* stream() const override { return of; }
+    std::uint64_t place() const override { return at; }
     void finish(JobOutcome outcome) override {
         if (outcome == JobOutcome::cancelled) ++fate_.cancelled;
         ++fate_.finished;
@@ -61,6 +63,8 @@ public:
 
     std::function<void()> when_kept;
     std::uint64_t stop_at = UINT64_MAX;
+    const void* of = nullptr;
+    std::uint64_t at = 0;
     bool overlapping = false;
 
 private:
@@ -186,6 +190,33 @@ TEST_F(GateTest, AJobThatWaitsIsKeptOnce) {
     door_.open();
     ASSERT_TRUE(eventually([&] { return asked_for_inline.done() && other.done(); }));
     EXPECT_EQ(asked_for_inline.kept, 1);
+}
+
+TEST_F(GateTest, RequestsOfAStreamAreDoneInItsOrderWhoeverIsQuicker) {
+    occupy();
+    const int stream = 0, other = 0;
+    std::array<Fate, 6> fates;
+    Door each;
+    each.shut();
+    const auto hand_in = [&](std::size_t fate, const void* of, std::uint64_t at) {
+        auto job = std::make_unique<TestJob>(fates[fate], 2, &each);
+        job->of = of;
+        job->at = at;
+        submit(std::move(job));
+    };
+    hand_in(3, &stream, 30);
+    hand_in(1, &stream, 10);
+    hand_in(4, &other, 5);
+    hand_in(2, &stream, 20);
+    hand_in(5, nullptr, 0);
+    hand_in(0, &stream, 0);
+    door_.open();
+    const std::array<std::size_t, 6> wanted{0, 1, 4, 2, 5, 3};
+    for (const std::size_t next : wanted) {
+        each.let(2);
+        EXPECT_TRUE(eventually([&] { return fates[next].done(); })) << next;
+    }
+    each.open();
 }
 
 TEST_F(GateTest, WhatIsReleasedWhileAJobIsKeptIsPerformed) {

@@ -62,8 +62,8 @@ constexpr std::uint64_t sectors_of(std::uint64_t bytes) {
     return (bytes + kSectorBytes - 1) / kSectorBytes;
 }
 
-/// How an issued unit ends: the disk did it, or did not (its caller died, the file ended before it, it failed). One
-/// that was not done stays charged, but counts as done nowhere, and nothing is learnt of the disk from it.
+/// How an issued unit ends: the disk did it, or did not (its caller died, the file ended before it, it failed). What
+/// was not done stays charged and has been but a turn: it is left without bytes, and nothing is learnt from it.
 enum class UnitEnd : std::uint8_t { done, undone };
 
 /// What admit() did with a unit.

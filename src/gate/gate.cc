@@ -257,9 +257,7 @@ void Gate::take_back(Job& job) {
         return;
     }
     ++cancelled_;
-    if (job.state_ == JobState::ready) (job.urgent() ? urgent_ : ready_).erase(ready_.iterator_to(job));
-    held_.erase(held_.iterator_to(job));
-    end_units(job, 0, job.unit_count_, UnitEnd::undone);
+    drop_rest(job);
     job.parked_ = false;
     job.taken_back_ = true;
     make_ready(job);

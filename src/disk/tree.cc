@@ -142,8 +142,7 @@ InodePtr Tree::enter(int fd, const Found& found) {
 
 Result<HeldFd> Tree::descriptor(Inode& inode) {
     if (HeldFd held = pool_.get(inode)) return held;
-    Result<UniqueFd> fd = with_descriptors([&] { return reopen(inode); });
-    if (fd.code() == ESTALE) hold_until_ = now_ns() + kSecond;
+    Result<UniqueFd> fd = open_anew(inode, O_PATH | O_NOFOLLOW);
     if (!fd) return fd.error();
     return pool_.put(inode, std::move(*fd));
 }
@@ -155,9 +154,16 @@ Result<HeldFd> Tree::directory(Inode& inode, const char* name) {
     return held;
 }
 
-Result<UniqueFd> Tree::reopen(Inode& inode) {
+/// The flags are for where handles work; by name it is opened with O_PATH.
+Result<UniqueFd> Tree::open_anew(Inode& inode, int flags) {
+    Result<UniqueFd> fd = with_descriptors([&] { return reopen(inode, flags); });
+    if (fd.code() == ESTALE) hold_until_ = now_ns() + kSecond;
+    return fd;
+}
+
+Result<UniqueFd> Tree::reopen(Inode& inode, int flags) {
     const BackingMount& mount = inode.mount();
-    if (mount.handles) return open_handle(mount.descriptor.get(), inode.key().handle, O_PATH | O_NOFOLLOW);
+    if (mount.handles) return open_handle(mount.descriptor.get(), inode.key().handle, flags);
     const Place place = inode.place();
     if (!place.parent) return Errno{ESTALE};
     Result<HeldFd> parent = descriptor(*place.parent);
@@ -182,15 +188,11 @@ Result<UniqueFd> Tree::open_name(int directory, const char* name) {
 Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
     flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
-    const BackingMount& mount = inode.mount();
-    Result<HeldFd> held = pool_.get(inode);
-    if (!*held && mount.handles) {
-        Result<UniqueFd> fd =
-            with_descriptors([&] { return open_handle(mount.descriptor.get(), inode.key().handle, flags); });
-        if (fd.code() == ESTALE) hold_until_ = now_ns() + kSecond;
+    if (inode.mount().handles && !pool_.get(inode)) {
+        Result<UniqueFd> fd = open_anew(inode, flags);
         return fd.code() == ESTALE ? inode.gone(now_ns()) : std::move(fd);
     }
-    if (!*held) held = descriptor(inode);
+    const Result<HeldFd> held = descriptor(inode);
     if (!held) return held.code() == ESTALE ? inode.gone(now_ns()) : held.error();
     return with_descriptors([&] { return links_.reopen((*held)->get(), flags); });
 }

@@ -87,8 +87,7 @@ public:
     Inode& root() { return *root_; }
     /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing.
     Result<InodePtr> inode(NodeId id);
-    /// Names "." and ".." are the inode itself and its parent directory. `hold`: a descriptor is opened, so that
-    /// the path of the inode is that of this name.
+    /// "." and ".." are the inode and its parent. `hold`: opens a descriptor, so that the inode's path has this name.
     Result<Entry> lookup(Inode& parent, const char* name, bool hold = false);
     void forget(Inode& inode, std::uint64_t lookups) { inodes_.forget(inode, lookups); }
     void forget(NodeId id, std::uint64_t lookups);
@@ -151,7 +150,8 @@ private:
 
     Result<HeldFd> descriptor(Inode& inode);
     Result<HeldFd> directory(Inode& inode, const char* name);
-    Result<UniqueFd> reopen(Inode& inode);
+    Result<UniqueFd> open_anew(Inode& inode, int flags);
+    Result<UniqueFd> reopen(Inode& inode, int flags);
     Result<InodePtr> revive(NodeId id);
     std::shared_ptr<const BackingMount> mount_of(int fd, const Found& found);
     InodePtr make_inode(NodeId id, const Found& found, std::shared_ptr<const BackingMount> mount);

@@ -32,8 +32,8 @@ bool same_place_in_page(const std::byte* memory, std::uint64_t offset) {
 
 }  // namespace
 
-FileData::FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume)
-    : table_(table), io_(io), key_(key), node_(node), volume_(volume) {}
+FileData::FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume, SpaceWatch& space)
+    : table_(table), io_(io), key_(key), node_(node), volume_(volume), space_(space) {}
 
 FileData::~FileData() {
     table_.goes(*this);

@@ -14,6 +14,7 @@
 #include "disk/disk_volume.h"
 #include "disk/file_key.h"
 #include "disk/inode_key.h"
+#include "disk/space_watch.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
@@ -38,7 +39,7 @@ struct CachedRead {
 /// answered yet, or being written by a call that runs.
 class FileData : public std::enable_shared_from_this<FileData> {
 public:
-    FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume);
+    FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume, SpaceWatch& space);
     ~FileData();
     FileData(const FileData&) = delete;
     FileData& operator=(const FileData&) = delete;
@@ -79,6 +80,8 @@ public:
     /// How many bytes a write into the page cache would first read from the disk, as one of a part of a page may: none,
     /// a page, or two.
     std::uint32_t write_would_read(std::uint64_t offset, std::size_t bytes);
+    /// Whether a write of so many bytes might take blocks that the file system keeps for root.
+    bool near_reserve(std::size_t bytes) { return space_.near_reserve(descriptor(), bytes); }
 
     // Durability.
 
@@ -127,6 +130,7 @@ private:
     const FileKey key_;
     const NodeId node_;
     const Volume volume_;
+    SpaceWatch& space_;  ///< of its file system
 
     // -1: there is none. Open as long as this lives, also when another one has taken its place.
     std::atomic<int> reader_{-1};

@@ -84,9 +84,10 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd, NodeId node) {
     Known& known = files_[key];
     file = known.alive.lock();
     if (file) return file;
-    auto volume = volumes_.find(key.device);
-    if (volume == volumes_.end()) volume = volumes_.emplace(key.device, io_.volume(fd)).first;
-    file = std::make_shared<FileData>(*this, io_, key, node, volume->second);
+    const auto [found, is_new] = volumes_.try_emplace(key.device);
+    KnownVolume& volume = found->second;
+    if (is_new) volume.facts = io_.volume(fd);
+    file = std::make_shared<FileData>(*this, io_, key, node, volume.facts, volume.space);
     ++alive_;
     known = {file.get(), file};
     if (const auto failure = untold_.find(key); failure != untold_.end()) {

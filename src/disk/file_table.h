@@ -16,6 +16,7 @@
 #include "disk/disk_volume.h"
 #include "disk/file_key.h"
 #include "disk/open_file.h"
+#include "disk/space_watch.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
@@ -69,6 +70,10 @@ private:
         FileData* file = nullptr;  ///< not destroyed while it stands here
         std::weak_ptr<FileData> alive;
     };
+    struct KnownVolume {
+        Volume facts;
+        SpaceWatch space;
+    };
 
     Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener,
                                             NodeId node);
@@ -85,7 +90,7 @@ private:
     mutable std::condition_variable one_went_;
     std::map<FileKey, Known> files_;  // guarded, as what follows
     std::map<FileKey, int> untold_;   ///< errno of write-backs of files that have gone
-    std::map<dev_t, Volume> volumes_;
+    std::map<dev_t, KnownVolume> volumes_;
     std::size_t alive_ = 0;  ///< files that have not gone; of these, some may have left files_ already
     std::uint64_t gone_ = 0;
 };

@@ -91,6 +91,14 @@ void FuseWrite::Free::operator()(std::byte* memory) const {
     std::free(memory);
 }
 
+bool FuseWrite::perform(std::uint64_t begin, std::uint64_t end) {
+    const fuse_ctx& caller = *fuse_req_ctx(request());
+    std::optional<ActingAs> ordinary;
+    // Nobody in particular writes what a mapping has left.
+    if (caller.uid != 0 && data().near_reserve(payload_.size())) ordinary.emplace(Identity{caller.uid, caller.gid});
+    return WriteRequest::perform(begin, end);
+}
+
 std::span<const std::byte> FuseWrite::keep_payload() {
     if (payload_.size() <= kCopyBytes) {
         copy_.reset(static_cast<std::byte*>(std::aligned_alloc(PooledBuffer::kPage, whole_pages(payload_.size()))));
@@ -128,7 +136,7 @@ void FuseSync::answer(Status status) {
 }
 
 FuseAllocate::FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<OpenFile> file, int mode,
-                           std::uint64_t offset, std::uint64_t bytes, std::optional<Identity> caller)
+                           std::uint64_t offset, std::uint64_t bytes, Identity caller)
     : DeferredReply(request),
       Job(fuse_req_ctx(request)->pid),
       node_(node),
@@ -142,8 +150,7 @@ FuseAllocate::FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<
 
 bool FuseAllocate::perform(std::uint64_t, std::uint64_t end) {
     if (end != bytes()) return true;
-    std::optional<ActingAs> acting;
-    if (caller_) acting.emplace(*caller_);
+    const ActingAs acting(caller_);
     status_ = filesystem().data->allocate(*file_, mode_, offset_, bytes_wanted_);
     return true;
 }

@@ -80,6 +80,7 @@ private:
         void operator()(std::byte* memory) const;
     };
 
+    bool perform(std::uint64_t begin, std::uint64_t end) override;
     std::span<const std::byte> keep_payload() override;
     void answer(Result<std::size_t> written) override;
 
@@ -98,11 +99,11 @@ private:
 };
 
 /// fallocate(2): on a worker, since it may take the disk's time. Charged for what it writes, it is done when its group
-/// has had the turns for that. Performed as `caller` when one is given.
+/// has had the turns for that. Performed as `caller`.
 class FuseAllocate final : private DeferredReply, public Job {
 public:
     FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
-                 std::uint64_t bytes, std::optional<Identity> caller);
+                 std::uint64_t bytes, Identity caller);
 
 private:
     bool perform(std::uint64_t begin, std::uint64_t end) override;
@@ -113,7 +114,7 @@ private:
     const int mode_;
     const std::uint64_t offset_;
     const std::uint64_t bytes_wanted_;
-    const std::optional<Identity> caller_;
+    const Identity caller_;
     Status status_;
 };
 

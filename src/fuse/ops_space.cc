@@ -5,8 +5,6 @@
 #include <linux/capability.h>
 #include <sys/stat.h>
 
-#include <optional>
-
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
@@ -18,11 +16,12 @@ namespace bandfs {
 
 namespace {
 
-/// The caller, when it is one whose allocation takes set-id bits off the file: the kernel does not say so here.
-std::optional<Identity> taking_setid(fuse_req_t request, const OpenFile& file) {
+/// Whom the file system is to allocate for: whose set-id bits fall, which the kernel does not say here, and who may
+/// have the blocks that are kept for root.
+Identity allocating(fuse_req_t request, const OpenFile& file) {
     struct stat now {};
-    if (::fstat(file.data->descriptor(), &now) != 0 || (now.st_mode & (S_ISUID | S_ISGID)) == 0) return std::nullopt;
-    if (thread_has_capability(fuse_req_ctx(request)->pid, CAP_FSETID)) return std::nullopt;
+    const bool setid = ::fstat(file.data->descriptor(), &now) == 0 && (now.st_mode & (S_ISUID | S_ISGID)) != 0;
+    if (!setid || thread_has_capability(fuse_req_ctx(request)->pid, CAP_FSETID)) return identity_of(request);
     return clearing_setid(request, now.st_mode);
 }
 
@@ -34,8 +33,7 @@ void op_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, o
     const CallerLineage lineage = lineage_of(request, file->opener);
     const auto begin = static_cast<std::uint64_t>(offset);
     const auto bytes = static_cast<std::uint64_t>(length);
-    auto allocate =
-        std::make_unique<FuseAllocate>(request, node, file, mode, begin, bytes, taking_setid(request, *file));
+    auto allocate = std::make_unique<FuseAllocate>(request, node, file, mode, begin, bytes, allocating(request, *file));
     filesystem.data->charge_allocation(*allocate, *file, mode, begin, bytes);
     filesystem.gate->submit(std::move(allocate), *filesystem.groups, lineage.ids(), false);
 }

@@ -105,6 +105,8 @@ protected:
     virtual std::span<const std::byte> keep_payload() = 0;
     /// Exactly once, with no lock held: how many bytes were written.
     virtual void answer(Result<std::size_t> written) = 0;
+    bool perform(std::uint64_t begin, std::uint64_t end) override;
+    FileData& data() const { return *file_->data; }
 
 private:
     friend class DataPlane;
@@ -112,7 +114,6 @@ private:
     void kept() final;
     /// At once; what it is charged for, if anything, is a read that this takes.
     bool into_cache() const { return write_back_ != nullptr || bytes() == 0; }
-    bool perform(std::uint64_t begin, std::uint64_t end) final;
     bool overlaps() const final { return overlaps_; }
     void finish(JobOutcome outcome) final;
     std::size_t written() const { return first_end_.place(payload_.size()); }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -368,6 +369,68 @@ TEST_F(Data, ZeroingIsChargedForWhatItHasWritten) {
     EXPECT_EQ(sectors_written() - before, text.size() / 512) << "what is zeroed is not written again";
     EXPECT_TRUE(content_of(path("file")) == std::string(text.size(), 0));
     close(f);
+}
+
+// A disk that fills up.
+
+struct Room {
+    std::uint64_t for_all = 0;   ///< bytes that everybody may have
+    std::uint64_t for_root = 0;  ///< and those that are kept
+};
+
+Room room_on(const std::string& path) {
+    struct statvfs now {};
+    if (statvfs(path.c_str(), &now) != 0) return {};
+    return {now.f_bavail * now.f_frsize, (now.f_bfree - now.f_bavail) * now.f_frsize};
+}
+
+using Growth = std::function<bool(int fd, off_t at, std::size_t bytes)>;
+
+/// Makes a file longer until that fails: with what, as an exit code.
+int fill(const std::string& path, int flags, const Growth& grow) {
+    const int f = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+    if (f < 0) return 1;
+    constexpr std::size_t kStep = 1 << 20;
+    for (off_t at = 0; at < (1 << 30); at += kStep) {
+        if (!grow(f, at, kStep)) return errno;
+    }
+    return 0;
+}
+
+TEST_F(Data, TheLastBlocksAreRoots) {
+    backing_ = std::make_unique<BackingFs>(*janitor_, "ext4");
+    mount(backing_->below(), "devgroup=full");
+    constexpr std::uint64_t kLeft = 16 << 20;
+    const Room before = room_on(backing_->path());
+    ASSERT_GT(before.for_root, kLeft);
+    const int ballast = open((backing_->path() + "/ballast").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    ASSERT_EQ(fallocate(ballast, 0, 0, static_cast<off_t>(before.for_all - kLeft)), 0);
+    close(ballast);
+    void* const memory = std::aligned_alloc(4096, 1 << 20);
+    memset(memory, 7, 1 << 20);
+    const Growth write = [&](int f, off_t at, std::size_t bytes) { return pwrite(f, memory, bytes, at) > 0; };
+    const Growth allocate = [](int f, off_t at, std::size_t bytes) {
+        return fallocate(f, 0, at, static_cast<off_t>(bytes)) == 0;
+    };
+    struct Way {
+        const char* name;
+        int flags;
+        const Growth* grow;
+    };
+    for (const Way& way : {Way{"buffered", 0, &write}, Way{"direct", O_DIRECT, &write}, Way{"durable", O_DSYNC, &write},
+                           Way{"allocated", 0, &allocate}}) {
+        SCOPED_TRACE(way.name);
+        EXPECT_EQ(end_of(start_as(kUsers[0], [&] { return fill(path("file"), way.flags, *way.grow); })), ENOSPC);
+        const Room full = room_on(backing_->path());
+        EXPECT_LT(full.for_all, 1u << 20);
+        EXPECT_GT(full.for_root + (1u << 20), before.for_root);
+        const int f = open(path("file").c_str(), O_WRONLY | O_CLOEXEC | way.flags);
+        EXPECT_TRUE((*way.grow)(f, 64 << 20, 1 << 20)) << "root may have them";
+        close(f);
+        EXPECT_EQ(unlink(path("file").c_str()), 0);
+        EXPECT_TRUE(wait_until([&] { return room_on(backing_->path()).for_all > kLeft / 2; }));
+    }
+    std::free(memory);
 }
 
 }  // namespace

@@ -61,6 +61,8 @@ public:
     void expedite(Unit& unit, TimeNs now) noexcept;
     /// Whether a unit of this group would have to wait for others to catch up with what the group has had.
     bool in_debt(const Group& group) const noexcept;
+    /// Counts what is no unit. Changes nothing else.
+    void count(Group& group, const SideStatistics& more) noexcept { group.side_statistics_ += more; }
     /// When release_next() may have something although nothing completes; kNever when only a completion can help.
     TimeNs wakes_at() const noexcept;
 

@@ -53,6 +53,7 @@ public:
     std::int64_t tokens() const;      ///< policy `weight`: tokens left
     std::int64_t token_init() const;  ///< policy `weight`: tokens after a refill
     const Statistics& statistics() const { return statistics_; }
+    const SideStatistics& side_statistics() const { return side_statistics_; }
     const WaitHistogram& waits() const { return waits_; }
     std::uint32_t issued() const { return issued_; }          ///< units in flight
     std::uint32_t held() const { return held_; }              ///< units held, those waiting for the byte bound included
@@ -116,6 +117,7 @@ private:
     alignas(16) std::byte policy_state_[kPolicyStateBytes];
 
     WaitHistogram waits_;
+    SideStatistics side_statistics_;
     MountGroups& mount_;
     const GroupId id_;
     const std::uint64_t sequence_;

@@ -28,6 +28,21 @@ struct Statistics {
     friend bool operator==(const Statistics&, const Statistics&) = default;
 };
 
+/// Counts of a group beside its units.
+struct SideStatistics {
+    std::uint64_t cached_reads = 0;  ///< reads that a cache answered: no unit came of them
+    std::uint64_t cached_bytes = 0;  ///< bytes that a cache gave, those of reads that took units for the rest included
+    std::uint64_t failures = 0;      ///< requests and write-backs that failed
+
+    SideStatistics& operator+=(const SideStatistics& other) {
+        cached_reads += other.cached_reads;
+        cached_bytes += other.cached_bytes;
+        failures += other.failures;
+        return *this;
+    }
+    friend bool operator==(const SideStatistics&, const SideStatistics&) = default;
+};
+
 inline Statistics& Statistics::operator+=(const Statistics& other) {
     for (std::size_t d = 0; d < direction.size(); ++d) {
         direction[d].requests += other.direction[d].requests;

@@ -166,6 +166,7 @@ void DeviceGroup::reset_statistics() {
     statistics_ = {};
     for (Group& group : groups_) {
         group.statistics_ = {};
+        group.side_statistics_ = {};
         group.waits_ = {};
     }
 }

@@ -119,6 +119,14 @@ constexpr std::array kGroupMetrics{
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.held_bytes); }},
     GroupMetric{{"bandfs_group_dirty_bytes", "gauge", "Bytes that the group has written and that are not on the disk."},
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.dirty_bytes); }},
+    GroupMetric{
+        {"bandfs_group_cached_reads_total", "counter", "Reads of the group that the page cache answered."},
+        [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.side_statistics.cached_reads); }},
+    GroupMetric{
+        {"bandfs_group_cached_bytes_total", "counter", "Bytes that the page cache gave the group, uncharged."},
+        [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.side_statistics.cached_bytes); }},
+    GroupMetric{{"bandfs_group_failures_total", "counter", "Requests and write-backs of the group that failed."},
+                [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.side_statistics.failures); }},
 };
 
 constexpr std::array kDirectionMetrics{

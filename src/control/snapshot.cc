@@ -57,6 +57,7 @@ GroupSnapshot snapshot_of(const Group& group) {
     copy.held_bytes = group.held_bytes();
     copy.going_down = group.going_down();
     copy.statistics = group.statistics();
+    copy.side_statistics = group.side_statistics();
     copy.waits = group.waits();
     return copy;
 }

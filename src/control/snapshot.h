@@ -35,6 +35,7 @@ struct GroupSnapshot {
     bool going_down = false;
     bool is_auto = false;  ///< came into being by itself
     Statistics statistics;
+    SideStatistics side_statistics;
     WaitHistogram waits;
 };
 

@@ -46,6 +46,9 @@ Json json_of(const GroupSnapshot& group, const MountSnapshot& snapshot) {
             {"held", group.held},
             {"held_bytes", group.held_bytes},
             {"dirty_bytes", group.dirty_bytes},
+            {"cached_reads", group.side_statistics.cached_reads},
+            {"cached_bytes", group.side_statistics.cached_bytes},
+            {"failures", group.side_statistics.failures},
             {"going_down", group.going_down},
             {"auto", group.is_auto},
             {"wait_p50_seconds", seconds(group.waits.percentile(50))},
@@ -135,7 +138,10 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot) {
 std::string group_stat_text(const GroupSnapshot& group) {
     std::string text = "in_flight " + std::to_string(group.issued) + "\nheld " + std::to_string(group.held) +
                        "\nheld_bytes " + std::to_string(group.held_bytes) + "\ndirty_bytes " +
-                       std::to_string(group.dirty_bytes) + "\n";
+                       std::to_string(group.dirty_bytes) + "\ncached_reads " +
+                       std::to_string(group.side_statistics.cached_reads) + "\ncached_bytes " +
+                       std::to_string(group.side_statistics.cached_bytes) + "\nfailures " +
+                       std::to_string(group.side_statistics.failures) + "\n";
     for (const Direction direction : {Direction::read, Direction::write}) {
         const DirectionStatistics& counts = group.statistics.of(direction);
         const std::string prefix = direction == Direction::read ? "read." : "write.";

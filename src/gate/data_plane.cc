@@ -68,7 +68,13 @@ void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     } else {
         if (!request->take_buffer(buffers_)) return request->answer(Errno{ENOMEM});
         const Result<CachedRead> cached = data.read_cached(offset, request->place(0, request->size_));
-        if (!cached) return request->answer(cached.error());
+        if (!cached) {
+            gate_.count(groups_, lineage, {.failures = 1});
+            return request->answer(cached.error());
+        }
+        if (cached->bytes != 0 || cached->complete) {
+            gate_.count(groups_, lineage, {.cached_reads = cached->complete, .cached_bytes = cached->bytes});
+        }
         counters_.cached_bytes.fetch_add(cached->bytes, std::memory_order_relaxed);
         if (cached->complete) {
             counters_.cached_reads.fetch_add(1, std::memory_order_relaxed);
@@ -97,6 +103,7 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         direct || request->flags_.durability() != Durability::none || kind == WriteBackKind::synchronous;
     if (size == 0 || kind == WriteBackKind::memory) {
         request->perform(0, 0);
+        if (request->first_end_.error() != 0) gate_.count(groups_, lineage, {.failures = 1});
         request->finish(JobOutcome::performed);
     } else if (is_unit) {
         request->memory_ = &kept_;

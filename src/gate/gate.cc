@@ -60,6 +60,11 @@ Payer Gate::payer(MountGroups& groups, std::span<const GroupId> lineage) {
     return {group.is_default() ? std::nullopt : std::optional(group.id()), device_group_->in_debt(group)};
 }
 
+void Gate::count(MountGroups& groups, std::span<const GroupId> lineage, const SideStatistics& more) {
+    const std::lock_guard lock(mutex_);
+    device_group_->count(group_for(groups, lineage), more);
+}
+
 void Gate::enter(MountGroups& groups) {
     auto account = std::make_unique<MountAccount>(MountAccount{&groups});
     const std::lock_guard lock(mutex_);

@@ -23,22 +23,12 @@
 
 #include "bandfs/device_group.h"
 #include "gate/crew.h"
+#include "gate/gate_report.h"
 #include "gate/job.h"
 #include "gate/payer.h"
 #include "sys/clock.h"
 
 namespace bandfs {
-
-/// A moment of the gate, for status.
-struct GateReport {
-    std::uint64_t passed_over_age = 0;  ///< jobs that waited longer than the bound, and passed
-    std::uint64_t cancelled = 0;        ///< jobs of callers that died while they waited
-    std::size_t waiting = 0;            ///< jobs held or parked now
-    TimeNs oldest_wait_ns = 0;          ///< how long the oldest of them has waited
-    TimeNs longest_hold_ns = 0;         ///< the longest that one may wait
-    unsigned workers = 0;
-    unsigned busy_workers = 0;
-};
 
 /// A device group with its lock, workers and timer, made after the daemon has forked. Thread-safe. Outlives its mounts.
 ///
@@ -66,6 +56,8 @@ public:
 
     /// The group that takes a caller: the first of `lineage` that is attached, else the default group.
     Payer payer(MountGroups& groups, std::span<const GroupId> lineage);
+    /// Counts for that group what the gate does not see.
+    void count(MountGroups& groups, std::span<const GroupId> lineage, const SideStatistics& more);
 
     /// Takes a job, admits its units to the group that payer() would name, and queues it for the workers, or holds it,
     /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).

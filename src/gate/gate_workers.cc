@@ -81,6 +81,8 @@ Job* Gate::take_turn(Turn turn, bool looks_next) {
     if (looks_next) --(turn.urgent ? on_urgent_ : on_ready_);
     --job.pieces_;
     const bool whole = went_on && !job.taken_back_;
+    const bool last = job.pieces_ == 0 && (!whole || job.taken_ == job.unit_count_);
+    if (last && !job.errand() && job.failed()) device_group_->count(*job.units()[turn.from].group, {.failures = 1});
     end_units(job, turn.from, turn.to, whole ? UnitEnd::done : UnitEnd::undone);
     if (!whole) drop_rest(job);
     if (job.pieces_ == 0 && job.taken_ == job.unit_count_) {

@@ -66,6 +66,10 @@ public:
     /// of file); what has not begun is not performed but counts as completed.
     virtual bool perform(std::uint64_t begin, std::uint64_t end) = 0;
 
+    /// Whether some of what was performed failed, which is counted for the group that the job's units are of. Asked
+    /// under the gate's lock when the last piece is done.
+    virtual bool failed() const { return false; }
+
     /// Whether the next piece may begin while one is performed. Without it the disk idles between the pieces.
     virtual bool overlaps() const { return false; }
 

@@ -130,6 +130,7 @@ bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {
 }
 
 void WriteRequest::finish(JobOutcome outcome) {
+    if (write_back_ != nullptr && first_end_.error() != 0) write_back_->count_failure(owner_);
     if (outcome == JobOutcome::cancelled) {
         if (write_back_ != nullptr) write_back_->forget(*this);
         answer(Errno{EINTR});

@@ -69,6 +69,7 @@ protected:
 private:
     friend class DataPlane;
     bool perform(std::uint64_t begin, std::uint64_t end) final;
+    bool failed() const final { return first_end_.error() != 0; }
     bool overlaps() const final;
     const void* stream() const final { return file_.get(); }
     std::uint64_t place() const final { return number_; }
@@ -114,6 +115,8 @@ private:
     void kept() final;
     /// At once; what it is charged for, if anything, is a read that this takes.
     bool into_cache() const { return write_back_ != nullptr || bytes() == 0; }
+    /// What goes into the cache need not have units: finish() counts it.
+    bool failed() const final { return !into_cache() && first_end_.error() != 0; }
     bool overlaps() const final { return overlaps_; }
     void finish(JobOutcome outcome) final;
     std::size_t written() const { return first_end_.place(payload_.size()); }

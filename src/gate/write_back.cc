@@ -247,6 +247,10 @@ void WriteBack::on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed) {
     let_writes_run(ledger);
 }
 
+void WriteBack::count_failure(DirtyOwner owner) {
+    gate_.count(groups_, owner ? std::span(&*owner, 1) : std::span<const GroupId>(), {.failures = 1});
+}
+
 void WriteBack::finished(WriteBackJob& job) {
     const std::lock_guard lock(mutex_);
     const auto of_file = file_jobs_.find(job.file().get());

@@ -72,6 +72,9 @@ public:
     /// The same for a write that will not be performed.
     void forget(WriteRequest& request);
 
+    /// Of a write into the page cache, for its group.
+    void count_failure(DirtyOwner owner);
+
     void sync(std::unique_ptr<SyncRequest> request);
     void forget(SyncRequest& request);
 

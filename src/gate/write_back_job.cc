@@ -42,6 +42,7 @@ std::vector<Extent> WriteBackJob::slice(std::uint64_t begin, std::uint64_t end) 
 bool WriteBackJob::perform(std::uint64_t begin, std::uint64_t end) {
     Status status;
     const std::uint64_t bytes = file_->write_back(slice(begin, end), owner_, status);
+    if (!status) failed_ = true;
     write_back_.on_disk(*this, bytes, !status);
     return true;
 }

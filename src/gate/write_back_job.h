@@ -1,6 +1,7 @@
 // gate/write_back_job.h - some dirty extents of a file on their way to the disk.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -36,6 +37,7 @@ public:
     TimeNs submitted = 0;
 
     bool perform(std::uint64_t begin, std::uint64_t end) override;
+    bool failed() const override { return failed_; }
     bool overlaps() const override { return true; }
     void finish(JobOutcome outcome) override;
 
@@ -47,6 +49,7 @@ private:
     const DirtyOwner owner_;
     const std::vector<Extent> extents_;
     const std::uint64_t number_;
+    std::atomic<bool> failed_{false};
 };
 
 }  // namespace bandfs

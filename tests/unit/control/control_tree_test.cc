@@ -227,7 +227,7 @@ TEST_F(ControlDirectoryTree, ADumpOfTheXattrsCanBeRestored) {
 TEST_F(ControlDirectoryTree, StatIsAGroupsCounts) {
     serve(filesystem.groups->default_group(), Direction::write, 4096);
     EXPECT_EQ(value("groups/default/stat"),
-              "in_flight 0\nheld 0\nheld_bytes 0\ndirty_bytes 0\n"
+              "in_flight 0\nheld 0\nheld_bytes 0\ndirty_bytes 0\ncached_reads 0\ncached_bytes 0\nfailures 0\n"
               "read.units 0\nread.immediate 0\nread.deferred 0\nread.sectors 0\nread.bytes_done 0\n"
               "write.units 1\nwrite.immediate 1\nwrite.deferred 0\nwrite.sectors 8\nwrite.bytes_done 4096\n");
 }

@@ -1,6 +1,8 @@
 // The seed's two forms, exactly; the members of status.json.
 #include "control/status.h"
 
+#include <array>
+
 #include <nlohmann/json.hpp>
 
 #include "mount_fixture.h"
@@ -69,6 +71,7 @@ TEST_F(StatusForms, HeldUnitsAreDeferred) {
 
 TEST_F(StatusForms, JsonHasEveryNumber) {
     filesystem.counters.unattributed = 12;
+    filesystem.gate->count(*filesystem.groups, std::array<GroupId, 1>{1000}, {3, 8192, 2});
     const nlohmann::json all = json();
     EXPECT_EQ(all["source"], "/data");
     EXPECT_EQ(all["mountpoint"], "/mnt/data");
@@ -99,6 +102,9 @@ TEST_F(StatusForms, JsonHasEveryNumber) {
     EXPECT_EQ(group["read"]["bytes_done"], 262144);
     EXPECT_EQ(group["write"]["sectors"], 2);
     EXPECT_EQ(group["wait_p99_seconds"], 0.0);
+    EXPECT_EQ(group["cached_reads"], 3);
+    EXPECT_EQ(group["cached_bytes"], 8192);
+    EXPECT_EQ(group["failures"], 2);
 }
 
 TEST_F(StatusForms, ChildrenShareWhatTheirParentIsGranted) {

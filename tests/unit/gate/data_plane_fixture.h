@@ -172,6 +172,9 @@ protected:
         EXPECT_TRUE(eventually([&] { return answer.come(); }));
         return answer.code;
     }
+    SideStatistics side(GroupId id) {
+        return gate_.with([&](DeviceGroup&) { return groups_->for_id(id).side_statistics(); });
+    }
     std::uint64_t units(GroupId id, Direction direction) {
         return gate_.with([&](DeviceGroup&) { return groups_->for_id(id).statistics().of(direction).requests; });
     }

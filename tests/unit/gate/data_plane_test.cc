@@ -43,6 +43,8 @@ TEST_F(DataPlaneTest, AHitIsAnsweredInTheCallAndUncharged) {
     EXPECT_EQ(answer.kept, 0);
     EXPECT_EQ(units(kAlice, Direction::read), 0u);
     EXPECT_EQ(plane_->counters().cached_reads, 1u);
+    EXPECT_EQ(side(kAlice), (SideStatistics{.cached_reads = 1, .cached_bytes = 3 * kPage}));
+    EXPECT_EQ(side(kBob), SideStatistics());
 }
 
 TEST_F(DataPlaneTest, OnlyTheRestOfAPartialHitIsCharged) {
@@ -56,6 +58,7 @@ TEST_F(DataPlaneTest, OnlyTheRestOfAPartialHitIsCharged) {
     EXPECT_EQ(answer.kept, 1);
     EXPECT_EQ(units(kAlice, Direction::read), 3u);  // 11 pages in units of 4
     EXPECT_EQ(plane_->counters().cached_bytes, 5 * kPage);
+    EXPECT_EQ(side(kAlice), (SideStatistics{.cached_bytes = 5 * kPage}));
 }
 
 TEST_F(DataPlaneTest, AMissMayBeReadByTheReceiver) {

@@ -53,6 +53,8 @@ TEST_F(FaultsTest, AReadThatFailsInItsLastUnitFails) {
     disk_.bad_from = 7 * kPage;
     EXPECT_EQ(read_now(file, 0, 8 * kPage).code, EIO);
     EXPECT_EQ(read_now(file, 0, 4 * kPage).code, 0);
+    EXPECT_EQ(side(kAlice).failures, 1u) << "one request";
+    EXPECT_EQ(side(kBob).failures, 0u);
 }
 
 // Writes.
@@ -74,6 +76,7 @@ TEST_F(FaultsTest, AWriteThatFailsLeavesNothingDirty) {
         disk_.write_error = code;
         EXPECT_EQ(written(file, 0, 4 * kPage).code, code);
     }
+    EXPECT_EQ(side(kAlice).failures, 3u);
     EXPECT_EQ(plane_->dirty_bytes(), 0u);
     disk_.write_error = 0;
     EXPECT_EQ(sync_now(file), 0) << "who wrote has been told";
@@ -87,6 +90,7 @@ TEST_F(FaultsTest, ADurableWriteIsToldAtOnce) {
     disk_.room = 5 * kPage;  // a unit and a part of the next
     EXPECT_EQ(written(file, 0, 8 * kPage).written, 5 * kPage);
     EXPECT_EQ(written(file, 5 * kPage, kPage).code, ENOSPC);
+    EXPECT_EQ(side(kAlice).failures, 2u);
 }
 
 TEST_F(FaultsTest, WhereEveryWriteIsSynchronousAFailingSyncIsTheWrites) {
@@ -115,6 +119,7 @@ TEST_F(FaultsTest, AFailedWriteBackReachesEachOpenOnceWithItsErrno) {
         EXPECT_EQ(sync_now(other), 0);
     }
     EXPECT_EQ(plane_->counters().writeback_errors, 2u);
+    EXPECT_EQ(side(kAlice).failures, 2u);
 }
 
 TEST_F(FaultsTest, AWriteBackThatNobodyAskedForIsToldToTheNextFsync) {

@@ -96,6 +96,10 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
+    if (units_ != 0 && worked_ > 0) {
+        const double each = worked_ / units_ * slowdown_;
+        lone_limit_ = static_cast<unsigned>(std::clamp(static_cast<double>(kLoneBacklog) / each, 1.0, kMost));
+    }
     busy_ = pressed_ = in_flight_time_ = 0;
     bytes_ = 0;
     worked_ = 0;

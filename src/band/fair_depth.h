@@ -37,6 +37,7 @@ public:
     static constexpr TimeNs kTrialFirst = 500'000'000, kTrialLast = 64'000'000'000;
     static constexpr int kShallowFactor = 16;
     static constexpr TimeNs kShallowFor = 500'000'000;
+    static constexpr TimeNs kLoneBacklog = 2'000'000;
 
     /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
     void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
@@ -66,6 +67,9 @@ public:
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept { return limit_; }
+    /// So many units, of the size they had lately, are done within kLoneBacklog. Held units are of use only to others:
+    /// while one group is alone, no more have to be than would keep a newcomer waiting.
+    unsigned lone_limit() const noexcept { return lone_limit_; }
     /// So many units in flight hardly slow each other.
     unsigned spare() const noexcept { return spare_; }
     bool probing() const noexcept { return probes_left_ > 0; }
@@ -92,7 +96,7 @@ private:
     double spare_of_span() const noexcept;
 
     // What is asked for each unit; changes only between spans.
-    unsigned limit_ = 1, spare_ = 1;
+    unsigned limit_ = 1, spare_ = 1, lone_limit_ = 1;
     double slowdown_ = 1;
 
     double parallelism_ = 1;

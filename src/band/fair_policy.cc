@@ -86,7 +86,8 @@ private:
 
     Choice choose(TimeNs now) const noexcept;
     unsigned limit() const noexcept {
-        const unsigned least = now_ < shared_until_ || depth_.probing() ? 1 : context_.load.io_throttle;
+        const bool lone = now_ >= shared_until_ && !depth_.probing();
+        const unsigned least = lone ? std::max(context_.load.io_throttle, depth_.lone_limit()) : 1;
         return std::min(context_.load.io_limit, std::max(least, depth_.limit()));
     }
     void place(FairState& state, TimeNs now) noexcept;

@@ -122,6 +122,22 @@ TEST(FairDepth, LanesAreFoundSoonAndNoMoreThanThereAre) {
     EXPECT_LE(depth.limit(), 50u);
 }
 
+TEST(FairDepth, WhoIsAloneMayHaveWhatIsDoneInTwoMilliseconds) {
+    const auto lone_limit = [](double disk_time, TimeNs took) {
+        FairDepth depth;
+        TimeNs now = 0;
+        for (int i = 0; i < 5000; ++i) {
+            now += took;
+            depth.passed(now, 1, false);
+            depth.completed(disk_time, 4096, true, now);
+        }
+        return depth.lone_limit();
+    };
+    EXPECT_EQ(lone_limit(3.2e6, 3'200'000), 1u);
+    EXPECT_NEAR(lone_limit(40e3, 40'000), 50, 1);
+    EXPECT_NEAR(lone_limit(40e3, 160'000), 12, 1) << "a disk that is slower than its units say";
+}
+
 TEST(FairDepth, ADiskThatSortsIsGivenMoreToChooseFrom) {
     FairDepth depth;
     LanesDisk disk(depth, 1, true);

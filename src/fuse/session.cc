@@ -140,6 +140,8 @@ private:
     std::atomic<bool> stopping_{false};
     std::atomic<int> waiting_{0};  ///< receivers that wait for a message
     ReceiverReserve reserve_{waiting_};
+    ReceiverDemand demand_;
+    std::atomic<unsigned> called_up_{0};  ///< receivers of the reserve that are not in it
 
     std::mutex mutex_;
     std::condition_variable left_;
@@ -208,11 +210,13 @@ void ReceiverSession::receive(Receiver& self) {
     bool superfluous = false;
     // A new one waits in any case: there may be a call that nobody was there to hear.
     for (bool begins = true; !stopping_; begins = false) {
-        if (self.in_reserve && (begins || waiting_ > 0)) {
+        if (self.in_reserve && (begins || (waiting_ > 0 && called_up_ > demand_.wanted()))) {
             self.memory = PooledBuffer();
+            if (!begins) --called_up_;
             const ReceiverReserve::Turn turn = reserve_.wait();
             superfluous = turn == ReceiverReserve::Turn::superfluous;
             if (superfluous || turn == ReceiverReserve::Turn::closed) break;
+            ++called_up_;
             if (turn == ReceiverReserve::Turn::needed_last) add_to_reserve();
         }
         if (!self.memory) self.memory = filesystem_.data->buffers().take();
@@ -245,6 +249,7 @@ void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& se
     const bool wants_birth = header->opcode == kFuseStatx;
     make_known_to_libfuse(*header);
     const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
+    if (demand_.note(opcode == FUSE_READ || opcode == FUSE_WRITE, !others_wait)) reserve_.summon();
     current_message() = {header, &self.memory, others_wait, wants_birth};
     fuse_buf buffer{};
     buffer.mem = message;

@@ -12,12 +12,27 @@ void ReceiverReserve::call() {
     changed_.notify_one();
 }
 
+void ReceiverReserve::summon() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (summoned_ + 1 >= here_) return;
+        ++summoned_;
+    }
+    changed_.notify_all();  // one may be looking whether it is needed
+}
+
 ReceiverReserve::Turn ReceiverReserve::wait() {
     std::unique_lock lock(mutex_);
     ++here_;
     Turn turn = Turn::closed;
     while (true) {
-        const bool called = changed_.wait_for(lock, kIdle, [this] { return alarm_ || closed_; });
+        const bool called = changed_.wait_for(lock, kIdle, [this] { return alarm_ || summoned_ != 0 || closed_; });
+        if (summoned_ != 0) {
+            --summoned_;
+            if (here_ == 1) continue;  // the others have left meanwhile
+            turn = Turn::needed;
+            break;
+        }
         if (!called && here_ > kKept) {
             turn = Turn::superfluous;
             break;
@@ -46,6 +61,23 @@ void ReceiverReserve::close() {
         closed_ = true;
     }
     changed_.notify_all();
+}
+
+unsigned ReceiverReserve::here() const {
+    const std::lock_guard lock(mutex_);
+    return here_;
+}
+
+bool ReceiverDemand::note(bool data, bool last) {
+    if (last && !data) return false;
+    if (last) left_to_workers_.fetch_add(1, std::memory_order_relaxed);
+    if (messages_.fetch_add(1, std::memory_order_relaxed) % kWindow != 0) return false;
+    const unsigned left = left_to_workers_.exchange(0, std::memory_order_relaxed);
+    const unsigned wanted = wanted_.load(std::memory_order_relaxed);
+    const bool more = left > kWindow / 16 && wanted != ReceiverReserve::kKept;
+    if (more) wanted_.store(wanted + 1, std::memory_order_relaxed);
+    if (left == 0 && wanted != 0) wanted_.store(wanted - 1, std::memory_order_relaxed);
+    return more;
 }
 
 }  // namespace bandfs

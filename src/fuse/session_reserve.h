@@ -25,7 +25,7 @@ public:
     static constexpr std::chrono::milliseconds kPatience{1};
     static constexpr std::chrono::seconds kIdle{1};
     /// So many wait here for as long as there is something to receive.
-    static constexpr unsigned kKept = 6;
+    static constexpr unsigned kKept = 10;
 
     /// Why a receiver waits here no longer.
     enum class Turn {
@@ -40,19 +40,41 @@ public:
 
     /// The last receiver that waited has taken a message. Costs a wake-up once in kPatience at the most.
     void call();
+    /// One is needed, whoever waits for messages; unless it is the last that is here.
+    void summon();
     Turn wait();
     /// Sends everybody home.
     void close();
+    /// How many wait here.
+    unsigned here() const;
 
 private:
     const std::atomic<int>& waiting_;
     std::atomic<bool> called_{false};
     std::atomic<std::uint64_t> calls_{0};  ///< how often the last place was taken
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable changed_;
     bool alarm_ = false;  // guarded by mutex_, as what follows
+    unsigned summoned_ = 0;
     bool closed_ = false;
     unsigned here_ = 0;  ///< receivers in wait()
+};
+
+/// How many of the reserve had better stay out: so many reads and writes come at a time that who receives one leaves it
+/// to a worker, so that somebody goes on receiving, which costs two switches of threads more than to do it. Found out
+/// from what came last. Thread-safe, lock-free.
+class ReceiverDemand {
+public:
+    static constexpr unsigned kWindow = 64;  ///< messages
+
+    /// A message has come, for a receiver that was the last that waited or was not. True when one more is wanted.
+    bool note(bool data, bool last);
+    unsigned wanted() const { return wanted_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<unsigned> messages_{0};
+    std::atomic<unsigned> left_to_workers_{0};
+    std::atomic<unsigned> wanted_{0};
 };
 
 }  // namespace bandfs

@@ -16,6 +16,7 @@
 
 #include <gtest/gtest.h>
 
+#include "fuse/session_reserve.h"
 #include "mounted.h"
 
 namespace bandfs {
@@ -357,10 +358,12 @@ long receivers() {
     });
 }
 
+constexpr long kReceivers = 2 + ReceiverReserve::kKept;
+
 TEST_F(ProtocolTest, TheReserveGrowsWhileReceiversSleepInTheDiskAndShrinksAfterwards) {
     initialise();
     const std::uint64_t node = look_up("file");
-    ASSERT_TRUE(eventually([] { return receivers() == 8; }));
+    ASSERT_TRUE(eventually([] { return receivers() == kReceivers; }));
     ASSERT_NO_FATAL_FAILURE(put_to_sleep(30, node));
     call(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
     disk_.go();
@@ -368,7 +371,7 @@ TEST_F(ProtocolTest, TheReserveGrowsWhileReceiversSleepInTheDiskAndShrinksAfterw
     // One of the reserve goes back there after its next message.
     EXPECT_TRUE(eventually([&] {
         EXPECT_EQ(call(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{})).header.error, 0);
-        return receivers() == 8;
+        return receivers() == kReceivers;
     }));
 }
 

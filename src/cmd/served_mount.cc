@@ -1,5 +1,7 @@
 #include "cmd/served_mount.h"
 
+#include <sys/mount.h>
+
 #include <chrono>
 
 #include <spdlog/spdlog.h>
@@ -52,7 +54,9 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     info.write_back = name_of(volume_of(source.get()).kind);
     std::unique_ptr<ServedMount> mount(
         new ServedMount(request, std::move(asked), std::move(info), std::move(gate), callers));
-    auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()), .descriptors = 0});
+    auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()),
+                            .noatime = (request.kernel_flags & MS_NOATIME) != 0,
+                            .nodiratime = (request.kernel_flags & MS_NODIRATIME) != 0});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
     if (auto path = path_of_descriptor(source.get())) mount->filesystem_.source_path = std::move(*path);

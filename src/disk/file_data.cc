@@ -50,12 +50,17 @@ int FileData::descriptor() const {
 void FileData::adopt(UniqueFd fd, int flags) {
     const int mode = flags & O_ACCMODE;
     const std::lock_guard lock(mutex_);
-    const bool reads = mode != O_WRONLY && reader_ < 0;
+    const bool quiet = leaves_access_time(fd.get());
+    const bool reads = mode != O_WRONLY && (reader_ < 0 || (quiet_reader_ && !quiet));
     const bool appends = (flags & O_APPEND) != 0;
     const bool writes = mode != O_RDONLY && (writer_ < 0 || (append_only_ && !appends));
     if (!reads && !writes) return;
     turn_readahead_off(fd.get());
-    if (reads) reader_ = fd.get();
+    if (reads) {
+        direct_reader_ = -1;
+        reader_ = fd.get();
+        quiet_reader_ = quiet;
+    }
     if (writes) {
         direct_writer_ = -1;
         writer_ = fd.get();
@@ -74,7 +79,8 @@ Status FileData::open_direct(bool writable) {
     if (writable && writer < 0) return Errno{EBADF};
     const int mode = writer < 0 ? O_RDONLY : reader_ < 0 ? O_WRONLY : O_RDWR;
     const int appending = mode != O_RDONLY && append_only_ ? O_APPEND : 0;
-    Result<UniqueFd> fd = reopen(descriptor(), mode | appending | O_DIRECT);
+    const int quiet = quiet_reader_ ? O_NOATIME : 0;
+    Result<UniqueFd> fd = reopen(descriptor(), mode | appending | quiet | O_DIRECT);
     if (!fd) return fd.error();
     if (mode != O_WRONLY && direct_reader_ < 0) direct_reader_ = fd->get();
     if (mode != O_RDONLY && direct_writer_ < 0) direct_writer_ = fd->get();

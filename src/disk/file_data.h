@@ -138,6 +138,7 @@ private:
     std::atomic<int> direct_reader_{-1};
     std::atomic<int> direct_writer_{-1};
     std::atomic<bool> append_only_{false};     ///< the writer appends; one that does not takes its place
+    bool quiet_reader_ = false;                ///< it leaves the time of the last access as it is; guarded
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
 

@@ -54,6 +54,8 @@ Result<std::unique_ptr<Tree>> Tree::open(const TreeSettings& settings) {
 Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const Found& found)
     : links_(std::move(links)),
       by_name_(settings.by_name),
+      file_flags_(settings.noatime ? O_NOATIME : 0),
+      directory_flags_(settings.noatime || settings.nodiratime ? O_NOATIME : 0),
       codec_(found.key, is_whole_file_system(root.get(), found.mount_id)),
       pool_(pool_capacity(settings)),
       inodes_(codec_) {
@@ -188,6 +190,13 @@ Result<UniqueFd> Tree::open_name(int directory, const char* name) {
 Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
     flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
+    const int quiet = inode.is_directory() ? directory_flags_ : file_flags_;
+    Result<UniqueFd> fd = open_as_told(inode, flags | quiet);
+    // Not root, and somebody else's file: that it can be read is worth more.
+    return fd.code() == EPERM && quiet != 0 ? open_as_told(inode, flags) : std::move(fd);
+}
+
+Result<UniqueFd> Tree::open_as_told(Inode& inode, int flags) {
     if (inode.mount().handles && !pool_.get(inode)) {
         Result<UniqueFd> fd = open_anew(inode, flags);
         return fd.code() == ESTALE ? inode.gone(now_ns()) : std::move(fd);

@@ -20,48 +20,13 @@
 #include "disk/descriptor_pool.h"
 #include "disk/inode.h"
 #include "disk/inode_table.h"
+#include "disk/tree_types.h"
 #include "sys/identity.h"
 #include "sys/magic_links.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
 namespace bandfs {
-
-struct TreeSettings {
-    std::string source;             ///< absolute path of a directory
-    std::uint64_t descriptors = 0;  ///< at most this many O_PATH descriptors kept for inodes; 0: from RLIMIT_NOFILE
-    bool by_name = false;           ///< reopen by parent and name even where handles work
-};
-
-/// The inode, with one lookup counted, and its attributes.
-struct Entry {
-    Inode* inode = nullptr;
-    struct stat attr {};
-    std::uint64_t generation = 0;
-};
-
-/// A new file, and a descriptor of it that is O_RDWR whatever its mode.
-struct CreatedFile {
-    Entry entry;
-    UniqueFd descriptor;
-};
-
-/// What lost a name: its number, and whether another name is left.
-struct LostName {
-    dev_t device = 0;
-    ino_t number = 0;
-    bool last = false;
-};
-
-/// Which attributes to set, and to what; what is not given stays. The times are as for utimensat(2).
-struct AttrChange {
-    std::optional<mode_t> mode;
-    std::optional<uid_t> uid;
-    std::optional<gid_t> gid;
-    bool owners_as_they_are = false;  ///< chown(2) to nobody else: the set-id bits of a file fall
-    timespec atime{0, UTIME_OMIT};
-    timespec mtime{0, UTIME_OMIT};
-};
 
 /// The tree below SOURCE. Thread-safe. Errors are those of the file system below, unchanged, and ESTALE for an inode
 /// whose file is gone (see Inode::gone() for requests that come with a path).
@@ -95,8 +60,8 @@ public:
     void refuse_device(dev_t device) { refused_device_ = device; }
 
     /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of
-    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored. Inode::gone() when the file is gone for good, ENXIO for other
-    /// kinds of files.
+    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored; O_NOATIME is added as the settings say. Inode::gone() when the
+    /// file is gone for good, ENXIO for other kinds of files.
     Result<UniqueFd> open_file(Inode& inode, int flags);
 
     Result<struct stat> attributes(Inode& inode);
@@ -150,6 +115,7 @@ private:
 
     Result<HeldFd> descriptor(Inode& inode);
     Result<HeldFd> directory(Inode& inode, const char* name);
+    Result<UniqueFd> open_as_told(Inode& inode, int flags);
     Result<UniqueFd> open_anew(Inode& inode, int flags);
     Result<UniqueFd> reopen(Inode& inode, int flags);
     Result<InodePtr> revive(NodeId id);
@@ -185,6 +151,7 @@ private:
 
     const MagicLinks links_;
     const bool by_name_;
+    const int file_flags_, directory_flags_;  ///< O_NOATIME or 0
     const NodeIdCodec codec_;
     std::atomic<dev_t> refused_device_{0};
     std::atomic<TimeNs> hold_until_{0};

@@ -41,7 +41,8 @@ Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mod
     if (!directory) return directory.error();
     Result<UniqueFd> fd = with_descriptors([&]() -> Result<UniqueFd> {
         const ActingAs caller(who);
-        UniqueFd made(::openat((*directory)->get(), name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+        constexpr int kNew = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        UniqueFd made(::openat((*directory)->get(), name, kNew | file_flags_, mode));
         if (!made) return last_errno();
         return made;
     });
@@ -58,7 +59,8 @@ Result<CreatedFile> Tree::create_nameless(Inode& directory, int flags, mode_t mo
     if (!held) return held.error();
     Result<UniqueFd> fd = with_descriptors([&]() -> Result<UniqueFd> {
         const ActingAs caller(who);
-        UniqueFd made(::openat((*held)->get(), ".", O_TMPFILE | O_RDWR | (flags & O_EXCL) | O_CLOEXEC, mode));
+        UniqueFd made(
+            ::openat((*held)->get(), ".", O_TMPFILE | O_RDWR | (flags & O_EXCL) | O_CLOEXEC | file_flags_, mode));
         if (!made) return last_errno();
         return made;
     });

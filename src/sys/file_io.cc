@@ -146,6 +146,11 @@ Result<UniqueFd> reopen(int fd, int flags) {
     return opened;
 }
 
+bool leaves_access_time(int fd) {
+    const int flags = ::fcntl(fd, F_GETFL);
+    return flags >= 0 && (flags & O_NOATIME) != 0;
+}
+
 void turn_readahead_off(int fd) {
     ::posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 }

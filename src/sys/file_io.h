@@ -46,6 +46,8 @@ Result<std::uint64_t> file_system_type(int fd);
 std::uint32_t direct_io_alignment(int fd);
 /// Opens the same inode again with other flags, by no name that could be changed under us.
 Result<UniqueFd> reopen(int fd, int flags);
+/// Whether it was opened with O_NOATIME.
+bool leaves_access_time(int fd);
 /// The kernel reads what is asked for and nothing ahead.
 void turn_readahead_off(int fd);
 

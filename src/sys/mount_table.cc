@@ -132,4 +132,9 @@ std::string_view mount_option(std::string_view options, std::string_view key) {
     return {};
 }
 
+bool has_mount_option(std::string_view options, std::string_view name) {
+    const std::vector<std::string_view> all = split(options, ',');
+    return std::ranges::find(all, name) != all.end();
+}
+
 }  // namespace bandfs

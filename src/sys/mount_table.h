@@ -42,4 +42,7 @@ bool is_whole_file_system(int fd, int mount_id);
 /// The value of `key=` in a comma-separated list of options, "" when it is not there.
 std::string_view mount_option(std::string_view options, std::string_view key);
 
+/// Whether `name`, without a value, is in such a list.
+bool has_mount_option(std::string_view options, std::string_view name);
+
 }  // namespace bandfs

@@ -107,6 +107,72 @@ TEST_F(Commands, MountTable) {
     EXPECT_EQ(errno, EROFS);
 }
 
+constexpr time_t kLongAgo = 1'000'000'000;
+
+void access_long_ago(const std::string& path) {
+    const timespec times[] = {{kLongAgo, 0}, {0, UTIME_OMIT}};
+    EXPECT_EQ(utimensat(AT_FDCWD, path.c_str(), times, 0), 0);
+}
+
+bool was_accessed(const std::string& path) {
+    struct stat now {};
+    EXPECT_EQ(stat(path.c_str(), &now), 0);
+    return now.st_atime != kLongAgo;
+}
+
+TEST_F(Commands, TimesOfAccessStayWhereTheMountSaysSo) {
+    const std::string file = backing_->below() + "/file", directory = backing_->below() + "/directory";
+    mkdir(directory.c_str(), 0755);
+    struct Case {
+        const char* options;
+        bool file, directory;
+    };
+    for (const Case& each : {Case{"allow_other", true, true}, Case{"noatime", false, false},
+                             Case{"nodiratime", true, false}, Case{"noatime,nodiratime", false, false}}) {
+        SCOPED_TRACE(each.options);
+        access_long_ago(file);
+        access_long_ago(directory);
+        const auto mount = mounted(each.options);
+        std::string text;
+        std::ifstream(mount->path() + "/file") >> text;
+        EXPECT_EQ(text, "content");
+        EXPECT_TRUE(std::filesystem::is_empty(mount->path() + "/directory"));
+        std::ofstream(mount->path() + "/new") << "new";
+        access_long_ago(backing_->below() + "/new");
+        std::ifstream(mount->path() + "/new") >> text;
+        EXPECT_EQ(was_accessed(file), each.file);
+        EXPECT_EQ(was_accessed(directory), each.directory);
+    }
+}
+
+TEST_F(Commands, ARemountKeepsWhatTheServerGoesBy) {
+    const auto mount = mounted("noatime");
+    const auto remount = [&](const std::string& options) {
+        return run({getenv("BANDFS"), backing_->below(), mount->path(), "-o", "remount," + options});
+    };
+    EXPECT_EQ(remount("ro"), 1);
+    EXPECT_NE(mount_line(mount->path()).find("rw,"), std::string::npos) << "nothing is changed";
+    EXPECT_EQ(remount("ro,noatime"), 0);
+    EXPECT_NE(mount_line(mount->path()).find("ro,"), std::string::npos);
+}
+
+TEST_F(Commands, OnlyWhoAsksForItLeavesNoTimeOfAccess) {
+    const std::string below = backing_->below() + "/pages";
+    std::ofstream(below) << std::string(1 << 20, 'x');
+    access_long_ago(below);
+    const auto mount = mounted("readahead=0");
+    const std::string path = mount->path() + "/pages";
+    char byte = 0;
+    const int quiet = open(path.c_str(), O_RDONLY | O_NOATIME);
+    EXPECT_EQ(pread(quiet, &byte, 1, 0), 1);
+    EXPECT_FALSE(was_accessed(below));
+    const int usual = open(path.c_str(), O_RDONLY);
+    EXPECT_EQ(pread(usual, &byte, 1, 512 << 10), 1);
+    EXPECT_TRUE(was_accessed(below));
+    close(quiet);
+    close(usual);
+}
+
 /// `ulimit -f` of who mounts is not for everybody; that of who writes is.
 TEST_F(Commands, FilesAreAsLargeAsTheirWritersMayMakeThem) {
     const BandfsMount mount(janitor_, backing_->below(), "allow_other", {"prlimit", "--fsize=4096:unlimited"});

@@ -47,6 +47,8 @@ TEST(MountTable, FindsTheMountOfADescriptor) {
 TEST(MountTable, FindsOptions) {
     EXPECT_EQ(mount_option("rw,upperdir=/u,workdir=/w", "upperdir"), "/u");
     EXPECT_EQ(mount_option("rw,xupperdir=/u,upper", "upperdir"), "");
+    EXPECT_TRUE(has_mount_option("rw,noatime,nosuid", "noatime"));
+    EXPECT_FALSE(has_mount_option("rw,nodiratime,relatime", "noatime"));
     EXPECT_EQ(mount_option("", "a"), "");
 }
 

@@ -43,20 +43,28 @@ private:
     std::array<__user_cap_data_struct, 2> sets_{};
 };
 
+std::vector<gid_t> groups_of_thread() {
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
+    groups.resize(static_cast<std::size_t>(std::max(0, ::getgroups(static_cast<int>(groups.size()), groups.data()))));
+    return groups;
+}
+
+/// The supplementary groups of the process, as they were when this was asked for first.
+const std::vector<gid_t>& own_groups() {
+    static const std::vector<gid_t> groups = groups_of_thread();
+    return groups;
+}
+
 /// What a thread of the daemon is when it acts for itself.
 struct Self {
     uid_t uid = ::geteuid();
     gid_t gid = ::getegid();
-    std::vector<gid_t> groups;
     mode_t umask = 0;
     bool privileged = prepare_identities();
 
     Self() {
         ::unshare(CLONE_FS);
         ::umask(umask);
-        groups.resize(static_cast<std::size_t>(std::max(0, ::getgroups(0, nullptr))));
-        groups.resize(
-            static_cast<std::size_t>(std::max(0, ::getgroups(static_cast<int>(groups.size()), groups.data()))));
     }
 };
 
@@ -105,11 +113,20 @@ ActingAs::~ActingAs() {
     if (gid_changed_) ::setfsgid(self().gid);
     if (setid_changed_) {
         ThreadCapabilities().change(CAP_FSETID, true);
-        set_thread_groups(self().groups);
+        set_thread_groups(own_groups());
     }
 }
 
+void act_as_oneself() {
+    ::setfsuid(::geteuid());
+    ::setfsgid(::getegid());
+    if (!prepare_identities()) return;
+    set_thread_groups(own_groups());
+    ThreadCapabilities().change(CAP_FSETID, true);
+}
+
 bool prepare_identities() {
+    (void)own_groups();
     const ThreadCapabilities capabilities;
     if (!capabilities.effective(CAP_SETUID) || !capabilities.effective(CAP_SETGID)) return false;
     const int bits = ::prctl(PR_GET_SECUREBITS);

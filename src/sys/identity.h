@@ -45,6 +45,9 @@ private:
 /// powers).
 bool prepare_identities();
 
+/// For a thread that begins: one that was started by a thread that was acting as somebody would go on so.
+void act_as_oneself();
+
 /// Whether this thread, of any process, has a capability (CAP_...) that counts for the whole machine; false when it is
 /// gone.
 bool thread_has_capability(pid_t tid, int capability);

@@ -4,7 +4,7 @@
 namespace bandfs {
 
 /// Names the calling thread (15 characters are kept) and lets its timed waits end within a few microseconds of their
-/// time, where Linux by default allows itself 50.
+/// time, where Linux by default allows itself 50. It acts as the daemon, whomever its maker was acting as.
 void set_up_thread(const char* name);
 
 }  // namespace bandfs

@@ -81,7 +81,9 @@ public:
     /// a page, or two.
     std::uint32_t write_would_read(std::uint64_t offset, std::size_t bytes);
     /// Whether a write of so many bytes might take blocks that the file system keeps for root.
-    bool near_reserve(std::size_t bytes) { return space_.near_reserve(descriptor(), bytes); }
+    bool near_reserve(std::uint64_t bytes) {
+        return volume_.kind == WriteBackKind::ranges && space_.near_reserve(descriptor(), bytes);
+    }
 
     // Durability.
 

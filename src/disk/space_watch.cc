@@ -20,7 +20,7 @@ bool SpaceWatch::near_reserve(int fd, std::uint64_t bytes) {
     struct statvfs figures {};
     if (::fstatvfs(fd, &figures) != 0) return true;
     ask_at_.store(now + kAskEveryNs, std::memory_order_relaxed);
-    if (figures.f_bfree == figures.f_bavail) {
+    if (figures.f_bfree == figures.f_bavail && figures.f_bfree != 0) {
         room_.store(INT64_MAX / 2, std::memory_order_relaxed);
         return false;
     }

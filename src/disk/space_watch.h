@@ -12,7 +12,7 @@
 
 namespace bandfs {
 
-/// One per backing file system. Thread-safe, lock-free.
+/// One per mount and file system below it. Thread-safe, lock-free.
 class SpaceWatch {
 public:
     /// Before `bytes` are written through `fd`: whether some of them might come out of a reserve. Asks the file system

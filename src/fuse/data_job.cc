@@ -136,7 +136,7 @@ void FuseSync::answer(Status status) {
 }
 
 FuseAllocate::FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<OpenFile> file, int mode,
-                           std::uint64_t offset, std::uint64_t bytes, Identity caller)
+                           std::uint64_t offset, std::uint64_t bytes, std::optional<Identity> caller)
     : DeferredReply(request),
       Job(fuse_req_ctx(request)->pid),
       node_(node),
@@ -150,7 +150,8 @@ FuseAllocate::FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<
 
 bool FuseAllocate::perform(std::uint64_t, std::uint64_t end) {
     if (end != bytes()) return true;
-    const ActingAs acting(caller_);
+    std::optional<ActingAs> acting;
+    if (caller_) acting.emplace(*caller_);
     status_ = filesystem().data->allocate(*file_, mode_, offset_, bytes_wanted_);
     return true;
 }

@@ -99,11 +99,11 @@ private:
 };
 
 /// fallocate(2): on a worker, since it may take the disk's time. Charged for what it writes, it is done when its group
-/// has had the turns for that. Performed as `caller`.
+/// has had the turns for that. Performed as `caller` when one is given.
 class FuseAllocate final : private DeferredReply, public Job {
 public:
     FuseAllocate(fuse_req_t request, fuse_ino_t node, std::shared_ptr<OpenFile> file, int mode, std::uint64_t offset,
-                 std::uint64_t bytes, Identity caller);
+                 std::uint64_t bytes, std::optional<Identity> caller);
 
 private:
     bool perform(std::uint64_t begin, std::uint64_t end) override;
@@ -114,7 +114,7 @@ private:
     const int mode_;
     const std::uint64_t offset_;
     const std::uint64_t bytes_wanted_;
-    const Identity caller_;
+    const std::optional<Identity> caller_;
     Status status_;
 };
 

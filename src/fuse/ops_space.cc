@@ -5,6 +5,8 @@
 #include <linux/capability.h>
 #include <sys/stat.h>
 
+#include <optional>
+
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
@@ -16,13 +18,15 @@ namespace bandfs {
 
 namespace {
 
-/// Whom the file system is to allocate for: whose set-id bits fall, which the kernel does not say here, and who may
-/// have the blocks that are kept for root.
-Identity allocating(fuse_req_t request, const OpenFile& file) {
+/// The caller, when it matters who allocates: when that takes set-id bits off the file, which the kernel does not say
+/// here, and when the blocks may be such that are kept for root.
+std::optional<Identity> who_allocates(fuse_req_t request, const OpenFile& file, std::uint64_t bytes) {
     struct stat now {};
     const bool setid = ::fstat(file.data->descriptor(), &now) == 0 && (now.st_mode & (S_ISUID | S_ISGID)) != 0;
-    if (!setid || thread_has_capability(fuse_req_ctx(request)->pid, CAP_FSETID)) return identity_of(request);
-    return clearing_setid(request, now.st_mode);
+    const fuse_ctx& caller = *fuse_req_ctx(request);
+    if (setid && !thread_has_capability(caller.pid, CAP_FSETID)) return clearing_setid(request, now.st_mode);
+    if (caller.uid != 0 && file.data->near_reserve(bytes)) return identity_of(request);
+    return std::nullopt;
 }
 
 }  // namespace
@@ -33,7 +37,8 @@ void op_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, o
     const CallerLineage lineage = lineage_of(request, file->opener);
     const auto begin = static_cast<std::uint64_t>(offset);
     const auto bytes = static_cast<std::uint64_t>(length);
-    auto allocate = std::make_unique<FuseAllocate>(request, node, file, mode, begin, bytes, allocating(request, *file));
+    auto allocate =
+        std::make_unique<FuseAllocate>(request, node, file, mode, begin, bytes, who_allocates(request, *file, bytes));
     filesystem.data->charge_allocation(*allocate, *file, mode, begin, bytes);
     filesystem.gate->submit(std::move(allocate), *filesystem.groups, lineage.ids(), false);
 }

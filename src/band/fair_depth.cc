@@ -54,7 +54,8 @@ void FairDepth::close_span(TimeNs now) noexcept {
     // show what the disk can do even when all that there are are in flight.
     const bool pressed = static_cast<double>(pressed_) >= kPressed * length;
     const bool crowded = depth >= kSeveral && pace * kCrowded <= depth;
-    if (units_ < kSpanUnits / 2 || !(pressed || crowded || span_ == Span::stretch)) return;
+    const bool more = pace > parallelism_;  // it can do that at least
+    if (units_ < kSpanUnits / 2 || !(pressed || crowded || more || span_ == Span::stretch)) return;
     if (pressed || crowded)
         rate_ += (rate_ == 0 ? 1 : kRateGain) * (static_cast<double>(bytes_) * 1e9 / length - rate_);
     found_[next_found_] = pace;
@@ -96,10 +97,8 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
-    if (units_ != 0 && worked_ > 0) {
-        const double each = worked_ / units_ * slowdown_;
-        lone_limit_ = static_cast<unsigned>(std::clamp(static_cast<double>(kLoneBacklog) / each, 1.0, kMost));
-    }
+    if (longest_ > 0) set_lone_limit();
+    longest_ = 0;
     busy_ = pressed_ = in_flight_time_ = 0;
     bytes_ = 0;
     worked_ = 0;
@@ -120,6 +119,11 @@ void FairDepth::open_span(TimeNs now) noexcept {
     }
     limit_ = static_cast<unsigned>(std::min(limit_of_span(), kMost));
     spare_ = static_cast<unsigned>(std::min(spare_of_span(), kMost));
+}
+
+void FairDepth::set_lone_limit() noexcept {
+    const double units = static_cast<double>(kLoneBacklog) / (longest_ * slowdown_);
+    lone_limit_ = static_cast<unsigned>(std::clamp(units, 1.0, kMost));
 }
 
 double FairDepth::usual_limit() const noexcept {

@@ -49,6 +49,14 @@ public:
         in_flight_time_ += length * in_flight;
         if (some_held) pressed_ += length;
     }
+    /// A unit begins that takes the disk so long when it is alone.
+    void issued(double disk_time) noexcept {
+        if (disk_time <= longest_) return;
+        longest_ = disk_time;
+        const unsigned before = lone_limit_;
+        set_lone_limit();
+        lone_limit_ = before < lone_limit_ ? before : lone_limit_;
+    }
     /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
     void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
         worked_ += disk_time;
@@ -67,8 +75,8 @@ public:
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept { return limit_; }
-    /// So many units, of the size they had lately, are done within kLoneBacklog. Held units are of use only to others:
-    /// while one group is alone, no more have to be than would keep a newcomer waiting.
+    /// So many units, as long as the longest of late, take kLoneBacklog one after the other. Held units are of use only
+    /// to others: while one group is alone, no more have to be than would keep a newcomer waiting.
     unsigned lone_limit() const noexcept { return lone_limit_; }
     /// So many units in flight hardly slow each other.
     unsigned spare() const noexcept { return spare_; }
@@ -91,6 +99,7 @@ private:
     void close_span(TimeNs now) noexcept;
     void judge(double pace, double depth, TimeNs now) noexcept;
     void open_span(TimeNs now) noexcept;
+    void set_lone_limit() noexcept;
     double usual_limit() const noexcept;
     double limit_of_span() const noexcept;
     double spare_of_span() const noexcept;
@@ -115,7 +124,7 @@ private:
     Span span_ = Span::probe;
     TimeNs last_ = 0, began_ = 0, busy_ = 0, pressed_ = 0, in_flight_time_ = 0;
     std::uint64_t bytes_ = 0;
-    double worked_ = 0;
+    double worked_ = 0, longest_ = 0;
     unsigned units_ = 0;
 };
 

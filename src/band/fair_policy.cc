@@ -372,7 +372,9 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     }
     if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
     if (!unit.is_turn) {
-        state.think.served(cost_.disk_time(unit.direction, unit.bytes) * depth_.slowdown());
+        const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
+        depth_.issued(disk_time);
+        state.think.served(disk_time * depth_.slowdown());
         runs_.issued(unit);
     }
     alone_ = in_flight == 1 ? &unit : nullptr;

@@ -30,7 +30,7 @@
 // Depth (fair_depth). How many units the disk works on at a time (its parallelism P) is measured: work done, in time
 // that it would have taken alone, over time passed. At most 1.5 P + 0.75 units are in flight: 2 on a disk arm, 12 on
 // eight lanes. io_limit bounds it. While one group has the disk to itself, to hold its units would be of no use but to
-// somebody who comes: so many may be in flight then as are done in 2 ms, and io_throttle at least.
+// somebody who comes: so many may be in flight then as take 2 ms one after the other, and io_throttle at least.
 //
 // Anticipation (fair_think). A group whose last unit is done and that has always come back soon is *expected*, like one
 // that has units in flight: it keeps its place in the order. When the unit that could go is one of a group that is

@@ -128,6 +128,7 @@ TEST(FairDepth, WhoIsAloneMayHaveWhatIsDoneInTwoMilliseconds) {
         TimeNs now = 0;
         for (int i = 0; i < 5000; ++i) {
             now += took;
+            depth.issued(disk_time);
             depth.passed(now, 1, false);
             depth.completed(disk_time, 4096, true, now);
         }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr TimeNs kMs = 1'000'000;
 
-/// A disk that does one unit of 1 ms at a time, and groups that always have units.
+/// A disk that does one unit at a time, of 1 ms unless it is told otherwise, and groups that always have units.
 class FairPolicyTest : public ::testing::Test {
 protected:
     FairPolicyTest() : device_(DeviceGroup::create({}, "fair")), mount_(std::make_unique<MountGroups>(*device_, 100)) {}
@@ -48,7 +48,7 @@ protected:
         ASSERT_FALSE(disk_.empty());
         Unit& unit = *disk_.front();
         disk_.erase(disk_.begin());
-        now_ += kMs;
+        now_ += unit_ns_;
         Group& group = *unit.group;
         device_->complete(unit, now_);
         ++done_[&group];
@@ -75,6 +75,7 @@ protected:
     std::vector<Unit*> disk_;
     std::set<Group*> busy_;
     std::map<Group*, int> done_;
+    TimeNs unit_ns_ = kMs;
     TimeNs now_ = 0;
 };
 
@@ -88,6 +89,16 @@ TEST_F(FairPolicyTest, AGroupAloneIsNeverHeldBelowIoThrottle) {
     keep_busy(alone, 16);
     run(200);
     EXPECT_GE(disk_.size(), device_->io_throttle());
+}
+
+TEST_F(FairPolicyTest, AGroupAloneIsNotHeldWhereTheDiskIsQuick) {
+    unit_ns_ = kMs / 20;
+    keep_busy(attach(1, 100), 64);
+    run(2000);
+    EXPECT_NEAR(static_cast<double>(disk_.size()), 40, 2);
+    keep_busy(attach(2, 100), 16);
+    run(200);
+    EXPECT_EQ(disk_.size(), 2u) << "with somebody beside it, it is";
 }
 
 TEST_F(FairPolicyTest, TwoGroupsOnADiskThatDoesOneAtATimeHaveTwoUnitsInFlight) {

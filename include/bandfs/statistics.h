@@ -32,7 +32,7 @@ struct Statistics {
 struct SideStatistics {
     std::uint64_t cached_reads = 0;  ///< reads that a cache answered: no unit came of them
     std::uint64_t cached_bytes = 0;  ///< bytes that a cache gave, those of reads that took units for the rest included
-    std::uint64_t failures = 0;      ///< requests and write-backs that failed
+    std::uint64_t failures = 0;      ///< reads, writes and write-backs that failed
 
     SideStatistics& operator+=(const SideStatistics& other) {
         cached_reads += other.cached_reads;

@@ -125,7 +125,7 @@ constexpr std::array kGroupMetrics{
     GroupMetric{
         {"bandfs_group_cached_bytes_total", "counter", "Bytes that the page cache gave the group, uncharged."},
         [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.side_statistics.cached_bytes); }},
-    GroupMetric{{"bandfs_group_failures_total", "counter", "Requests and write-backs of the group that failed."},
+    GroupMetric{{"bandfs_group_failures_total", "counter", "Reads, writes and write-backs of the group that failed."},
                 [](const GroupSnapshot& g, const MountSnapshot&) { return number_text(g.side_statistics.failures); }},
 };
 

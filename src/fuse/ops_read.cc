@@ -11,7 +11,7 @@ void op_read(fuse_req_t request, fuse_ino_t, size_t bytes, off_t offset, fuse_fi
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     const CallerLineage lineage = lineage_of(request, file->opener, file->data->descriptor());
-    filesystem.data->read(
+    current_message().left = filesystem.data->read(
         std::make_unique<FuseRead>(request, file, IoFlags(info->flags), static_cast<std::uint64_t>(offset),
                                    static_cast<std::uint32_t>(bytes)),
         lineage.ids(), current_message().others_wait);

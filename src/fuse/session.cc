@@ -35,8 +35,7 @@ constexpr int kWakeSignal = SIGUSR1;
 constexpr std::chrono::milliseconds kWakeEvery{1};
 /// Without memory for a message, a receiver waits this long for others to give some back.
 constexpr std::chrono::milliseconds kMemoryRetry{10};
-/// More receivers do not make a mount faster: data is moved by the gate's workers, metadata is answered in
-/// microseconds.
+/// More receivers make names and attributes no faster, which are answered in microseconds; for data see ReceiverDemand.
 constexpr unsigned kMostReceivers = 4;
 /// One that does a cache hit or a metadata call, one that waits.
 constexpr unsigned kFewestReceivers = 2;
@@ -249,13 +248,13 @@ void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& se
     const bool wants_birth = header->opcode == kFuseStatx;
     make_known_to_libfuse(*header);
     const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
-    if (demand_.note(opcode == FUSE_READ || opcode == FUSE_WRITE, !others_wait)) reserve_.summon();
-    current_message() = {header, &self.memory, others_wait, wants_birth};
+    current_message() = {header, &self.memory, others_wait, false, wants_birth};
     fuse_buf buffer{};
     buffer.mem = message;
     buffer.size = bytes;
     fuse_session_process_buf(session_.get(), &buffer);
-    current_message() = {};
+    const bool left = std::exchange(current_message(), {}).left;
+    if (demand_.note(left)) (void)reserve_.summon();
     if (opcode == FUSE_INIT && ready_) std::exchange(ready_, nullptr)();
 }
 

@@ -23,6 +23,7 @@ struct IncomingMessage {
     const fuse_in_header* header = nullptr;  ///< followed by its arguments
     PooledBuffer* memory = nullptr;          ///< where it stands; a handler that must keep the payload moves it away
     bool others_wait = false;                ///< another receiver was waiting when this message was taken
+    bool left = false;                       ///< it was a read or write that could go, and a worker will do it
     bool wants_birth = false;                ///< FUSE_STATX, handed to libfuse as FUSE_GETATTR
 };
 

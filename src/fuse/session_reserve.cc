@@ -12,13 +12,14 @@ void ReceiverReserve::call() {
     changed_.notify_one();
 }
 
-void ReceiverReserve::summon() {
+bool ReceiverReserve::summon() {
     {
         const std::lock_guard lock(mutex_);
-        if (summoned_ + 1 >= here_) return;
+        if (summoned_ + 1 >= here_) return false;
         ++summoned_;
     }
     changed_.notify_all();  // one may be looking whether it is needed
+    return true;
 }
 
 ReceiverReserve::Turn ReceiverReserve::wait() {
@@ -63,18 +64,12 @@ void ReceiverReserve::close() {
     changed_.notify_all();
 }
 
-unsigned ReceiverReserve::here() const {
-    const std::lock_guard lock(mutex_);
-    return here_;
-}
-
-bool ReceiverDemand::note(bool data, bool last) {
-    if (last && !data) return false;
-    if (last) left_to_workers_.fetch_add(1, std::memory_order_relaxed);
+bool ReceiverDemand::note(bool left_it) {
+    if (left_it) left_.fetch_add(1, std::memory_order_relaxed);
     if (messages_.fetch_add(1, std::memory_order_relaxed) % kWindow != 0) return false;
-    const unsigned left = left_to_workers_.exchange(0, std::memory_order_relaxed);
+    const unsigned left = left_.exchange(0, std::memory_order_relaxed);
     const unsigned wanted = wanted_.load(std::memory_order_relaxed);
-    const bool more = left > kWindow / 16 && wanted != ReceiverReserve::kKept;
+    const bool more = left > kEnough && wanted != ReceiverReserve::kKept;
     if (more) wanted_.store(wanted + 1, std::memory_order_relaxed);
     if (left == 0 && wanted != 0) wanted_.store(wanted - 1, std::memory_order_relaxed);
     return more;

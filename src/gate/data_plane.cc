@@ -54,31 +54,35 @@ DataPlane::~DataPlane() {
     gate_.leave(groups_);
 }
 
-void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline) {
+bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline) {
     FileData& data = *request->file_->data;
     const std::uint64_t offset = request->offset_;
     const bool direct = request->flags_.direct();
     std::uint64_t end = offset + request->size_;
-    if (direct && !data.direct_allows(offset, request->size_)) return request->answer(Errno{EINVAL});
+    if (direct && !data.direct_allows(offset, request->size_)) {
+        request->answer(Errno{EINVAL});
+        return false;
+    }
     if (direct && data.write_back_kind() != WriteBackKind::memory) {
         const Result<FileFacts> facts = file_facts(data.descriptor());
-        if (!facts) return request->answer(facts.error());
+        if (!facts) return fail(*request, lineage, facts.error());
         end = std::clamp(facts->size, offset, end);
-        if (end == offset) return request->answer(std::span<const std::byte>());
-    } else {
-        if (!request->take_buffer(buffers_)) return request->answer(Errno{ENOMEM});
-        const Result<CachedRead> cached = data.read_cached(offset, request->place(0, request->size_));
-        if (!cached) {
-            gate_.count(groups_, lineage, {.failures = 1});
-            return request->answer(cached.error());
+        if (end == offset) {
+            request->answer(std::span<const std::byte>());
+            return false;
         }
+    } else {
+        if (!request->take_buffer(buffers_)) return fail(*request, lineage, Errno{ENOMEM});
+        const Result<CachedRead> cached = data.read_cached(offset, request->place(0, request->size_));
+        if (!cached) return fail(*request, lineage, cached.error());
         if (cached->bytes != 0 || cached->complete) {
             gate_.count(groups_, lineage, {.cached_reads = cached->complete, .cached_bytes = cached->bytes});
         }
         counters_.cached_bytes.fetch_add(cached->bytes, std::memory_order_relaxed);
         if (cached->complete) {
             counters_.cached_reads.fetch_add(1, std::memory_order_relaxed);
-            return request->answer(std::span<const std::byte>(request->place(0, cached->bytes)));
+            request->answer(std::span<const std::byte>(request->place(0, cached->bytes)));
+            return false;
         }
         request->cached_ = cached->bytes;
         if (cached->bytes == 0) request->buffer_ = PooledBuffer();
@@ -86,10 +90,17 @@ void DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     }
     request->pool_ = &buffers_;
     request->cut(Direction::read, end - offset - request->cached_, unit_size_);
-    gate_.submit(std::move(request), groups_, lineage, may_inline);
+    return gate_.submit(std::move(request), groups_, lineage, may_inline);
 }
 
-void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline) {
+/// Answers a read that failed before it was units.
+bool DataPlane::fail(ReadRequest& request, std::span<const GroupId> lineage, Errno error) {
+    gate_.count(groups_, lineage, {.failures = 1});
+    request.answer(error);
+    return false;
+}
+
+bool DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline) {
     OpenFile& file = *request->file_;
     if (request->writepage_) {
         counters_.mapped_writes.fetch_add(1, std::memory_order_relaxed);
@@ -97,7 +108,10 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
     }
     const std::size_t size = request->payload_.size();
     const bool direct = request->flags_.direct();
-    if (direct && !file.data->direct_allows(request->offset_, size)) return request->answer(Errno{EINVAL});
+    if (direct && !file.data->direct_allows(request->offset_, size)) {
+        request->answer(Errno{EINVAL});
+        return false;
+    }
     const WriteBackKind kind = file.data->write_back_kind();
     const bool is_unit =
         direct || request->flags_.durability() != Durability::none || kind == WriteBackKind::synchronous;
@@ -105,17 +119,19 @@ void DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const Gro
         request->perform(0, 0);
         if (request->first_end_.error() != 0) gate_.count(groups_, lineage, {.failures = 1});
         request->finish(JobOutcome::performed);
-    } else if (is_unit) {
+        return false;
+    }
+    if (is_unit) {
         request->memory_ = &kept_;
         request->cut(Direction::write, size, unit_size_);
         if (size > unit_size_ && request->offset_ % PooledBuffer::kPage == 0) {
             const Result<FileFacts> facts = file_facts(file.data->descriptor());
             request->overlaps_ = facts && request->offset_ + size <= facts->size;
         }
-        gate_.submit(std::move(request), groups_, lineage, may_inline);
-    } else {
-        write_to_cache(std::move(request), gate_.payer(groups_, lineage));
+        return gate_.submit(std::move(request), groups_, lineage, may_inline);
     }
+    write_to_cache(std::move(request), gate_.payer(groups_, lineage));
+    return false;
 }
 
 void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Payer& payer) {

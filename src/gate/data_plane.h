@@ -63,9 +63,10 @@ public:
     BufferPool& buffers() { return buffers_; }
 
     /// `lineage`: the caller's id and its ancestors', nearest first; the first that has a group attached is charged,
-    /// the default group when none has. `may_inline`: this thread can be spared for a disk I/O.
-    void read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline);
-    void write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline);
+    /// the default group when none has. `may_inline`: this thread can be spared for a disk I/O; the answer is whether
+    /// one that was not to wait was left to another thread since it cannot.
+    bool read(std::unique_ptr<ReadRequest> request, std::span<const GroupId> lineage, bool may_inline);
+    bool write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline);
     /// The file's dirty extents first, ahead of everything else that is held, then the backing fsync, on a worker.
     void sync(std::unique_ptr<SyncRequest> request);
 
@@ -102,6 +103,7 @@ public:
     void set_dirty_bound(std::uint64_t bytes);
 
 private:
+    bool fail(ReadRequest& request, std::span<const GroupId> lineage, Errno error);
     void write_to_cache(std::unique_ptr<WriteRequest> request, const Payer& payer);
 
     Gate& gate_;

@@ -93,15 +93,20 @@ Job& Gate::adopt(std::unique_ptr<Job> job, const MountGroups& groups) {
     return taken;
 }
 
-void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline) {
+bool Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline) {
     if (!may_inline || job->errand()) job->keep();
     Turn mine;
     Job* entering = nullptr;
+    bool left = false;
     {
         const Locked locked(*this);
         Job& taken = adopt(std::move(job), groups);
-        if (taken.errand()) return make_ready(taken);
+        if (taken.errand()) {
+            make_ready(taken);
+            return false;
+        }
         admit(taken, group_for(groups, lineage));
+        left = !may_inline && taken.released_ == taken.unit_count_;
         // A turn that comes at once keeps nobody from the disk.
         const bool alone = may_inline && ((held_.empty() && ready_.empty()) || taken.bytes() == 0);
         if (alone && taken.released_ == taken.unit_count_) {
@@ -114,10 +119,11 @@ void Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
         }
     }
     if (entering != nullptr) keep(*entering);
-    if (mine.job == nullptr) return;
+    if (mine.job == nullptr) return left;
     MountAccount* const account = end(take_turn(mine, false));
     const std::lock_guard lock(mutex_);
     settle(account);
+    return false;
 }
 
 // The units are admitted already, for the scheduler alone knows whether the job waits. What it releases meanwhile is

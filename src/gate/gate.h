@@ -61,8 +61,8 @@ public:
 
     /// Takes a job, admits its units to the group that payer() would name, and queues it for the workers, or holds it,
     /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
-    /// What its kept() throws it throws, and has done nothing.
-    void submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
+    /// What its kept() throws it throws, and has done nothing. True: it could go, but this thread was not to do it.
+    bool submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().
     void park(std::unique_ptr<Job> job, MountGroups& groups);
 

@@ -93,6 +93,12 @@ Status FileData::open_direct() {
     return opened || lacks_descriptors(opened) ? opened : Status(Errno{EINVAL});
 }
 
+std::size_t FileData::memory_alignment() const {
+    constexpr std::size_t kSmallestBlock = 512;
+    const std::size_t said = volume_.direct_alignment;
+    return said > 1 ? std::max(said, kSmallestBlock) : kPage;
+}
+
 bool FileData::direct_allows(std::uint64_t offset, std::size_t bytes) const {
     const std::uint32_t alignment = volume_.direct_alignment;
     return alignment != 0 && offset % alignment == 0 && bytes % alignment == 0;

@@ -73,6 +73,9 @@ public:
                                             Durability durability);
     /// With O_DIRECT wanted.
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
+    /// What an O_DIRECT write of part of the payload may want of its place in memory: a block of the disk, and a page
+    /// where the kernel does not say.
+    std::size_t memory_alignment() const;
     /// Whether the file system takes an O_DIRECT request of this place and length.
     bool direct_allows(std::uint64_t offset, std::size_t bytes) const;
     /// Opens the O_DIRECT descriptor that an open with O_DIRECT needs. EINVAL: the file system has none.

@@ -18,8 +18,8 @@ namespace {
 /// more than it holds: 8 KiB for 4 KiB.
 constexpr std::size_t kCopyBytes = 32u << 10;
 
-std::size_t whole_pages(std::size_t bytes) {
-    return (bytes + PooledBuffer::kPage - 1) / PooledBuffer::kPage * PooledBuffer::kPage;
+std::size_t rounded_up(std::size_t bytes, std::size_t alignment) {
+    return (bytes + alignment - 1) / alignment * alignment;
 }
 
 }  // namespace
@@ -101,7 +101,9 @@ bool FuseWrite::perform(std::uint64_t begin, std::uint64_t end) {
 
 std::span<const std::byte> FuseWrite::keep_payload() {
     if (payload_.size() <= kCopyBytes) {
-        copy_.reset(static_cast<std::byte*>(std::aligned_alloc(PooledBuffer::kPage, whole_pages(payload_.size()))));
+        // By whole pages malloc would take one more for each.
+        const std::size_t alignment = data().memory_alignment();
+        copy_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, rounded_up(payload_.size(), alignment))));
         if (!copy_) throw std::bad_alloc();
         std::memcpy(copy_.get(), payload_.data(), payload_.size());
         payload_ = {copy_.get(), payload_.size()};

@@ -102,7 +102,7 @@ public:
 
 protected:
     /// What kept() is for others; and returns the payload at a place where it stays until the request is destroyed,
-    /// page aligned.
+    /// aligned as FileData::memory_alignment() says.
     virtual std::span<const std::byte> keep_payload() = 0;
     /// Exactly once, with no lock held: how many bytes were written.
     virtual void answer(Result<std::size_t> written) = 0;

@@ -119,6 +119,7 @@ protected:
         const std::uint64_t sectors = static_cast<std::uint64_t>(requests) * kMiB / 512;
         ASSERT_TRUE(wait_until([&] { return sectors_read() >= sectors; })) << mount_->control("status");
     }
+    void hold_ten_thousand(Column column, std::size_t bytes);
     std::uint64_t sectors_read() const { return sectors_in(mount_->control("status"), Column::read); }
 
     static inline const std::string content_ = pattern(64 * kMiB, 42);
@@ -282,28 +283,43 @@ TEST_P(Held, TerminatedTwiceLeavesAtOnce) {
     for (Child& one : all) EXPECT_TRUE(one.ends_within(20s));
 }
 
-TEST_P(Held, TenThousandWithoutAThread) {
+TEST_P(Held, TenThousandReadsWithoutAThread) {
+    hold_ten_thousand(Column::read, 4096);
+}
+
+TEST_P(Held, TenThousandWritesWithoutAThread) {
+    hold_ten_thousand(Column::written, 4096);
+}
+
+TEST_P(Held, TenThousandSmallWritesWithoutAThread) {
+    hold_ten_thousand(Column::written, 512);
+}
+
+void Held::hold_ten_thousand(Column column, std::size_t bytes) {
     constexpr int kRequests = 10000;
+    const bool reads = column == Column::read;
     disk_->set_speed(0.1);
     const pid_t daemon = daemons().front();
     const long threads = status_field(daemon, "Threads"), memory = status_field(daemon, "VmRSS");
-    Child hog([this] {
-        const int f = open(file().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+    Child hog([&] {
+        const int f = open(file().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
         io_context_t context{};
         const auto buffer = aligned(4096);
         if (io_setup(kRequests, &context) != 0) return 1;
         for (int i = 0; i < kRequests; ++i) {
             iocb request{};
             iocb* list[] = {&request};
-            io_prep_pread(&request, f, buffer.get(), 4096, i % 16000 * 4096LL);
+            (reads ? io_prep_pread : io_prep_pwrite)(&request, f, buffer.get(), bytes, i % 16000 * 4096LL);
             if (io_submit(context, 1, list) != 1) return 2;
         }
         pause();
         return 0;
     });
-    ASSERT_TRUE(wait_until([&] { return sectors_read() >= kRequests * 8ull * 99 / 100; }, 60s))
+    const std::uint64_t sectors = kRequests * (bytes / 512) * 99 / 100;
+    ASSERT_TRUE(wait_until([&] { return sectors_in(mount_->control("status"), column) >= sectors; }, 60s))
         << mount_->control("status");
-    const long grown = status_field(daemon, "VmRSS") - memory;
+    const long payload = reads ? 0 : static_cast<long>(kRequests * bytes / 1024);
+    const long grown = status_field(daemon, "VmRSS") - memory - payload;
     RecordProperty("KiB", static_cast<int>(grown));
     if (!kSanitized) {
         EXPECT_LE(status_field(daemon, "Threads"), threads + 2) << "io_limit is 2: two workers at most are new";

@@ -157,8 +157,7 @@ void DataPlane::write_to_cache(std::unique_ptr<WriteRequest> request, const Paye
     } else {
         request->wait_for_turn(Direction::write);
     }
-    const std::span<const GroupId> lineage = payer.id ? std::span(&*payer.id, 1) : std::span<const GroupId>();
-    gate_.submit(std::move(request), groups_, lineage, reads == 0);
+    gate_.submit(std::move(request), groups_, lineage_to(payer.id), reads == 0);
 }
 
 void DataPlane::sync(std::unique_ptr<SyncRequest> request) {

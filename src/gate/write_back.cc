@@ -217,9 +217,8 @@ std::unique_ptr<WriteBackJob> WriteBack::next_job(DirtyLedger& ledger, const std
 
 void WriteBack::submit(std::unique_ptr<WriteBackJob> job) {
     const DirtyOwner owner = job->owner();
-    const std::span<const GroupId> lineage = owner ? std::span(&*owner, 1) : std::span<const GroupId>();
     WriteBackJob& submitted = *job;
-    gate_.submit(std::move(job), groups_, lineage, false);
+    gate_.submit(std::move(job), groups_, lineage_to(owner), false);
     // Not destroyed yet: its finish() needs our lock.
     if (submitted.expedited) {
         passed_at_[owner] = now_ns();
@@ -248,7 +247,7 @@ void WriteBack::on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed) {
 }
 
 void WriteBack::count_failure(DirtyOwner owner) {
-    gate_.count(groups_, owner ? std::span(&*owner, 1) : std::span<const GroupId>(), {.failures = 1});
+    gate_.count(groups_, lineage_to(owner), {.failures = 1});
 }
 
 void WriteBack::finished(WriteBackJob& job) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cmd/mount_request.h"
+#include "cmd/option_table.h"
 #include "sys/fuse_mount.h"
 #include "sys/mount_table.h"
 #include "sys/unique_fd.h"
@@ -21,12 +22,8 @@ namespace {
 // What the kernel shows in the mount table of a FUSE mount, and mount(8) hands back.
 constexpr std::array<std::string_view, 3> kOfTheKernel{"user_id", "group_id", "blksize"};
 
-struct ServerFlag {
-    std::string_view name;
-    unsigned long flag;
-};
 // What the server goes by when it opens what is below, and it does not hear of a remount.
-constexpr std::array<ServerFlag, 2> kOfTheServer{{{"noatime", MS_NOATIME}, {"nodiratime", MS_NODIRATIME}}};
+constexpr unsigned long kOfTheServer = MS_NOATIME | MS_NODIRATIME;
 
 bool is_of_the_kernel(const WrittenOption& option) {
     return std::find(kOfTheKernel.begin(), kOfTheKernel.end(), option.name) != kOfTheKernel.end();
@@ -51,10 +48,11 @@ Outcome<Done> remount(const MountLine& line) {
     if (mount->type != "fuse." + request->subtype) {
         return Failure{ExitCode::no_mount, line.mountpoint + ": is not on a bandfs mount"};
     }
-    for (const auto& [name, flag] : kOfTheServer) {
-        const bool is = has_mount_option(mount->options, name);
-        if (is == ((request->kernel_flags & flag) != 0)) continue;
-        return Failure{ExitCode::usage, std::string(name) + ": is " + (is ? "on" : "off") +
+    for (const KernelFlag& flag : kernel_flags()) {
+        if (!flag.sets || (flag.flag & kOfTheServer) == 0) continue;
+        const bool is = has_mount_option(mount->options, flag.name);
+        if (is == ((request->kernel_flags & flag.flag) != 0)) continue;
+        return Failure{ExitCode::usage, std::string(flag.name) + ": is " + (is ? "on" : "off") +
                                             ", and a remount cannot change it: unmount and mount again"};
     }
     const Status changed = change_mount_flags(mount->mount_point, request->kernel_flags);

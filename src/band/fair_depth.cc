@@ -97,7 +97,7 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
-    if (longest_ > 0) set_lone_limit();
+    if (longest_ > 0) lone_limit_ = units_of_backlog();
     longest_ = 0;
     busy_ = pressed_ = in_flight_time_ = 0;
     bytes_ = 0;
@@ -121,9 +121,10 @@ void FairDepth::open_span(TimeNs now) noexcept {
     spare_ = static_cast<unsigned>(std::min(spare_of_span(), kMost));
 }
 
-void FairDepth::set_lone_limit() noexcept {
+/// How many of the longest units take kLoneBacklog.
+unsigned FairDepth::units_of_backlog() const noexcept {
     const double units = static_cast<double>(kLoneBacklog) / (longest_ * slowdown_);
-    lone_limit_ = static_cast<unsigned>(std::clamp(units, 1.0, kMost));
+    return static_cast<unsigned>(std::clamp(units, 1.0, kMost));
 }
 
 double FairDepth::usual_limit() const noexcept {

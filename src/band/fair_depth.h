@@ -1,6 +1,7 @@
 // band/fair_depth.h - policy `fair`, the depth: how many units the disk needs in flight for its speed.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -53,9 +54,7 @@ public:
     void issued(double disk_time) noexcept {
         if (disk_time <= longest_) return;
         longest_ = disk_time;
-        const unsigned before = lone_limit_;
-        set_lone_limit();
-        lone_limit_ = before < lone_limit_ ? before : lone_limit_;
+        lone_limit_ = std::min(lone_limit_, units_of_backlog());
     }
     /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
     void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
@@ -99,12 +98,12 @@ private:
     void close_span(TimeNs now) noexcept;
     void judge(double pace, double depth, TimeNs now) noexcept;
     void open_span(TimeNs now) noexcept;
-    void set_lone_limit() noexcept;
+    unsigned units_of_backlog() const noexcept;
     double usual_limit() const noexcept;
     double limit_of_span() const noexcept;
     double spare_of_span() const noexcept;
 
-    // What is asked for each unit; changes only between spans.
+    // What is asked for each unit; changes only between spans, but for lone_limit_, which long units lower at once.
     unsigned limit_ = 1, spare_ = 1, lone_limit_ = 1;
     double slowdown_ = 1;
 

@@ -15,7 +15,6 @@
 #include <fstream>
 #include <functional>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -47,13 +46,6 @@ int end_of(pid_t child) {
         waitpid(child, &status, 0);
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-std::string content_of(const std::string& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::ostringstream text;
-    text << file.rdbuf();
-    return text.str();
 }
 
 /// Memory that children share, zeroed.

@@ -89,6 +89,12 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::seconds lim
     return true;
 }
 
+std::string content_of(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path, std::ios::binary).rdbuf();
+    return text.str();
+}
+
 int run(const std::vector<std::string>& command) {
     const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
     const pid_t child = start(command, null);
@@ -198,10 +204,14 @@ SlowDisk::~SlowDisk() {
 void SlowDisk::set_speed(double mb_per_s) {
     // The script takes whole megabytes; its file takes bytes.
     const std::string top = path_.substr(0, path_.rfind('/'));
-    std::ofstream(top + "/conf") << static_cast<long>(mb_per_s * 1e6) << " 0\n";
+    const std::string conf = std::to_string(static_cast<long>(mb_per_s * 1e6)) + " 0\n";
+    std::ofstream(top + "/conf") << conf;
     pid_t process = 0;
     std::ifstream(top + "/pid") >> process;
     if (process <= 0 || kill(process, SIGHUP) != 0) throw std::runtime_error(top + " has no disk");
+    if (!wait_until([&] { return content_of(top + "/conf.taken") == conf; })) {
+        throw std::runtime_error(top + " does not take its speed");
+    }
 }
 
 void SlowDisk::drop_caches() {
@@ -240,10 +250,7 @@ int BandfsMount::message(const std::string& name, const std::string& arguments) 
 }
 
 std::string BandfsMount::control(const std::string& file) const {
-    std::ifstream stream(path_ + "/.bandfs/" + file);
-    std::ostringstream text;
-    text << stream.rdbuf();
-    return text.str();
+    return content_of(path_ + "/.bandfs/" + file);
 }
 
 std::uint64_t sectors_in(const std::string& status, Column column) {

@@ -17,6 +17,8 @@ std::string why_no_mounts();
 int run(const std::vector<std::string>& command);
 /// The same for a command that must succeed: what it printed. Throws std::runtime_error with its output otherwise.
 std::string output_of(const std::vector<std::string>& command);
+/// The whole content of a file, empty when it cannot be read.
+std::string content_of(const std::string& path);
 /// True as soon as `condition` holds, false when it did not within `limit`.
 bool wait_until(const std::function<bool()>& condition, std::chrono::seconds limit = std::chrono::seconds(20));
 

@@ -3,7 +3,8 @@
 //   lanedisk MOUNTPOINT SIZE_MIB CONF     stays in the foreground; the data lives in memory; needs root
 //
 // CONF holds "BYTES_PER_S MIN_US": a request keeps the lane for max(bytes / BYTES_PER_S, MIN_US); "0 0" is no limit.
-// SIGHUP reads CONF again. SIGTERM and SIGINT unmount and end.
+// SIGHUP reads CONF again, also for requests that have the lane or wait for it, and then copies it to CONF.taken.
+// SIGTERM and SIGINT unmount and end.
 //
 // With a loop device on the file ("stack"), what stands above it has a disk that
 //   - does not care in whose name (cgroup) a request comes, unlike a loop device throttled by blkio,
@@ -22,15 +23,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <ctime>
 #include <deque>
+#include <fstream>
 #include <mutex>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,10 +46,10 @@ constexpr std::int64_t kForgivenNs = 20'000'000;  // lateness of our own timer t
 constexpr std::uint64_t kRootNode = 1;
 constexpr std::uint64_t kDiskNode = 2;
 
+using Clock = std::chrono::steady_clock;  // CLOCK_MONOTONIC
+
 std::int64_t now_ns() {
-    timespec t{};
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * kSecondNs + t.tv_nsec;
+    return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count();
 }
 
 /// The descriptor of /dev/fuse that is mounted. Thread-safe.
@@ -87,14 +90,18 @@ public:
     std::uint64_t size() const { return size_; }
 
     void read_speed(const std::string& path) {
+        const std::string text = (std::ostringstream() << std::ifstream(path).rdbuf()).str();
         double bytes_per_s = 0, min_us = 0;
-        if (FILE* file = fopen(path.c_str(), "r")) {
-            if (fscanf(file, "%lf %lf", &bytes_per_s, &min_us) < 1) bytes_per_s = 0;
-            fclose(file);
+        std::istringstream(text) >> bytes_per_s >> min_us;
+        {
+            const std::lock_guard lock(mutex_);
+            ns_per_byte_ = bytes_per_s > 0 ? 1e9 / bytes_per_s : 0;
+            min_ns_ = static_cast<std::int64_t>(min_us * 1000);
+            free_at_ = now_ns();
+            for (Request& request : queue_) request.due = free_at_ += cost_of(request.bytes);
         }
-        const std::lock_guard lock(mutex_);
-        ns_per_byte_ = bytes_per_s > 0 ? 1e9 / bytes_per_s : 0;
-        min_ns_ = static_cast<std::int64_t>(min_us * 1000);
+        changed_.notify_one();
+        std::ofstream(path + ".taken") << text;
     }
 
     /// `source` is the payload of a write, nullptr for a read.
@@ -105,13 +112,13 @@ public:
         Request request{0, unique, offset, bytes, source == nullptr};
         {
             const std::lock_guard lock(mutex_);
-            const std::int64_t cost = std::max(static_cast<std::int64_t>(bytes * ns_per_byte_), min_ns_);
+            const std::int64_t cost = cost_of(bytes);
             if (cost > 0 || !queue_.empty()) {
                 const std::int64_t now = now_ns();
                 if (free_at_ < now) free_at_ = std::max(free_at_, now - std::min(late_ns_, kForgivenNs));
                 request.due = free_at_ += cost;
                 queue_.push_back(request);
-                if (queue_.size() == 1) arrived_.notify_one();
+                if (queue_.size() == 1) changed_.notify_one();
                 return;
             }
         }
@@ -136,16 +143,17 @@ private:
         bool is_read;
     };
 
+    /// Requires mutex_, as what it uses.
+    std::int64_t cost_of(std::uint32_t bytes) const {
+        return std::max(static_cast<std::int64_t>(bytes * ns_per_byte_), min_ns_);
+    }
+
     void take_due(std::vector<Request>& due) {
         due.clear();
         std::unique_lock lock(mutex_);
-        arrived_.wait(lock, [this] { return !queue_.empty(); });
-        const std::int64_t first = queue_.front().due;
-        if (first > now_ns()) {
-            lock.unlock();
-            const timespec until{first / kSecondNs, first % kSecondNs};
-            clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, nullptr);
-            lock.lock();
+        changed_.wait(lock, [this] { return !queue_.empty(); });
+        while (queue_.front().due > now_ns()) {
+            changed_.wait_until(lock, Clock::time_point(std::chrono::nanoseconds(queue_.front().due)));
         }
         const std::int64_t now = now_ns();
         while (!queue_.empty() && queue_.front().due <= now) {
@@ -166,11 +174,11 @@ private:
     char* const data_;
     const std::uint64_t size_;
 
-    std::mutex mutex_;  // guards all below
-    std::condition_variable arrived_;
-    std::deque<Request> queue_;  // in the order of completion
-    std::int64_t free_at_ = 0;   // when the lane is free again
-    std::int64_t late_ns_ = 0;   // how late the last answer was
+    std::mutex mutex_;                 // guards all below
+    std::condition_variable changed_;  // the first request, or the speed
+    std::deque<Request> queue_;        // in the order of completion
+    std::int64_t free_at_ = 0;         // when the lane is free again
+    std::int64_t late_ns_ = 0;         // how late the last answer was
     double ns_per_byte_ = 0;
     std::int64_t min_ns_ = 0;
 };

@@ -263,13 +263,15 @@ bool Gate::cancel(Job& job) {
 
 // Requires that the job waits: parked, or with held units.
 void Gate::take_back(Job& job) {
-    if (job.taken_ != 0 || job.pieces_ != 0) {
+    const bool begun = job.taken_ != 0;
+    if (begun && !job.stop_short(job.begin_of(job.taken_))) {
         pass(job);
         return;
     }
     ++cancelled_;
     drop_rest(job);
     job.parked_ = false;
+    if (job.pieces_ != 0) return;  // whoever performs the last one ends it
     job.taken_back_ = true;
     make_ready(job);
 }

@@ -32,7 +32,8 @@ namespace bandfs {
 
 /// A device group with its lock, workers and timer, made after the daemon has forked. Thread-safe. Outlives its mounts.
 ///
-/// No other lock is taken under the gate's; within it there is no system call, allocation, log line or call of a job.
+/// No other lock is taken under the gate's; within it there is no system call, allocation, log line or call of a job
+/// but failed() and stop_short().
 class Gate {
 public:
     /// Throws std::system_error when the system gives it no thread.
@@ -72,8 +73,9 @@ public:
     void unpark(Job& job);
     /// Lets everything of this job pass next.
     void expedite(Job& job);
-    /// The caller of this job is dying: when no byte was performed it is taken back (finish(cancelled) follows, on a
-    /// worker), else what is left passes at once. False when nothing of it waits.
+    /// The caller of this job is dying: what has not begun is taken back (finish(cancelled) follows, on a worker,
+    /// unless a piece is being performed), or if a job that has begun cannot stop_short(), passes at once. False when
+    /// nothing of it waits.
     bool cancel(Job& job);
 
     /// Every waiting job whose caller `dying(tid)` says is dying is cancelled within 250 ms of its death. Called on the

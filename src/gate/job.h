@@ -17,7 +17,8 @@ namespace bandfs {
 class Job;
 struct MountAccount;
 
-/// How a job ended: performed (to its end, or to where perform() said false), or taken back before its first byte was.
+/// How a job ended: performed (to its end, to where perform() said false, or to where it was stopped short), or taken
+/// back while nothing of it was being performed.
 enum class JobOutcome : std::uint8_t { performed, cancelled };
 
 /// Where a job is.
@@ -69,6 +70,11 @@ public:
     /// Whether some of what was performed failed, which is counted for the group that the job's units are of. Asked
     /// under the gate's lock when the last piece is done.
     virtual bool failed() const { return false; }
+
+    /// Whether it may end at byte `at`, where no piece has begun yet, though some before that has: its caller is dying.
+    /// If so it must not be answered as if it had come to an end there. Called under the gate's lock, while pieces may
+    /// be at work; finish() follows when they are done.
+    virtual bool stop_short([[maybe_unused]] std::uint64_t at) { return false; }
 
     /// Whether the next piece may begin while one is performed. Without it the disk idles between the pieces.
     virtual bool overlaps() const { return false; }

@@ -61,6 +61,11 @@ bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
     return false;
 }
 
+bool ReadRequest::stop_short(std::uint64_t at) {
+    first_end_.note(at, EINTR);
+    return true;
+}
+
 // In whole pages, for a piece may spill over into the pages it begins and ends in.
 bool ReadRequest::overlaps() const {
     return (offset_ + cached_) % PooledBuffer::kPage == 0;
@@ -70,7 +75,7 @@ void ReadRequest::finish(JobOutcome outcome) {
     if (outcome == JobOutcome::cancelled) {
         answer(Errno{EINTR});
     } else if (first_end_.error() != 0) {
-        // Also when some bytes were read: to the kernel a short answer is the end of the file.
+        // Also when some bytes were read, for the same reason as in stop_short().
         answer(Errno{first_end_.error()});
     } else {
         answer(std::span<const std::byte>(place(0, cached_ + first_end_.place(bytes()))));
@@ -127,6 +132,13 @@ bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {
     if (!whole) first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     if (write_back_ != nullptr) write_back_->wrote(*this);
     return whole;
+}
+
+// What goes into the page cache is done at once.
+bool WriteRequest::stop_short(std::uint64_t at) {
+    if (into_cache()) return false;
+    first_end_.note(at, 0);
+    return true;
 }
 
 void WriteRequest::finish(JobOutcome outcome) {

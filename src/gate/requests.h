@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,8 @@ public:
     /// Bytes of the range before that, `all` when there was none.
     std::size_t place(std::size_t all) const noexcept;
     int error() const noexcept;
+    /// By an error that is not EINTR, with which it was stopped short.
+    bool failed() const noexcept { return error() != 0 && error() != EINTR; }
 
 private:
     static constexpr std::uint64_t kNone = UINT64_MAX;
@@ -69,7 +72,9 @@ protected:
 private:
     friend class DataPlane;
     bool perform(std::uint64_t begin, std::uint64_t end) final;
-    bool failed() const final { return first_end_.error() != 0; }
+    bool failed() const final { return first_end_.failed(); }
+    /// With an error: to the kernel a short answer is the end of the file, for everybody.
+    bool stop_short(std::uint64_t at) final;
     bool overlaps() const final;
     const void* stream() const final { return file_.get(); }
     std::uint64_t place() const final { return number_; }
@@ -117,6 +122,7 @@ private:
     bool into_cache() const { return write_back_ != nullptr || bytes() == 0; }
     /// What goes into the cache need not have units: finish() counts it.
     bool failed() const final { return !into_cache() && first_end_.error() != 0; }
+    bool stop_short(std::uint64_t at) final;
     bool overlaps() const final { return overlaps_; }
     void finish(JobOutcome outcome) final;
     std::size_t written() const { return first_end_.place(payload_.size()); }

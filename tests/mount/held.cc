@@ -149,6 +149,38 @@ TEST_P(Held, KilledReaderIsGoneLongBeforeItsTurn) {
     }
 }
 
+TEST_P(Held, KilledCallerWaitsForNoMoreThanTheDiskHas) {
+    disk_->set_speed(2);  // a request takes half a second, and the two units that the disk may have an eighth
+    auto fastest_reader = Clock::duration::max(), fastest_writer = Clock::duration::max();
+    const auto killed_after = [&](Child victim, Column column, std::uint64_t before) {
+        EXPECT_TRUE(wait_until([&] { return sectors_in(mount_->control("status"), column) > before; }));
+        const auto start = Clock::now();
+        victim.send(SIGKILL);
+        EXPECT_TRUE(victim.ends_within(2s));
+        EXPECT_TRUE(WIFSIGNALED(victim.status()));
+        return Clock::now() - start;
+    };
+    for (int victims = 0; victims < 3; ++victims) {
+        fastest_reader = std::min(fastest_reader, killed_after(reader(victims), Column::read, sectors_read()));
+        const std::uint64_t written = sectors_in(mount_->control("status"), Column::written);
+        Child writer([this] {
+            const int f = open(file().c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+            const auto buffer = aligned(kMiB);
+            memset(buffer.get(), 'w', kMiB);
+            return pwrite(f, buffer.get(), kMiB, 20 * kMiB) == kMiB ? 0 : 1;
+        });
+        fastest_writer = std::min(fastest_writer, killed_after(std::move(writer), Column::written, written));
+    }
+    EXPECT_LE(fastest_reader, 250ms);
+    EXPECT_LE(fastest_writer, 250ms);
+    disk_->set_speed(0);
+    const std::string now = content_of(file());
+    EXPECT_EQ(now.size(), content_.size());
+    EXPECT_EQ(now.compare(20 * kMiB + kMiB / 2, std::string::npos, content_, 20 * kMiB + kMiB / 2), 0)
+        << "what was held has been written all the same";
+    EXPECT_TRUE(reader(0).ends_within(20s));
+}
+
 TEST_P(Held, HandledSignalChangesNothing) {
     disk_->set_speed(1);
     std::vector<Child> others = readers(6);

@@ -219,6 +219,24 @@ TEST_F(DataPlaneTest, ADyingReaderIsAnsweredAndReadsNothing) {
     ASSERT_TRUE(eventually([&] { return std::ranges::all_of(running, &Answer::come); }));
 }
 
+TEST_F(DataPlaneTest, ADyingReaderOfAHalfReadRangeIsNotToldThatTheFileEndsThere) {
+    const auto file = open();
+    write_now(file, 0, 256 * kPage);  // 64 units, of which 16 may be read
+    disk_.resident = [](std::uint64_t) { return false; };
+    disk_.at_read.shut();
+    gate_.set_dying([](pid_t tid) { return tid == 7; });
+    Answer dies;
+    read(dies, file, 0, 256 * kPage, {kAlice}, false, 7);
+    ASSERT_TRUE(disk_.at_read.reached(1));
+    ASSERT_TRUE(eventually([&] { return gate_.report().cancelled == 1; }));
+    EXPECT_FALSE(dies.come()) << "the disk has some of it";
+    disk_.at_read.open();
+    ASSERT_TRUE(eventually([&] { return dies.come(); }));
+    EXPECT_EQ(dies.code, EINTR);
+    EXPECT_EQ(dies.answers, 1);
+    EXPECT_EQ(side(kAlice).failures, 0u);
+}
+
 // Buffered writes and their write-back.
 
 TEST_F(DataPlaneTest, ABufferedWriteIsAnsweredBeforeItIsOnTheDisk) {

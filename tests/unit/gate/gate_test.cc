@@ -27,6 +27,7 @@ struct Fate {
     std::mutex mutex;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> pieces;
     std::atomic<std::uint64_t> performed_bytes{0};
+    std::atomic<std::uint64_t> stopped_at{0};
     std::atomic<int> finished{0};
     std::atomic<int> cancelled{0};
     std::atomic<int> kept{0};
@@ -50,6 +51,10 @@ public:
         return end < stop_at;
     }
     bool overlaps() const override { return overlapping; }
+    bool stop_short(std::uint64_t byte) override {
+        if (stoppable) fate_.stopped_at = byte;
+        return stoppable;
+    }
     const void* stream() const override { return of; }
     std::uint64_t place() const override { return at; }
     void finish(JobOutcome outcome) override {
@@ -66,6 +71,7 @@ public:
     const void* of = nullptr;
     std::uint64_t at = 0;
     bool overlapping = false;
+    bool stoppable = false;
 
 private:
     Fate& fate_;
@@ -329,6 +335,48 @@ TEST_F(GateTest, APartlyPerformedJobPassesInsteadOfBeingTakenBack) {
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
     EXPECT_EQ(fate.cancelled, 0);
     EXPECT_EQ(fate.performed_bytes, 4 * kUnit);
+}
+
+TEST_F(GateTest, APartlyPerformedJobThatCanBeIsStoppedShort) {
+    Fate fate;
+    door_.shut();
+    auto stoppable = std::make_unique<TestJob>(fate, 4, &door_);
+    stoppable->stoppable = true;
+    TestJob& job = submit(std::move(stoppable));
+    ASSERT_TRUE(door_.reached(1));
+    EXPECT_TRUE(gate_.cancel(job));
+    EXPECT_FALSE(fate.done()) << "a piece is being performed";
+    EXPECT_EQ(blocked(), 0u);
+    door_.open();
+    ASSERT_TRUE(eventually([&] { return fate.done(); }));
+    EXPECT_EQ(fate.stopped_at, kUnit);
+    EXPECT_EQ(fate.performed_bytes, kUnit);
+    EXPECT_EQ(gate_.report().cancelled, 1u);
+    EXPECT_EQ(issued(), 0u);
+}
+
+TEST_F(GateTest, AJobThatWaitsForItsNextPieceIsStoppedShortAndEnded) {
+    Fate fate;
+    door_.shut();
+    auto stoppable = std::make_unique<TestJob>(fate, 3, &door_);
+    stoppable->stoppable = true;
+    TestJob& job = submit(std::move(stoppable));
+    ASSERT_TRUE(door_.reached(1));
+    // What has been let pass goes before the rest of the job.
+    Fate other;
+    Door others;
+    others.shut();
+    gate_.expedite(submit(std::make_unique<TestJob>(other, 1, &others)));
+    door_.let(1);
+    ASSERT_TRUE(others.reached(1));
+    ASSERT_TRUE(eventually([&] { return fate.performed_bytes == kUnit && issued() == 1; }));
+    EXPECT_TRUE(gate_.cancel(job));
+    ASSERT_TRUE(eventually([&] { return fate.done(); })) << "no piece of it is being performed";
+    EXPECT_EQ(fate.cancelled, 1);
+    EXPECT_EQ(fate.performed_bytes, kUnit);
+    EXPECT_FALSE(other.done());
+    others.open();
+    ASSERT_TRUE(eventually([&] { return other.done(); }));
 }
 
 TEST_F(DeepGateTest, AJobOfWhichNothingWaitsIsNotTakenBack) {

@@ -52,6 +52,7 @@ struct MountRequest {
     bool debug = false;
     bool remount = false;  ///< only the flags of mount(2) are to be changed, of a mount that is there
     std::optional<std::uint32_t> max_read;
+    std::optional<std::uint32_t> max_threads, max_idle_threads;
     std::optional<std::string> fsname;
     std::string subtype = "bandfs";
 };

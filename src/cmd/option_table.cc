@@ -132,7 +132,7 @@ std::string take_flag(MountRequest& request, const OptionValue&) {
     return {};
 }
 
-/// The kernel checks permissions in every mount of bandfs.
+/// What every mount of bandfs does.
 std::string take_nothing(MountRequest&, const OptionValue&) {
     return {};
 }
@@ -189,6 +189,12 @@ constexpr Option kOptions[] = {
     {"default_permissions", flag, mount, "", "always on", 0, 0, "The kernel checks permissions.", take_nothing},
     {"max_read", whole, mount, "BYTES", "", 4096, 1 << 20, "The largest read that the kernel sends.",
      take_whole<&R::max_read>},
+    {"clone_fd", flag, mount, "", "always on", 0, 0, "Each thread that receives requests has its own /dev/fuse.",
+     take_nothing},
+    {"max_threads", whole, mount, "N", "66 to 68, by processors", 1, 1000, "Threads that receive requests, at most.",
+     take_whole<&R::max_threads>},
+    {"max_idle_threads", whole, mount, "N", "10", 1, 1000, "Of these, so many stay when there is nothing to do.",
+     take_whole<&R::max_idle_threads>},
     {"fsname", text, mount, "NAME", "SOURCE", 0, 0, "What the mount table shows as the source.", take_fsname},
     {"subtype", text, mount, "NAME", "bandfs", 0, 0, "The type in the mount table is fuse.NAME.", take_subtype},
     {"remount", flag, mount, "", "", 0, 0, "Changes the flags of a mount that is there (root only).",
@@ -208,8 +214,8 @@ constexpr KernelFlag kKernelFlags[] = {
     {"relatime", MS_RELATIME, true, false}, {"lazytime", MS_LAZYTIME, true, false},
 };
 
-constexpr std::string_view kIgnored[] = {"_netdev", "nofail", "noauto", "auto",    "user",
-                                         "users",   "nouser", "owner",  "comment", "defaults"};
+constexpr std::string_view kIgnored[] = {"_netdev", "nofail", "noauto",  "auto",     "user",    "users",
+                                         "nouser",  "owner",  "comment", "defaults", "nonempty"};
 
 void line(std::ostringstream& out, const std::string& head, std::string_view sentence, const std::string& note) {
     constexpr std::size_t kColumn = 26;

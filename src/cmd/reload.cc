@@ -70,7 +70,8 @@ std::string fixed_settings(const MountRequest& before, const MountRequest& after
     compare("control", before.mount.control_name == after.mount.control_name);
     compare("options", before.kernel_flags == after.kernel_flags && before.allow_other == after.allow_other &&
                            before.allow_root == after.allow_root && before.auto_unmount == after.auto_unmount &&
-                           before.max_read == after.max_read && before.fsname == after.fsname &&
+                           before.max_read == after.max_read && before.max_threads == after.max_threads &&
+                           before.max_idle_threads == after.max_idle_threads && before.fsname == after.fsname &&
                            before.subtype == after.subtype);
     return names;
 }

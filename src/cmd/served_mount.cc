@@ -38,8 +38,7 @@ ServedMount::ServedMount(const MountRequest& request, AskedMount asked, MountInf
       request_(request),
       info_(std::move(info)),
       allow_root_(request.allow_root),
-      debug_(request.debug),
-      max_read_(request.max_read) {
+      debug_(request.debug) {
     filesystem_.options = request.mount;
     filesystem_.options.max_read = request.max_read.value_or(0);
     if (request.mount.backing_locks) filesystem_.locks = std::make_shared<BackingLocks>();
@@ -134,7 +133,9 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     SessionSettings settings;
     if (allow_root_) settings.libfuse_options.push_back("allow_root");
     if (debug_) settings.libfuse_options.push_back("debug");
-    if (max_read_) settings.libfuse_options.push_back("max_read=" + std::to_string(*max_read_));
+    if (request_.max_read) settings.libfuse_options.push_back("max_read=" + std::to_string(*request_.max_read));
+    settings.most_receivers = request_.max_threads.value_or(0);
+    settings.idle_receivers = request_.max_idle_threads.value_or(0);
     auto session = Session::create(filesystem_, std::move(device), settings);
     if (!session) return system_failure(ExitCode::mount, info_.mountpoint, session.error());
     session_ = std::move(*session);

@@ -73,7 +73,6 @@ private:
     MountRequest request_;
     const MountInfo info_;
     const bool allow_root_, debug_;
-    const std::optional<std::uint32_t> max_read_;
     EventLog events_;
     Filesystem filesystem_;
     std::unique_ptr<ControlTree> control_;

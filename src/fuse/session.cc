@@ -91,6 +91,20 @@ private:
     fuse_args arguments_ = FUSE_ARGS_INIT(0, nullptr);
 };
 
+struct ReceiverCounts {
+    unsigned wanted;  ///< that wait for messages
+    unsigned idle;    ///< that stay in reserve
+    unsigned most;    ///< of all
+};
+
+ReceiverCounts receiver_counts(const SessionSettings& settings) {
+    unsigned wanted = settings.receivers;
+    if (wanted == 0) wanted = std::clamp(std::thread::hardware_concurrency() / 2 + 1, kFewestReceivers, kMostReceivers);
+    const unsigned most = settings.most_receivers != 0 ? settings.most_receivers : wanted + kMostInReserve;
+    const unsigned idle = settings.idle_receivers != 0 ? settings.idle_receivers : ReceiverReserve::kKept;
+    return {std::min(wanted, most), idle, most};
+}
+
 /// The receivers of one mount.
 ///
 /// Who wakes whom: the kernel wakes a receiver with a message, or all of them with ENODEV when the mount is gone;
@@ -99,8 +113,8 @@ private:
 /// it ended.
 class ReceiverSession final : public Session {
 public:
-    ReceiverSession(Filesystem& filesystem, UniqueFd dev_fuse, unsigned receivers)
-        : filesystem_(filesystem), transport_(std::move(dev_fuse)), wanted_receivers_(receivers) {}
+    ReceiverSession(Filesystem& filesystem, UniqueFd dev_fuse, const ReceiverCounts& counts)
+        : filesystem_(filesystem), transport_(std::move(dev_fuse)), counts_(counts) {}
     ~ReceiverSession() override {
         stop();
         filesystem_.forget_attributes = nullptr;
@@ -131,14 +145,14 @@ private:
 
     Filesystem& filesystem_;
     DevFuse transport_;
-    const unsigned wanted_receivers_;
+    const ReceiverCounts counts_;
     FuseSessionPtr session_;  ///< after transport_: answers until it is destroyed
 
     std::function<void()> ready_;
     std::function<void()> ended_;
     std::atomic<bool> stopping_{false};
     std::atomic<int> waiting_{0};  ///< receivers that wait for a message
-    ReceiverReserve reserve_{waiting_};
+    ReceiverReserve reserve_{waiting_, counts_.idle};
     ReceiverDemand demand_;
     std::atomic<unsigned> called_up_{0};  ///< receivers of the reserve that are not in it
 
@@ -168,8 +182,8 @@ Status ReceiverSession::start(std::function<void()> ready, std::function<void()>
     ready_ = std::move(ready);
     ended_ = std::move(ended);
     std::lock_guard lock(mutex_);
-    for (unsigned i = 0; i < wanted_receivers_ + ReceiverReserve::kKept; ++i) {
-        const Status added = add_receiver(i >= wanted_receivers_);
+    for (unsigned i = 0; i < std::min(counts_.wanted + counts_.idle, counts_.most); ++i) {
+        const Status added = add_receiver(i >= counts_.wanted);
         if (!added && receivers_.empty()) return added;
         if (!added) break;  // those that there are do
     }
@@ -199,7 +213,7 @@ Status ReceiverSession::add_receiver(bool in_reserve) {
 
 void ReceiverSession::add_to_reserve() {
     std::lock_guard lock(mutex_);
-    if (!stopping_ && receiving_ < wanted_receivers_ + kMostInReserve) (void)add_receiver(true);
+    if (!stopping_ && receiving_ < counts_.most) (void)add_receiver(true);
 }
 
 void ReceiverSession::receive(Receiver& self) {
@@ -298,12 +312,9 @@ void ReceiverSession::stop() {
 Result<std::unique_ptr<Session>> Session::create(Filesystem& filesystem, UniqueFd dev_fuse,
                                                  const SessionSettings& settings) {
     install_wake_handler();
-    const unsigned receivers = settings.receivers != 0 ? settings.receivers
-                                                       : std::clamp(std::thread::hardware_concurrency() / 2 + 1,
-                                                                    kFewestReceivers, kMostReceivers);
     filesystem.options.max_read = max_read_of(settings.libfuse_options);
     const int fd = dev_fuse.get();
-    auto session = std::make_unique<ReceiverSession>(filesystem, std::move(dev_fuse), receivers);
+    auto session = std::make_unique<ReceiverSession>(filesystem, std::move(dev_fuse), receiver_counts(settings));
     if (const Status ready = session->set_up(fd, settings.libfuse_options); !ready) return ready.error();
     return std::unique_ptr<Session>(std::move(session));
 }

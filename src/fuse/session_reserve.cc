@@ -34,7 +34,7 @@ ReceiverReserve::Turn ReceiverReserve::wait() {
             turn = Turn::needed;
             break;
         }
-        if (!called && here_ > kKept) {
+        if (!called && here_ > kept_) {
             turn = Turn::superfluous;
             break;
         }

@@ -25,7 +25,7 @@ class ReceiverReserve {
 public:
     static constexpr std::chrono::milliseconds kPatience{1};
     static constexpr std::chrono::seconds kIdle{1};
-    /// So many stay, here or called out, for as long as there is something to receive.
+    /// So many stay, here or called out, for as long as there is something to receive, unless told otherwise.
     static constexpr unsigned kKept = 10;
 
     /// Why a receiver waits here no longer.
@@ -37,7 +37,7 @@ public:
     };
 
     /// `waiting`: how many receivers wait for a message.
-    explicit ReceiverReserve(const std::atomic<int>& waiting) : waiting_(waiting) {}
+    explicit ReceiverReserve(const std::atomic<int>& waiting, unsigned kept = kKept) : waiting_(waiting), kept_(kept) {}
 
     /// The last receiver that waited has taken a message. Costs a wake-up once in kPatience at the most.
     void call();
@@ -49,6 +49,7 @@ public:
 
 private:
     const std::atomic<int>& waiting_;
+    const unsigned kept_;
     std::atomic<bool> called_{false};
     std::atomic<std::uint64_t> calls_{0};  ///< how often the last place was taken
     std::mutex mutex_;

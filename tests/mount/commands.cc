@@ -195,6 +195,26 @@ TEST_F(Commands, FilesAreAsLargeAsTheirWritersMayMakeThem) {
     EXPECT_EQ(status, 0);
 }
 
+TEST_F(Commands, AsManyThreadsReceiveAsAskedFor) {
+    const auto receivers = [] {
+        long count = 0;
+        for (const auto& thread :
+             std::filesystem::directory_iterator("/proc/" + std::to_string(daemons().at(0)) + "/task")) {
+            std::string name;
+            std::getline(std::ifstream(thread.path() / "comm"), name);
+            count += name == "bandfs-receive";
+        }
+        return count;
+    };
+    {
+        const auto mount = mounted("clone_fd,max_threads=1,max_idle_threads=5,nonempty");
+        EXPECT_TRUE(wait_until([&] { return receivers() == 1; })) << receivers();
+        EXPECT_EQ(std::filesystem::file_size(mount->path() + "/file"), 7u);
+    }
+    const auto mount = mounted("max_threads=4,max_idle_threads=20");
+    EXPECT_TRUE(wait_until([&] { return receivers() == 4; })) << receivers();
+}
+
 TEST_F(Commands, BadOptionsSayWhatIsWrong) {
     struct Case {
         const char *options, *option, *value;

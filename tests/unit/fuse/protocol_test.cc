@@ -65,20 +65,35 @@ protected:
         resolver_ = Resolver::create();
         filesystem_.callers = resolver_.get();
 
+        begin({.receivers = 2});
+    }
+
+    /// A session, and the kernel's end of it.
+    void begin(const SessionSettings& settings) {
         int ends[2];
         ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
         kernel_ = UniqueFd(ends[0]);
-        auto session = Session::create(filesystem_, UniqueFd(ends[1]), {.libfuse_options = {}, .receivers = 2});
+        auto session = Session::create(filesystem_, UniqueFd(ends[1]), settings);
         ASSERT_TRUE(session) << session.code();
         session_ = *std::move(session);
         ASSERT_TRUE(session_->start([this] { ++readied_; }, [this] { ++ended_; }));
     }
 
-    void TearDown() override {
-        disk_.go();
+    void end() {
         kernel_.reset();
         EXPECT_TRUE(eventually([this] { return ended_ == 1; }));
         session_.reset();
+    }
+
+    void restart(const SessionSettings& settings) {
+        end();
+        readied_ = ended_ = 0;
+        begin(settings);
+    }
+
+    void TearDown() override {
+        disk_.go();
+        end();
         EXPECT_TRUE(filesystem_.data->drain(now_ns() + 10 * kSecond));
         filesystem_.data.reset();
         filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups.reset(); });
@@ -359,6 +374,32 @@ long receivers() {
 }
 
 constexpr long kReceivers = 2 + ReceiverReserve::kKept;
+
+TEST_F(ProtocolTest, ThereAreAsManyReceiversAsAskedFor) {
+    struct Case {
+        SessionSettings settings;
+        long expected;
+    };
+    for (const Case& asked :
+         {Case{{.receivers = 2, .idle_receivers = 3}, 5}, Case{{.receivers = 4, .most_receivers = 1}, 1},
+          Case{{.receivers = 2, .most_receivers = 7, .idle_receivers = 9}, 7}}) {
+        restart(asked.settings);
+        initialise();
+        EXPECT_TRUE(eventually([&] { return receivers() == asked.expected; })) << asked.expected;
+    }
+}
+
+TEST_F(ProtocolTest, TheReserveGrowsToWhatIsAllowed) {
+    restart({.receivers = 2, .most_receivers = 6, .idle_receivers = 1});
+    initialise();
+    const std::uint64_t node = look_up("file");
+    ASSERT_NO_FATAL_FAILURE(put_to_sleep(6, node));
+    send(FUSE_GETATTR, node, bytes_of(fuse_getattr_in{}));
+    EXPECT_FALSE(receive(std::chrono::milliseconds(20)));
+    EXPECT_EQ(receivers(), 6);
+    disk_.go();
+    for (int i = 0; i < 7; ++i) EXPECT_TRUE(receive());
+}
 
 TEST_F(ProtocolTest, TheReserveGrowsWhileReceiversSleepInTheDiskAndShrinksAfterwards) {
     initialise();

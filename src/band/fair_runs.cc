@@ -31,12 +31,21 @@ void FairRuns::completed(const Unit& unit, double disk_time, TimeNs now) noexcep
     const bool in_order = unit.sequence == last_done_ + 1;
     if (now != batch_.done) {
         judge();
-        batch_ = {.began = std::max(batch_.done, unit.issued_at), .done = now, .in_order = true};
+        begin_batch(std::max(batch_.done, unit.issued_at), now);
     }
     ++batch_.units[follower_[unit.sequence % follower_.size()] ? kFollower : kFirst];
     batch_.disk_time += disk_time;
     batch_.in_order = batch_.in_order && in_order;
     last_done_ = unit.sequence;
+}
+
+// Member by member: assigned as a whole it is made elsewhere and copied, which takes longer than all the rest.
+void FairRuns::begin_batch(TimeNs began, TimeNs done) noexcept {
+    batch_.began = began;
+    batch_.done = done;
+    batch_.units = {};
+    batch_.disk_time = 0;
+    batch_.in_order = true;
 }
 
 // Of a first unit and its followers in one, the first is taken to have taken what others take that come alone.

@@ -53,6 +53,7 @@ private:
     unsigned requests_ = 0;
     bool trial_ = false;
 
+    void begin_batch(TimeNs began, TimeNs done) noexcept;
     void judge() noexcept;
     void learn(Kind kind, double took) noexcept;
 

@@ -7,6 +7,7 @@
 
 #include <boost/intrusive/list.hpp>
 
+#include "band/fair_batch.h"
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
 #include "band/fair_limits.h"
@@ -107,6 +108,7 @@ private:
     FairDepth depth_;
     FairLimits limits_;
     FairRuns runs_;
+    FairBatch batch_;
     DownList down_;
     const Unit* chosen_ = nullptr;  ///< the unit that the next charge() is for, when it goes by the order
     Reason reason_ = Reason::turn;  ///< why it was chosen
@@ -398,7 +400,13 @@ void FairPolicy::discharge(Group& group, const Unit& unit, TimeNs now) noexcept 
     depth_.passed(now, context_.load.issued + 1, context_.load.blocked > 0);
     if (!unit.is_turn) {
         const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
-        runs_.completed(unit, disk_time, now);
+        if (batch_.ended(now)) {
+            runs_.learn(batch_);
+            cost_.learn(batch_);
+            batch_.begin(unit, now);
+        }
+        batch_.add(unit, disk_time);
+        runs_.completed(unit);
         const bool alone = alone_ == &unit;
         cost_.learn(unit.direction, unit.bytes, now - unit.issued_at, alone);
         depth_.completed(disk_time, unit.bytes, alone, now);
@@ -420,7 +428,7 @@ void FairPolicy::figures(const std::function<void(std::string_view, double)>& vi
     visit("runs", runs_.pay());
     visit("waited_s", static_cast<double>(waited_) / 1e9);
     for (const Direction direction : {Direction::read, Direction::write}) {
-        const LinearTime& model = cost_.model(direction);
+        const LinearTime& model = cost_.charged(direction);
         if (!model.known()) continue;
         const bool read = direction == Direction::read;
         visit(read ? "read_us_per_request" : "write_us_per_request", model.fixed_ns() / 1e3);

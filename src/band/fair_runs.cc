@@ -2,6 +2,7 @@
 #include "band/fair_runs.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bandfs {
 namespace {
@@ -27,33 +28,12 @@ void FairRuns::issued(const Unit& unit) noexcept {
     trial_ = ++requests_ % (seen_[kFollower] < kEnough ? kTrialEvery : kLaterEvery) == 0;
 }
 
-void FairRuns::completed(const Unit& unit, double disk_time, TimeNs now) noexcept {
-    const bool in_order = unit.sequence == last_done_ + 1;
-    if (now != batch_.done) {
-        judge();
-        begin_batch(std::max(batch_.done, unit.issued_at), now);
-    }
-    ++batch_.units[follower_[unit.sequence % follower_.size()] ? kFollower : kFirst];
-    batch_.disk_time += disk_time;
-    batch_.in_order = batch_.in_order && in_order;
-    last_done_ = unit.sequence;
-}
-
-// Member by member: assigned as a whole it is made elsewhere and copied, which takes longer than all the rest.
-void FairRuns::begin_batch(TimeNs began, TimeNs done) noexcept {
-    batch_.began = began;
-    batch_.done = done;
-    batch_.units = {};
-    batch_.disk_time = 0;
-    batch_.in_order = true;
-}
-
 // Of a first unit and its followers in one, the first is taken to have taken what others take that come alone.
-void FairRuns::judge() noexcept {
-    const auto [firsts, followers] = batch_.units;
-    if (!batch_.in_order || firsts > 1) return;
+void FairRuns::learn(const FairBatch& batch) noexcept {
+    const auto [firsts, followers] = std::exchange(units_, {});
+    if (!batch.in_order() || firsts > 1) return;
     const double units = firsts + followers;
-    const double took = static_cast<double>(batch_.done - batch_.began) * units / batch_.disk_time;
+    const double took = static_cast<double>(batch.took()) * units / batch.disk_time();
     if (followers == 0) {
         learn(kFirst, took);
     } else if (firsts == 0 || seen_[kFirst] >= kEnough) {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 
+#include "band/fair_batch.h"
 #include "bandfs/unit.h"
 
 namespace bandfs {
@@ -15,8 +16,7 @@ namespace bandfs {
 /// request in kTrialEvery runs on as a trial, one in kLaterEvery when enough has been seen; only up to kTrialUnits, for
 /// others wait meanwhile.
 ///
-/// Units are of one request when they came at the same moment from one group in one direction. Units that are done in
-/// the same moment may have been one call to the disk: they are judged together.
+/// Units are of one request when they came at the same moment from one group in one direction.
 ///
 /// No clock. Not thread-safe. O(1).
 class FairRuns {
@@ -29,8 +29,12 @@ public:
     /// Whether any unit is.
     bool may_go_on() const noexcept { return length_ < (pays_ ? kUnits : trial_ ? kTrialUnits : 0); }
     void issued(const Unit& unit) noexcept;
-    /// The unit is done; it takes the disk so long when it is alone there.
-    void completed(const Unit& unit, double disk_time, TimeNs now) noexcept;
+    /// The unit is done.
+    void completed(const Unit& unit) noexcept {
+        ++units_[follower_[unit.sequence % follower_.size()] ? kFollower : kFirst];
+    }
+    /// What was completed since the last call is a batch.
+    void learn(const FairBatch& batch) noexcept;
 
     bool pay() const noexcept { return pays_; }
     /// The disk seeks and does one unit at a time.
@@ -53,22 +57,11 @@ private:
     unsigned requests_ = 0;
     bool trial_ = false;
 
-    void begin_batch(TimeNs began, TimeNs done) noexcept;
-    void judge() noexcept;
     void learn(Kind kind, double took) noexcept;
-
-    /// Units that were done in one moment.
-    struct Batch {
-        TimeNs began = 0, done = 0;
-        std::array<unsigned, 2> units{};
-        double disk_time = 0;   ///< what they take alone, together
-        bool in_order = false;  ///< the one issued before them was done before them: the time between is their own
-    };
 
     // What units took, over what they would alone.
     std::array<bool, 256> follower_{};  ///< of units by their order of issue
-    std::uint64_t last_done_ = 0;
-    Batch batch_;
+    std::array<unsigned, 2> units_{};   ///< of the batch that is open
     std::array<double, 2> took_{};
     std::array<unsigned, 2> seen_{};
     bool pays_ = false;

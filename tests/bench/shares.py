@@ -28,6 +28,8 @@ CASES = {
     "40:20:10, four direct readers each": [Group(w, 4 * [SEQUENTIAL_READ]) for w in (40, 20, 10)],
     "40:20:10, 8/16/32 random readers": [
         Group(w, n * [RANDOM_READ]) for w, n in ((40, 8), (20, 16), (10, 32))],
+    "40:20:10, 32/16/8 random readers": [
+        Group(w, n * [RANDOM_READ]) for w, n in ((40, 32), (20, 16), (10, 8))],
     "3:1, one buffered reader each": [Group(300, [BUFFERED_READ]), Group(100, [BUFFERED_READ])],
     "1:1, one reader against 16": [Group(100, [BUFFERED_READ]), Group(100, 16 * [BUFFERED_READ])],
     "3:1, one buffered writer each": [Group(300, [BUFFERED_WRITE]), Group(100, [BUFFERED_WRITE])],

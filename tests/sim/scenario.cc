@@ -14,6 +14,7 @@ void read_disk(StrictTable table, DiskSpec& disk) {
     table.take_bytes("write_bandwidth", disk.write_bandwidth);
     table.take_duration("request_cost", disk.request_cost);
     table.take_duration("write_request_cost", disk.write_request_cost);
+    table.take_duration("path", disk.path);
     table.take_duration("seek_min", disk.seek_min);
     table.take_duration("seek_max", disk.seek_max);
     table.take_bytes("size", disk.size);

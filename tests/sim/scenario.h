@@ -23,6 +23,7 @@ struct DiskSpec {
     double write_bandwidth = 0;      ///< 0: the same
     TimeNs request_cost = 0;         ///< a lane is busy so long with each request, beside moving its bytes
     TimeNs write_request_cost = -1;  ///< -1: the same
+    TimeNs path = 0;                 ///< from its being handed over until a lane can have it
     TimeNs seek_min = 0;             ///< to the neighbour; added when a request does not start where the last one ended
     TimeNs seek_max = 0;             ///< from end to end
     double size = 1e12;              ///< bytes; the length a seek may have

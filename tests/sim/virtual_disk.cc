@@ -21,6 +21,7 @@ VirtualDisk::VirtualDisk(const DiskSpec& spec, std::uint64_t seed) : spec_(spec)
 void VirtualDisk::submit(DiskJob& job, TimeNs now) {
     Lanes& lanes = lanes_of(job);
     ++in_flight_;
+    job.reaches = now + spec_.path;
     if (lanes.free == 0) {
         lanes.waiting.push_back({&job});
         return;
@@ -47,6 +48,7 @@ DiskJob& VirtualDisk::take_completion() {
 }
 
 void VirtualDisk::start(Lanes& lanes, DiskJob& job, TimeNs now) {
+    now = std::max(now, job.reaches);
     const bool write = job.direction == Direction::write;
     const double bandwidth = write && spec_.write_bandwidth > 0 ? spec_.write_bandwidth : spec_.bandwidth;
     const TimeNs fixed = write && spec_.write_request_cost >= 0 ? spec_.write_request_cost : spec_.request_cost;

@@ -18,6 +18,7 @@ struct DiskJob {
     std::uint64_t offset = 0;
     std::uint32_t bytes = 0;
     Direction direction = Direction::read;
+    TimeNs reaches = 0;  ///< the disk: set when it is submitted
     TimeNs service = 0;  ///< set when it is done: how long it kept a lane busy
 };
 

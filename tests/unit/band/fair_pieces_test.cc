@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "band/fair_batch.h"
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
 #include "band/fair_kin.h"
@@ -69,6 +70,84 @@ TEST(FairCost, AModelThatSaysTooMuchIsCorrectedByUnitsThatWereNotAlone) {
     for (int i = 0; i < 2000; ++i) cost.learn(Direction::read, 4096, 500'000 + i % 10 * 100'000, false);
     EXPECT_LT(cost.disk_time(Direction::read, 4096), 800'000);
     EXPECT_GE(cost.disk_time(Direction::read, 4096), 500'000);
+}
+
+/// Units of 4 and 128 KiB in turns, of which the disk always has several; `lanes` at a time, and 60 us of the way
+/// there and back beside.
+FairCost learnt_from_queues(unsigned lanes) {
+    constexpr TimeNs kWay = 60'000;
+    const auto served = [](std::uint32_t bytes) { return static_cast<TimeNs>(100'000 + 25.0 * bytes); };
+    FairCost cost;
+    cost.set_kind(FairCost::Kind::time);
+    FairBatch batch;
+    std::mt19937 random(3);
+    TimeNs now = kMs;
+    for (std::uint64_t i = 1; i < 2000; ++i) {
+        Unit unit = unit_of(random() % 2 == 0 ? 4096 : 131072);
+        unit.sequence = i;
+        unit.issued_at = now - kMs / 10;
+        if (i % 50 == 0) cost.learn(unit.direction, unit.bytes, served(unit.bytes) + kWay, true);
+        now += served(unit.bytes) / lanes;
+        cost.learn(batch);
+        batch.begin(unit, now);
+        batch.add(unit, cost.disk_time(unit.direction, unit.bytes));
+    }
+    return cost;
+}
+
+TEST(FairCost, WhereOneIsDoneAtATimeTheWayThereIsNotCharged) {
+    const FairCost cost = learnt_from_queues(1);
+    EXPECT_NEAR(cost.of(unit_of(4096)), 100'000 + 25.0 * 4096, 3'000);
+    EXPECT_NEAR(cost.of(unit_of(131072)), 100'000 + 25.0 * 131072, 60'000);
+    EXPECT_GT(cost.disk_time(Direction::read, 4096), 250'000) << "what a unit takes alone";
+}
+
+TEST(FairCost, WhereManyAreDoneAtATimeUnitsCostWhatTheyTakeAlone) {
+    const FairCost cost = learnt_from_queues(4);
+    EXPECT_NEAR(cost.of(unit_of(4096)), 160'000 + 25.0 * 4096, 5'000);
+    EXPECT_NEAR(cost.of(unit_of(131072)), 160'000 + 25.0 * 131072, 60'000);
+}
+
+TEST(FairCost, OneLuckyUnitSaysLittle) {
+    FairCost cost;
+    for (int i = 0; i < 20; ++i) cost.learn(Direction::read, 4096, 500'000, true);
+    cost.learn(Direction::read, 4096, 100'000, false);
+    EXPECT_GT(cost.disk_time(Direction::read, 4096), 480'000);
+}
+
+TEST(FairBatch, OnlyWhatTheDiskHadInOrderIsQueued) {
+    FairBatch batch;
+    Unit unit = unit_of(4096), other = unit_of(8192);
+    unit.sequence = 1;
+    unit.issued_at = kMs;
+    batch.begin(unit, 2 * kMs);
+    batch.add(unit, 100);
+    EXPECT_FALSE(batch.queued());
+    EXPECT_EQ(batch.took(), kMs);
+    EXPECT_FALSE(batch.ended(2 * kMs));
+    EXPECT_TRUE(batch.ended(3 * kMs));
+
+    unit.sequence = 2;
+    other.sequence = 3;
+    batch.begin(unit, 5 * kMs);
+    batch.add(unit, 100);
+    batch.add(other, 200);
+    EXPECT_TRUE(batch.queued() && batch.in_order() && batch.alike());
+    EXPECT_EQ(batch.took(), 3 * kMs) << "since the one before was done";
+    EXPECT_EQ(batch.units(), 2u);
+    EXPECT_EQ(batch.bytes(), 12'288u);
+    EXPECT_EQ(batch.disk_time(), 300);
+
+    unit.sequence = 5;
+    unit.issued_at = 3 * kMs;
+    other.sequence = 4;
+    other.direction = Direction::write;
+    batch.begin(unit, 6 * kMs);
+    batch.add(unit, 100);
+    EXPECT_TRUE(batch.queued());
+    EXPECT_FALSE(batch.in_order());
+    batch.add(other, 200);
+    EXPECT_FALSE(batch.alike());
 }
 
 TEST(FairCost, AUnitAlwaysCostsSomething) {
@@ -345,6 +424,15 @@ TEST(FairKin, AnyDepthAndAnyWeightAtAnyTime) {
     EXPECT_DOUBLE_EQ(node->effective(), 10);
 }
 
+void completed(FairRuns& runs, FairBatch& batch, const Unit& unit, TimeNs now) {
+    if (batch.ended(now)) {
+        runs.learn(batch);
+        batch.begin(unit, now);
+    }
+    batch.add(unit, 1e6);
+    runs.completed(unit);
+}
+
 /// A disk that does one unit at a time, and two requests that want to be served in turns; a unit that does not follow
 /// one of its own request takes `factor` times as long.
 unsigned longest_run(FairRuns& runs, double factor, int units) {
@@ -352,6 +440,7 @@ unsigned longest_run(FairRuns& runs, double factor, int units) {
     const Unit* last = nullptr;
     unsigned length = 0, longest = 0;
     TimeNs now = 0;
+    FairBatch batch;
     for (int i = 0; i < units; ++i) {
         Unit& unit = pool[static_cast<std::size_t>(i)];
         unit.arrived = last != nullptr ? last->arrived : 0;
@@ -363,7 +452,7 @@ unsigned longest_run(FairRuns& runs, double factor, int units) {
         unit.issued_at = now;
         runs.issued(unit);
         now += static_cast<TimeNs>(1e6 * (follows ? 1 : factor));
-        runs.completed(unit, 1e6, now);
+        completed(runs, batch, unit, now);
         last = &unit;
     }
     return longest;
@@ -396,6 +485,7 @@ TEST(FairRuns, WhereItDoesNotPayThereAreOnlyTrials) {
 /// ms, the other one.
 bool pays_in_one(double factor) {
     FairRuns runs;
+    FairBatch batch;
     TimeNs now = 0;
     std::uint64_t sequence = 0;
     for (int request = 1; request < 200; ++request) {
@@ -408,7 +498,7 @@ bool pays_in_one(double factor) {
             runs.issued(unit);
         }
         now += static_cast<TimeNs>(1e6 * (factor + static_cast<double>(count) - 1));
-        for (Unit& unit : std::span(units).first(count)) runs.completed(unit, 1e6, now);
+        for (Unit& unit : std::span(units).first(count)) completed(runs, batch, unit, now);
     }
     return runs.pay();
 }

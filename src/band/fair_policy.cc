@@ -294,7 +294,7 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     wakes_at_ = kNever;
     chosen_ = nullptr;
     if (!down_.empty()) return down_.front().group->front();
-    if (order_.first_expected() != nullptr) give_up(now);
+    give_up(now);
     if (limits_.any()) look_at_limits(now);
     if (is_full()) return nullptr;
     const Choice choice = choose(now);
@@ -349,11 +349,16 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
 
 /// Those who should come next but have let their time pass are not waited for any longer.
 void FairPolicy::give_up(TimeNs now) noexcept {
-    for (FairNode* node = order_.first_expected(); node != nullptr; node = order_.first_expected()) {
-        FairState& state = *of(node);
-        if (on_its_way(*state.group) || state.think.deadline() > now) return;
-        order_.set_idle(*node);
-        set_busy(state, false);
+    const auto is_late = [now](const FairState& state) {
+        return !on_its_way(*state.group) && state.think.deadline() <= now;
+    };
+    while (FairNode* const node = order_.first_expected()) {
+        if (!is_late(*of(node))) break;
+        place(*of(node), now);
+    }
+    while (FairLimit* const limit = limits_.first_due_expected(now)) {
+        if (!is_late(*of(limit))) break;
+        place(*of(limit), now);
     }
 }
 

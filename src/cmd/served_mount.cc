@@ -3,6 +3,7 @@
 #include <sys/mount.h>
 
 #include <chrono>
+#include <cmath>
 
 #include <spdlog/spdlog.h>
 
@@ -21,10 +22,11 @@
 namespace bandfs {
 namespace {
 
-constexpr TimeNs kDrainFor = 30 * kSecond;       // of one told to leave: then the disk is taken for dead
-constexpr TimeNs kDrainSlice = kSecond;          // between two looks of an unmounted one
-constexpr std::chrono::seconds kExpireEvery{5};  // between two looks for groups that nobody uses
-constexpr TimeNs kDetachedFor = 2 * kSecond;     // for callers that still have files open, after a detach
+constexpr TimeNs kDrainFor = 30 * kSecond;     // of one told to leave: then the disk is taken for dead
+constexpr TimeNs kDrainSlice = kSecond;        // between two looks of an unmounted one
+constexpr std::chrono::seconds kLookEvery{5};  // for groups that nobody uses, and floors that cannot be given
+constexpr double kGiven = 0.99;                // part of a floor
+constexpr TimeNs kDetachedFor = 2 * kSecond;   // for callers that still have files open, after a detach
 
 std::chrono::nanoseconds until(TimeNs deadline) {
     return std::chrono::nanoseconds(std::max<TimeNs>(deadline - now_ns(), 0));
@@ -168,9 +170,10 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
 
 void ServedMount::wait_until_gone() {
     std::unique_lock lock(mutex_);
-    while (!changed_.wait_for(lock, kExpireEvery, [this] { return ended_ || leaving_; })) {
+    while (!changed_.wait_for(lock, kLookEvery, [this] { return ended_ || leaving_; })) {
         lock.unlock();
         expire_groups();
+        watch_floors();
         lock.lock();
     }
     const bool unmounted = ended_;
@@ -189,6 +192,25 @@ void ServedMount::expire_groups() {
         const bool gone = !of_processes || filesystem_.callers->is_gone(type, id);
         return gone && filesystem_.data->dirty_bytes(DirtyOwner(id)) == 0;
     });
+}
+
+/// Floors that come to more than the disk does are scaled down: who relies on his has to know.
+void ServedMount::watch_floors() {
+    double floors = 0, scale = 1;
+    filesystem_.gate->with([&](DeviceGroup& device_group) {
+        device_group.policy_figures([&](std::string_view name, double value) {
+            if (name == "floors") floors = value;
+            if (name == "floor_scale") scale = value;
+        });
+    });
+    const bool scaled = scale < kGiven;
+    if (std::exchange(floors_scaled_, scaled) == scaled) return;
+    const std::string event = scaled ? "the floors (min) of all groups, " + std::to_string(std::llround(floors)) +
+                                           " bytes/s, are more than the disk does: each gets " +
+                                           std::to_string(std::llround(100 * scale)) + " % of its own"
+                                     : "the floors (min) of all groups are given in full";
+    events_.add(event);
+    spdlog::warn("{}: {}", info_.mountpoint, event);
 }
 
 void ServedMount::finish_and_unmount() {

@@ -66,6 +66,7 @@ private:
     void make_data_plane(const MountRequest& request);
     Outcome<Done> make_groups(const MountRequest& request);
     void expire_groups();
+    void watch_floors();
     void note_descriptors_gone();
     void finish_and_unmount();
 
@@ -80,6 +81,7 @@ private:
     UniqueFd watch_;
     std::atomic<dev_t> device_{0};  ///< st_dev, 0 before it is mounted
     std::atomic<TimeNs> said_descriptors_gone_{-kSayAgain};
+    bool floors_scaled_ = false;  ///< of the thread that waits
 
     static constexpr TimeNs kSayAgain = 60 * kSecond;
 

@@ -181,6 +181,32 @@ TEST_P(Held, KilledCallerWaitsForNoMoreThanTheDiskHas) {
     EXPECT_TRUE(reader(0).ends_within(20s));
 }
 
+TEST_P(Held, FloorsThatASlowerDiskCannotGiveAreSaid) {
+    if (GetParam() != std::string("default")) return;  // has no floors
+    ASSERT_EQ(mount_->message("attach", "2001"), 0);
+    ASSERT_EQ(mount_->message("min", "2001:8M"), 0);
+    disk_->set_speed(12);
+    std::vector<Child> busy;
+    for (const uid_t user : {2001U, 2001U, 0U, 0U}) {
+        busy.emplace_back([this, user] {
+            if (setresuid(user, user, user) != 0) return 1;
+            const int f = open(file().c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+            const auto buffer = aligned(kMiB);
+            for (off_t at = 0;; at = (at + 5 * kMiB) % (64 * kMiB))
+                if (pread(f, buffer.get(), kMiB, at) != kMiB) return 2;
+        });
+    }
+    const auto says = [this](const char* what) { return mount_->control("log").find(what) != std::string::npos; };
+    ASSERT_TRUE(wait_until([&] { return sectors_read() > 12 * kMiB / 512; }));
+    disk_->set_speed(3);
+    EXPECT_TRUE(wait_until([&] { return says("are more than the disk does"); }, 40s)) << mount_->control("log");
+    EXPECT_FALSE(says("given in full"));
+    disk_->set_speed(0);
+    EXPECT_TRUE(wait_until([&] { return says("given in full"); }, 40s)) << mount_->control("log");
+    for (const Child& one : busy) one.send(SIGKILL);
+    for (Child& one : busy) EXPECT_TRUE(one.ends_within(5s));
+}
+
 TEST_P(Held, HandledSignalChangesNothing) {
     disk_->set_speed(1);
     std::vector<Child> others = readers(6);

@@ -2,6 +2,7 @@
 #include "band/fair_depth.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 namespace bandfs {
@@ -14,8 +15,9 @@ constexpr double kHeadroom = 1.5, kOneMore = 0.75;  ///< 2 for a parallelism of 
 constexpr double kHungry = 0.5;                  ///< a disk that works on this part of what it is handed may want more
 constexpr double kSpare = 1.3, kRounding = 0.3;  ///< 1 for a parallelism below 1.3: noise must not look like a lane
 constexpr double kStretch = 2, kShrink = 0.7;
-constexpr double kBetter = 1.07;   ///< a stretch must bring that much
-constexpr double kNoWorse = 0.98;  ///< a shrink must leave that much
+constexpr double kBetter = 0.07;   ///< a stretch must bring that part
+constexpr double kNoWorse = 0.02;  ///< a shrink must cost no more
+constexpr double kNoisy = 2.5;     ///< times what spans differ anyway: so much must a stretch bring
 constexpr double kPaceGain = 0.25, kRateGain = 0.125;
 constexpr double kMost = 1e6;
 
@@ -72,10 +74,11 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
         case Span::probe:
             break;
         case Span::usual:
+            if (usual_pace_ > 0) usual_noise_ += kPaceGain * (std::abs(pace / usual_pace_ - 1) - usual_noise_);
             usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_);
             break;
         case Span::stretch:
-            if (pace > kBetter * usual_pace_) {
+            if (pace > (1 + std::max(kBetter, kNoisy * usual_noise_)) * usual_pace_) {
                 stretched_ = std::max(stretched_, depth);
                 usual_pace_ = pace;
                 stretch_.worked(now);
@@ -85,7 +88,7 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
             }
             break;
         case Span::shrink:
-            if (pace >= kNoWorse * usual_pace_) {
+            if (pace >= (1 - std::max(kNoWorse, usual_noise_)) * usual_pace_) {
                 stretched_ *= kShrink;
                 shrink_.worked(now);
             } else {

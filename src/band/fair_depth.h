@@ -108,10 +108,11 @@ private:
     double slowdown_ = 1;
 
     double parallelism_ = 1;
-    double usual_pace_ = 0;  ///< of the usual spans in which units waited, smoothed; 0: none yet
-    double any_pace_ = 1;    ///< of all spans, smoothed
-    double rate_ = 0;        ///< bytes per second
-    double stretched_ = 1;   ///< limit that a trial found to be worth it
+    double usual_pace_ = 0;   ///< of the usual spans in which units waited, smoothed; 0: none yet
+    double usual_noise_ = 0;  ///< part by which they differ from it
+    double any_pace_ = 1;     ///< of all spans, smoothed
+    double rate_ = 0;         ///< bytes per second
+    double stretched_ = 1;    ///< limit that a trial found to be worth it
     std::array<double, kSpans> found_{};
     unsigned next_found_ = 0;
     unsigned probes_left_ = kFirstProbes;

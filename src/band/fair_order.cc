@@ -115,7 +115,7 @@ void FairOrder::set_ready(FairNode& node, double cost) noexcept {
         join_count(node);
     } else if (before == FairPlace::woken) {
         place = FairPlace::woken;
-    } else if (node.start < now_ && !is_ready(before)) {
+    } else if (node.start < now_ && before == FairPlace::expected) {
         const VirtualTime claim_from = now_ - ticks_of(kLagUnits * largest_, active_weight_);
         if (node.start < claim_from) move_start(node, claim_from);
     }

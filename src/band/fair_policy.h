@@ -54,14 +54,25 @@
 // unit of no bytes that the order holds like any other, until V has reached S. in_debt() says when S is so far beyond V
 // that no turn explains it.
 //
-// Limits (fair_limits). A floor is a right to be served whatever the order says, a ceiling a bar to it.
+// Limits (fair_limits). A floor is a right to be served whatever the order says, a ceiling a bar to it. A unit of c
+// bytes is due c / floor seconds after the one before of its group was due, and free c / ceiling seconds after the one
+// before was; who came late keeps at most kFloorSlack and kCeilingSlack of that. A floor is refused when all floors
+// come to more than the disk is known to do; if they do later, each gets the same part of its own, 0.97 of the disk in
+// all.
+//   Example: min=24 MB/s, units of 128 KiB: one is due every 5.46 ms, before whatever the order says.
+//
+// Hierarchy (fair_kin). The children of a group share what it gets: with something to do, a child of weight w counts in
+// the order as one of weight p * w / (the weights of its siblings that have something to do, and of the parent's own
+// requests), p being what its parent is worth so. Nothing else knows of parents: floors and ceilings are a group's own.
+//   Example: 300 and 100; the 100 has children of 30 and 10. The order has 300, 75 and 25.
 //
 // BOUNDS
 //
 // Starvation. The turn of a unit of c bytes of a group g begins when it comes, or the turn before it ends; it ends when
 // the disk has been handed c * W / w(g) bytes more, W being all weights. Beyond its turn a unit waits for at most 1 +
-// kCredits + kLagUnits = 25 units of the largest size, of all others together, however many there are. Where runs pay
-// (disks that seek), for kUnits - 1 = 7 more of each other group, whose request may just run on.
+// kCredits + kLagUnits = 25 units of the largest size, of all others together, however many there are. But where runs
+// pay (disks that seek), for kUnits - 1 = 7 more of each other group, whose request may just run on: so for 60 in all
+// beside five others, and for more beside more.
 //   Let u be the unit, F its finish, and t the last time that a unit with a later finish was handed to the disk in its
 //   turn while u's turn had not begun, or u's arrival. After t, only these go before u: a) units with finish <= F whose
 //   turn began at V(t) or later: of each group j at most w(j) * (F - V(t)), together
@@ -75,7 +86,7 @@
 //   d) the unit that was handed to the disk at t, and the rest of its run.
 //   While an expected group is more than kLagUnits behind (its unit is long in flight on a disk that has room for
 //   others), V follows the earliest start in place of the mean, and a unit of each other group may come on top of that.
-//   fair_property_test.cc looks for a counterexample; the worst of a million random schedules is 8.8 units.
+//   fair_property_test.cc looks for a counterexample; the worst of a million random schedules is 8.3 units.
 // While the disk is held idle for an expected group (2 ms at most) nobody else gets it either: nothing is handed over.
 // Floors, ceilings and units that pass aside (expedited, going down) are outside this bound.
 //

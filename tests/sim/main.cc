@@ -14,7 +14,10 @@ namespace {
 
 void print_report(const Scenario& scenario, const Simulation& run, double wall_seconds) {
     const Window& window = run.whole();
-    const std::vector<double> wanted = wanted_rates(scenario, window.total_rate());
+    const double total = window.total_rate(), total_time = window.total_time();
+    const bool flat = scenario.is_flat();
+    const auto percent = [](double part, double whole) { return whole > 0 ? part / whole * 100 : 0; };
+    const std::vector<double> wanted = wanted_rates(scenario, total);
     std::printf("%s: %s\n", scenario.file.c_str(), scenario.title.c_str());
     std::printf("  %-12s %7s %8s %8s %8s %10s %9s %9s %9s %7s\n", "group", "weight", "wanted", "got", "of time", "MB/s",
                 "p50 ms", "p99 ms", "max ms", "excess");
@@ -22,19 +25,18 @@ void print_report(const Scenario& scenario, const Simulation& run, double wall_s
         const GroupMeasure& group = window.groups()[i];
         const auto ms = [](TimeNs t) { return static_cast<double>(t) / 1e6; };
         std::printf("  %-12s %7llu %7.2f%% %7.2f%% %7.2f%% %10.3f %9.3f %9.3f %9.3f", scenario.groups[i].name.c_str(),
-                    static_cast<unsigned long long>(scenario.groups[i].weight),
-                    window.total_rate() > 0 ? wanted[i] / window.total_rate() * 100 : 0, window.share(i) * 100,
-                    window.time_share(i) * 100, window.rate(i) / 1e6, ms(group.latency.percentile(50)),
-                    ms(group.latency.percentile(99)), ms(group.latency.longest()));
-        if (scenario.is_flat()) {
+                    static_cast<unsigned long long>(scenario.groups[i].weight), percent(wanted[i], total),
+                    percent(window.rate(i), total), percent(static_cast<double>(group.disk_time), total_time),
+                    window.rate(i) / 1e6, ms(group.latency.percentile(50)), ms(group.latency.percentile(99)),
+                    ms(group.latency.longest()));
+        if (flat) {
             std::printf(" %7.1f\n", group.excess_units);
         } else {
             std::printf(" %7s\n", "-");
         }
     }
-    std::printf("  total %.3f MB/s, %.2f%% of the disk, Jain %.5f, idle with units held %.2f%%\n",
-                window.total_rate() / 1e6, window.total_rate() / scenario.disk.bandwidth * 100,
-                weighted_jain(scenario, window), window.idle() * 100);
+    std::printf("  total %.3f MB/s, %.2f%% of the disk, Jain %.5f, idle with units held %.2f%%\n", total / 1e6,
+                total / scenario.disk.bandwidth * 100, weighted_jain(scenario, window), window.idle() * 100);
     std::printf(" ");
     run.device_group().policy_figures([](std::string_view name, double value) {
         std::printf(" %.*s=%.6g", static_cast<int>(name.size()), name.data(), value);

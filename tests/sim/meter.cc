@@ -54,9 +54,14 @@ double Window::share(std::size_t index) const {
 }
 
 double Window::time_share(std::size_t index) const {
+    const double total = total_time();
+    return total > 0 ? static_cast<double>(groups_[index].disk_time) / total : 0;
+}
+
+double Window::total_time() const {
     double total = 0;
     for (const GroupMeasure& group : groups_) total += static_cast<double>(group.disk_time);
-    return total > 0 ? static_cast<double>(groups_[index].disk_time) / total : 0;
+    return total;
 }
 
 double jain_index(std::span<const double> got, std::span<const double> wanted) {

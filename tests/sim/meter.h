@@ -51,6 +51,7 @@ public:
     double seconds() const { return static_cast<double>(to_ - from_) / 1e9; }
     double rate(std::size_t index) const { return static_cast<double>(groups_[index].bytes) / seconds(); }
     double total_rate() const;
+    double total_time() const;                   ///< of the disk, in nanoseconds, of all groups
     double share(std::size_t index) const;       ///< of the bytes
     double time_share(std::size_t index) const;  ///< of the disk's time
     double idle() const { return static_cast<double>(idle_) / static_cast<double>(to_ - from_); }

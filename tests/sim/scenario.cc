@@ -1,6 +1,7 @@
 #include "scenario.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include <toml++/toml.h>
 
@@ -143,20 +144,14 @@ void read_run(StrictTable table, Scenario& scenario) {
 
 /// Every name of a group that something refers to exists; each may name its parent only after it.
 void check_names(const StrictTable& top, const Scenario& scenario) {
-    const auto known = [&](const std::string& name) {
-        return std::any_of(scenario.groups.begin(), scenario.groups.end(),
-                           [&](const GroupSpec& g) { return g.name == name; });
-    };
+    std::unordered_set<std::string> known;
     const auto check = [&](const std::string& name) {
-        if (!known(name)) top.fail("there is no group '" + name + "'");
+        if (!known.contains(name)) top.fail("there is no group '" + name + "'");
     };
-    for (auto group = scenario.groups.begin(); group != scenario.groups.end(); ++group) {
-        if (std::count_if(scenario.groups.begin(), scenario.groups.end(),
-                          [&](auto& g) { return g.name == group->name; }) > 1)
-            top.fail("two groups '" + group->name + "'");
-        if (!group->parent.empty() &&
-            std::none_of(scenario.groups.begin(), group, [&](auto& g) { return g.name == group->parent; }))
-            top.fail("the parent of '" + group->name + "' does not come before it");
+    for (const GroupSpec& group : scenario.groups) {
+        if (!group.parent.empty() && !known.contains(group.parent))
+            top.fail("the parent of '" + group.name + "' does not come before it");
+        if (!known.insert(group.name).second) top.fail("two groups '" + group.name + "'");
     }
     for (const CallerSpec& caller : scenario.callers) check(caller.group);
     for (const ChangeSpec& change : scenario.changes) {

@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
 
 namespace bandfs::sim {
 namespace {
@@ -38,24 +42,22 @@ public:
             own_demand_[scenario.group_index(caller.group)] +=
                 caller.rate > 0 ? caller.rate : std::numeric_limits<double>::infinity();
         rates_.resize(scenario.groups.size());
+        for (std::size_t i = 0; i < scenario.groups.size(); ++i) children_[scenario.groups[i].parent].push_back(i);
     }
 
     void share(const std::string& parent, double own_weight, double own_demand, double capacity,
                std::size_t own_index) {
-        std::vector<std::size_t> indices;
+        const std::vector<std::size_t>& indices = children_[parent];
         std::vector<Claim> claims;
-        for (std::size_t i = 0; i < scenario_.groups.size(); ++i) {
-            if (scenario_.groups[i].parent != parent) continue;
-            indices.push_back(i);
+        for (const std::size_t i : indices)
             claims.push_back({static_cast<double>(scenario_.groups[i].weight), floor_of(i), demand_of(i)});
-        }
         const bool has_own = own_demand > 0;
         if (has_own) claims.push_back({own_weight, 0, own_demand});
         const std::vector<double> rates = share_out(claims, capacity);
         for (std::size_t i = 0; i < indices.size(); ++i) {
             const GroupSpec& group = scenario_.groups[indices[i]];
             rates_[indices[i]] = rates[i];
-            if (has_children(group.name))
+            if (children_.contains(group.name))
                 share(group.name, static_cast<double>(group.weight), own_demand_[indices[i]], rates[i], indices[i]);
         }
         if (has_own && own_index != kNone)
@@ -68,14 +70,11 @@ public:
     std::vector<double> take() { return std::move(rates_); }
 
 private:
-    bool has_children(const std::string& name) const {
-        return std::any_of(scenario_.groups.begin(), scenario_.groups.end(), [&](auto& g) { return g.parent == name; });
-    }
     double demand_of(std::size_t index) const {
         double demand = own_demand_[index];
-        for (std::size_t i = 0; i < scenario_.groups.size(); ++i) {
-            if (scenario_.groups[i].parent == scenario_.groups[index].name) demand += demand_of(i);
-        }
+        const auto children = children_.find(scenario_.groups[index].name);
+        if (children != children_.end())
+            for (const std::size_t child : children->second) demand += demand_of(child);
         const std::uint64_t max = scenario_.groups[index].max;
         return max ? std::min(demand, static_cast<double>(max)) : demand;
     }
@@ -84,6 +83,7 @@ private:
     }
 
     const Scenario& scenario_;
+    std::unordered_map<std::string, std::vector<std::size_t>> children_;  ///< by the parent's name, "" for none
     std::vector<double> own_demand_;
     std::vector<double> rates_;
 };

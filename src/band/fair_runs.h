@@ -63,6 +63,7 @@ private:
     std::array<bool, 256> follower_{};  ///< of units by their order of issue
     std::array<unsigned, 2> units_{};   ///< of the batch that is open
     std::array<double, 2> took_{};
+    double alone_ns_ = 0;  ///< what a unit takes alone, smoothed
     std::array<unsigned, 2> seen_{};
     bool pays_ = false;
 };

@@ -40,8 +40,7 @@
 
 namespace {
 
-constexpr std::uint32_t kMaxIo = 1 << 20;  // bytes of one request
-constexpr std::int64_t kSecondNs = 1'000'000'000;
+constexpr std::uint32_t kMaxIo = 1 << 20;         // bytes of one request
 constexpr std::int64_t kForgivenNs = 20'000'000;  // lateness of our own timer that the load does not pay for
 constexpr std::uint64_t kRootNode = 1;
 constexpr std::uint64_t kDiskNode = 2;

@@ -97,6 +97,12 @@ protected:
         gate_.submit(std::move(job), *groups_, {}, may_inline);
         return submitted;
     }
+    /// Of so many units, which pass the door.
+    TestJob& submit_stoppable(Fate& fate, std::uint64_t units) {
+        auto job = std::make_unique<TestJob>(fate, units, &door_);
+        job->stoppable = true;
+        return submit(std::move(job));
+    }
     std::uint32_t issued() {
         return gate_.with([](DeviceGroup& group) { return group.issued(); });
     }
@@ -340,9 +346,7 @@ TEST_F(GateTest, APartlyPerformedJobPassesInsteadOfBeingTakenBack) {
 TEST_F(GateTest, APartlyPerformedJobThatCanBeIsStoppedShort) {
     Fate fate;
     door_.shut();
-    auto stoppable = std::make_unique<TestJob>(fate, 4, &door_);
-    stoppable->stoppable = true;
-    TestJob& job = submit(std::move(stoppable));
+    TestJob& job = submit_stoppable(fate, 4);
     ASSERT_TRUE(door_.reached(1));
     EXPECT_TRUE(gate_.cancel(job));
     EXPECT_FALSE(fate.done()) << "a piece is being performed";
@@ -358,9 +362,7 @@ TEST_F(GateTest, APartlyPerformedJobThatCanBeIsStoppedShort) {
 TEST_F(GateTest, AJobThatWaitsForItsNextPieceIsStoppedShortAndEnded) {
     Fate fate;
     door_.shut();
-    auto stoppable = std::make_unique<TestJob>(fate, 3, &door_);
-    stoppable->stoppable = true;
-    TestJob& job = submit(std::move(stoppable));
+    TestJob& job = submit_stoppable(fate, 3);
     ASSERT_TRUE(door_.reached(1));
     // What has been let pass goes before the rest of the job.
     Fate other;

@@ -26,7 +26,7 @@ struct RuleSources {
 TaskCache::Reading read_rules(void* context, GroupType, const KnownTask& task, const TaskCache::Reading&, TimeNs now) {
     const auto& [view, rules] = *static_cast<RuleSources*>(context);
     const Result<std::string> cgroup = view.read_task(task.tid, TaskFile::cgroup);
-    const Result<std::string> program = view.read_task(task.info.process, TaskFile::program);
+    const Result<std::string> program = view.read_task(task.process, TaskFile::program);
     if (!cgroup && !program) return {std::nullopt, now};
     const auto path = cgroup ? cgroup_path(*cgroup, "") : std::nullopt;
     const std::string_view name = program ? std::string_view(*program) : std::string_view();

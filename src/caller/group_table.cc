@@ -67,10 +67,19 @@ Id id_read(CallerSources& sources, GroupType type, pid_t tid) {
     return path ? id_at(sources, type, *path) : std::nullopt;
 }
 
-/// Two ways, the cheaper first: the thread is on the list of the cgroup that it was in before; its own file.
+/// Three ways, the cheapest first: the kernel tells the id of a v2 cgroup, whose path is asked for once per cgroup, for
+/// lineage(); the thread is on the list of the cgroup that it was in before; its own file.
 TaskCache::Reading read_cgroup(void* context, GroupType type, const KnownTask& task, const TaskCache::Reading& before,
                                TimeNs now) {
     auto& sources = *static_cast<CallerSources*>(context);
+    if (type == GroupType::cgroup && task.descriptor) {
+        const Result<TaskInfo> info = sources.view.info(task.descriptor);
+        if (const Id told = info ? info->cgroup : std::nullopt) {
+            if (!sources.cgroups.knows(type, *told) && id_read(sources, type, task.tid) != told)
+                sources.cgroups.note_unseen(type, *told);
+            return {told, now};
+        }
+    }
     if (before.value) {
         const auto seen = sources.members.seen_in(type, *before.value, task.tid, now, kCgroupTrust);
         if (seen) return {before.value, *seen};
@@ -78,14 +87,7 @@ TaskCache::Reading read_cgroup(void* context, GroupType type, const KnownTask& t
     return {id_read(sources, type, task.tid), now};
 }
 
-/// The kernel tells the id of a v2 cgroup, as of now; its path is asked for once per cgroup, for lineage().
 Id resolve_cgroup(CallerSources& sources, GroupType type, const CallerIds& caller) {
-    if (type == GroupType::cgroup)
-        if (const Id told = sources.tasks.told_cgroup(caller.tid)) {
-            if (!sources.cgroups.knows(type, *told) && id_read(sources, type, caller.tid) != told)
-                sources.cgroups.note_unseen(type, *told);
-            return told;
-        }
     return sources.tasks.property(caller.tid, type, kCgroupTrust, read_cgroup, &sources);
 }
 

@@ -35,7 +35,7 @@ TaskCache::Entry* TaskCache::known(Shard& shard, pid_t tid, TimeNs now) {
 /// Without a descriptor the number has to do; nothing is kept of such a task that its successor could be given.
 bool TaskCache::has_ended(const Entry& entry, Liveness liveness) {
     if (liveness == Liveness::of_task && entry.task.descriptor) return view_.is_gone(entry.task.descriptor);
-    return !view_.is_thread_of(entry.task.info.process, entry.task.tid);
+    return !view_.is_thread_of(entry.task.process, entry.task.tid);
 }
 
 /// The entry of whoever has the number now, else of who had it a moment ago.
@@ -69,7 +69,7 @@ std::unique_ptr<TaskCache::Entry> TaskCache::meet(pid_t tid, TimeNs now, bool& r
 
     const Result<TaskInfo> info = task.descriptor ? view_.info(task.descriptor) : Errno{ENOTTY};
     if (info) {
-        task.info = *info;
+        task.process = info->process;
         return entry;
     }
     const Result<std::string> status = view_.read_task(tid, TaskFile::status);
@@ -77,7 +77,7 @@ std::unique_ptr<TaskCache::Entry> TaskCache::meet(pid_t tid, TimeNs now, bool& r
     ret_nobody =
         status.code() == ENOENT || status.code() == ESRCH || (task.descriptor && view_.is_gone(task.descriptor));
     if (!process || ret_nobody) return nullptr;
-    task.info.process = *process;
+    task.process = *process;
     return entry;
 }
 
@@ -106,25 +106,7 @@ std::optional<pid_t> TaskCache::process(pid_t tid) {
     const std::lock_guard lock(shard.mutex);
     const Entry* entry = find(shard, tid, now, Liveness::of_number);
     if (entry == nullptr) return std::nullopt;
-    return entry->task.info.process;
-}
-
-std::optional<std::uint64_t> TaskCache::told_cgroup(pid_t tid) {
-    const TimeNs now = view_.now();
-    Shard& shard = shard_of(tid);
-    const std::lock_guard lock(shard.mutex);
-    Entry* entry = known(shard, tid, now);
-    if (entry != nullptr && !entry->gone && entry->task.descriptor) {
-        const Result<TaskInfo> info = view_.info(entry->task.descriptor);  // says as well whether the task has ended
-        if (info) {
-            entry->seen_alive = now;
-            entry->task.info = *info;
-            return info->cgroup;
-        }
-        if (info.code() == ENOTTY) return std::nullopt;
-    }
-    entry = find(shard, tid, now, Liveness::of_task);
-    return entry == nullptr ? std::nullopt : entry->task.info.cgroup;
+    return entry->task.process;
 }
 
 std::optional<std::uint64_t> TaskCache::property(pid_t tid, GroupType type, TimeNs trust, Read read, void* context) {
@@ -164,7 +146,7 @@ std::optional<TaskCache::Seen> TaskCache::last_known(pid_t tid) {
     if (entry == nullptr) entry = find(shard, tid, now, Liveness::of_number);
     if (entry == nullptr) return std::nullopt;
     if (!entry->gone) entry->gone = has_ended(*entry, Liveness::of_number);
-    return Seen{entry->task.info.process, entry->gone};
+    return Seen{entry->task.process, entry->gone};
 }
 
 }  // namespace bandfs

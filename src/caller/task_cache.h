@@ -22,7 +22,7 @@ namespace bandfs {
 struct KnownTask {
     pid_t tid = 0;
     UniqueFd descriptor;  ///< none when there was none to be had
-    TaskInfo info;        ///< the process never changes, the cgroup is the last that the kernel told
+    pid_t process = 0;    ///< never changes
 };
 
 /// Threads, with their process and what else was read of them. Thread-safe.
@@ -60,8 +60,6 @@ public:
 
     /// The process of a thread; nullopt when it is gone (or tid is 0).
     std::optional<pid_t> process(pid_t tid);
-    /// The v2 cgroup of a thread right now; nullopt when it is gone or the kernel cannot tell by descriptor.
-    std::optional<std::uint64_t> told_cgroup(pid_t tid);
     /// A property of a thread as it was at most `trust` ago.
     std::optional<std::uint64_t> property(pid_t tid, GroupType type, TimeNs trust, Read read, void* context);
 
@@ -78,7 +76,8 @@ private:
         GroupType type;
         Reading reading;
     };
-    struct Entry : boost::intrusive::unordered_set_base_hook<>, boost::intrusive::list_base_hook<> {
+    /// Aligned, so that a look-up of one of many touches two cache lines and not three.
+    struct alignas(64) Entry : boost::intrusive::unordered_set_base_hook<>, boost::intrusive::list_base_hook<> {
         KnownTask task;
         TimeNs seen_alive = 0;
         TimeNs moved_up = 0;  // in the order of asking

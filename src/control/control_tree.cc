@@ -33,11 +33,6 @@ Status status_of(const MessageResult& result) {
     return Errno{result.code};
 }
 
-/// The error of a change that the table does not know, or does not allow.
-Status why_not_settable(bool known, int unknown) {
-    return Errno{known ? EROFS : unknown};
-}
-
 }  // namespace
 
 /// A path, resolved.
@@ -316,13 +311,15 @@ Status ControlTree::set_xattr(std::string_view path, std::string_view name, std:
     const std::string_view attribute = attribute_name(name);
     if (!may_set(*place, attribute, who)) return Errno{EPERM};
     if (place->kind == ControlPlace::Kind::root) {
+        if (attribute.empty()) return Errno{ENODATA};
         const MountAttribute* const row = find_mount_attribute(attribute);
-        if (!row || !row->settable()) return why_not_settable(row != nullptr, ENODATA);
-        return status_of(send(attribute, value, who));
+        if (row != nullptr && !row->settable()) return Errno{EROFS};
+        return status_of(send(attribute, value, who));  // as the message of that name: EINVAL when there is none
     }
     if (place->kind == ControlPlace::Kind::group) {
         const GroupAttribute* const row = find_group_attribute(attribute);
-        if (!row || !row->settable()) return why_not_settable(row != nullptr, ENODATA);
+        if (row == nullptr) return Errno{ENODATA};
+        if (!row->settable()) return Errno{EROFS};
         return send_to_group(*place, attribute, value, who);
     }
     return Errno{ENODATA};

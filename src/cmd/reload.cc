@@ -56,6 +56,11 @@ private:
     std::string conflict_;
 };
 
+bool same_further(const MountOptions& before, const MountOptions& after) {
+    return before.negative_timeout_s == after.negative_timeout_s && before.keep_pages == after.keep_pages &&
+           before.backing_locks == after.backing_locks;
+}
+
 /// What cannot change while the mount lives, and would.
 std::string fixed_settings(const MountRequest& before, const MountRequest& after) {
     std::string names;
@@ -72,7 +77,7 @@ std::string fixed_settings(const MountRequest& before, const MountRequest& after
                            before.allow_root == after.allow_root && before.auto_unmount == after.auto_unmount &&
                            before.max_read == after.max_read && before.max_threads == after.max_threads &&
                            before.max_idle_threads == after.max_idle_threads && before.fsname == after.fsname &&
-                           before.subtype == after.subtype);
+                           before.subtype == after.subtype && same_further(before.mount, after.mount));
     return names;
 }
 

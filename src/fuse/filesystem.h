@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "bandfs/mount_groups.h"
@@ -26,6 +27,8 @@ struct MountOptions {
     std::uint32_t unit_size = 131072;  ///< bytes, power of two, 4096 to 1 MiB
     double attr_timeout_s = 1.0;
     double entry_timeout_s = 1.0;
+    std::optional<double> negative_timeout_s;  ///< that there is no such name; empty: as long as names
+    bool keep_pages = false;                   ///< the kernel's, whatever happens to the file below
     std::uint32_t readahead_kib = 4096;
     std::string control_name = ".bandfs";  ///< empty: no control directory
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes

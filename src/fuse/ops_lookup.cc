@@ -17,9 +17,9 @@ void op_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
     const Result<Entry> entry =
         on_inode(request, parent, [&](Tree& tree, Inode& directory) { return tree.lookup(directory, name, hold); });
     if (entry.code() == ENOENT) {
-        // The kernel remembers as long that there is none.
+        const MountOptions& options = filesystem.options;
         fuse_entry_param none{};
-        none.entry_timeout = filesystem.options.entry_timeout_s;
+        none.entry_timeout = options.negative_timeout_s.value_or(options.entry_timeout_s);
         fuse_reply_entry(request, &none);
         return;
     }

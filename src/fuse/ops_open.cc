@@ -23,6 +23,7 @@ namespace {
 
 /// Whether the kernel may keep the pages it has of this file.
 bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
+    if (filesystem.options.keep_pages) return true;
     timespec realtime{};
     ::clock_gettime(CLOCK_REALTIME, &realtime);
     struct stat now {};

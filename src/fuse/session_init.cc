@@ -39,13 +39,15 @@ constexpr unsigned kUnwanted =
 }  // namespace
 
 void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
+    const auto& mount = *static_cast<Filesystem*>(filesystem);
     connection->want |= kWanted & connection->capable;
     connection->want &= ~kUnwanted;
-    if (static_cast<Filesystem*>(filesystem)->locks) connection->want |= kLocks & connection->capable;
+    if (mount.locks) connection->want |= kLocks & connection->capable;
+    if (mount.options.keep_pages) connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
     connection->max_background = kMaxBackground;
     connection->congestion_threshold = kMaxBackground;
     connection->max_write = PooledBuffer::kLargestPayload;  // libfuse's is 256 pages, which may be large ones
-    connection->max_read = static_cast<Filesystem*>(filesystem)->options.max_read;
+    connection->max_read = mount.options.max_read;
 }
 
 void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer) {

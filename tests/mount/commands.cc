@@ -215,6 +215,36 @@ TEST_F(Commands, AsManyThreadsReceiveAsAskedFor) {
     EXPECT_TRUE(wait_until([&] { return receivers() == 4; })) << receivers();
 }
 
+TEST_F(Commands, WhatTheKernelKeepsIsAsAskedFor) {
+    const auto there = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
+    const auto contents = [](const std::string& path) {
+        std::string line;
+        std::getline(std::ifstream(path), line);
+        return line;
+    };
+    const auto put = [&](const char* name, const char* text) {
+        std::ofstream(backing_->below() + "/" + name) << text << '\n';
+    };
+    const std::string patient = "attr_timeout=0,entry_timeout=3600";
+    {
+        const auto mount = mounted(patient + ",kernel_cache");
+        put("kept", "old");
+        EXPECT_EQ(contents(mount->path() + "/kept"), "old");
+        EXPECT_FALSE(there(mount->path() + "/late"));
+        put("late", "1");
+        EXPECT_FALSE(there(mount->path() + "/late")) << "that there is none is kept as long as names";
+        put("kept", "new");
+        EXPECT_EQ(contents(mount->path() + "/kept"), "old");
+    }
+    const auto mount = mounted(patient + ",negative_timeout=0,auto_cache,use_ino,readdir_ino,hard_remove");
+    EXPECT_EQ(contents(mount->path() + "/kept"), "new");
+    put("kept", "two");
+    EXPECT_EQ(contents(mount->path() + "/kept"), "two");
+    EXPECT_FALSE(there(mount->path() + "/later"));
+    put("later", "1");
+    EXPECT_TRUE(there(mount->path() + "/later"));
+}
+
 TEST_F(Commands, BadOptionsSayWhatIsWrong) {
     struct Case {
         const char *options, *option, *value;

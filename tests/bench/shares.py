@@ -75,17 +75,26 @@ def in_words(shares):
 
 
 def draw(results, path):
-    figure, axes = plot.subplots(len(results), 1, figsize=(8, 2.2 * len(results)), squeeze=False)
-    for axis, result in zip(axes[:, 0], results):
-        for index, values in enumerate(result["series"]):
-            axis.plot([cell / 4 for cell in range(len(values))], values, label=f"weight {result['weights'][index]}")
-        axis.set_title(f"{result['case']} ({result['way']})", fontsize=9)
-        axis.set_ylabel("MB/s", fontsize=8)
-        if len(result["weights"]) <= MANY:
-            axis.legend(fontsize=7)
-    axes[-1, 0].set_xlabel("seconds")
+    """A row for each case, a column for each way."""
+    cases, ways = (list(dict.fromkeys(result[key] for result in results)) for key in ("case", "way"))
+    figure, axes = plot.subplots(len(cases), len(ways), figsize=(3.4 * len(ways), 2.1 * len(cases)), squeeze=False,
+                                 sharex=True, sharey="row")
+    for result in results:
+        axis = axes[cases.index(result["case"]), ways.index(result["way"])]
+        for weight, values in zip(result["weights"], result["series"]):
+            axis.plot([cell / 4 for cell in range(len(values))], values, label=f"weight {weight}", linewidth=1)
+    for row, case in zip(axes, cases):
+        row[0].set_ylabel("MB/s", fontsize=8)
+        row[0].set_title(case, fontsize=8, loc="left")
+        row[0].set_ylim(bottom=0)
+        if len(row[0].lines) <= MANY:
+            row[0].legend(fontsize=6, loc="best")
+    for axis, way in zip(axes[0], ways):
+        axis.set_title(way, fontsize=9, loc="right")
+    for axis in axes[-1]:
+        axis.set_xlabel("seconds", fontsize=8)
     figure.tight_layout()
-    figure.savefig(path)
+    figure.savefig(path, metadata={"Date": None})   # the same figures, the same file
 
 
 def main():

@@ -56,6 +56,10 @@ Outcome<Elected> elect(const std::string& runtime_directory, const std::string& 
         }
         auto connection = connect_to(directory->get(), socket_name(name), deadline);
         if (connection) return Elected{std::nullopt, std::move(*connection)};
+        if (connection.error() == Errno{EPERM}) {
+            return Failure{ExitCode::permission,
+                           runtime_directory + "/" + socket_name(name) + ": another user's process listens there"};
+        }
         if (now_ns() >= deadline) {
             return Failure{ExitCode::server,
                            "the server of device group " + name + " does not answer: " + words_of(connection.error())};

@@ -20,16 +20,28 @@ using Json = nlohmann::json;
 
 constexpr TimeNs kAnswerFor = 5 * kSecond;
 
-/// The mounts of one server; empty when it left meanwhile or does not answer.
-Json ask_server(int directory, const std::string& name) {
+bool is_gone(Errno error) {
+    return error == Errno{ECONNREFUSED} || error == Errno{ENOENT} || error == Errno{EPIPE};
+}
+
+/// The mounts of one server; none when it left meanwhile.
+Outcome<Json> ask_server(int directory, const std::string& name) {
     Json mounts = Json::array();
     const TimeNs deadline = now_ns() + kAnswerFor;
+    const auto failed = [&](Errno error) -> Outcome<Json> {
+        if (is_gone(error)) return mounts;
+        return system_failure(ExitCode::server, "device group " + name + ": its server does not answer", error);
+    };
     const auto connection = connect_to(directory, name + ".sock", deadline);
-    if (!connection || !send_message(connection->get(), encode_list(), {}, deadline)) return mounts;
+    if (!connection) return failed(connection.error());
+    if (const Status sent = send_message(connection->get(), encode_list(), {}, deadline); !sent)
+        return failed(sent.error());
     while (true) {
         const auto message = receive_message(connection->get(), deadline);
-        Json line = message ? Json::parse(message->text, nullptr, false) : Json();
-        if (!line.is_object() || line.contains("end") || line.contains("ok")) return mounts;
+        if (!message) return failed(message.error());
+        Json line = Json::parse(message->text, nullptr, false);
+        if (!line.is_object()) return failed(Errno{EBADMSG});
+        if (line.contains("end") || line.contains("ok")) return mounts;
         if (line.contains("mountpoint")) {
             line["groups"] = Json::array();
             mounts.push_back(std::move(line));
@@ -39,8 +51,8 @@ Json ask_server(int directory, const std::string& name) {
     }
 }
 
-/// Device groups with their mounts: what --json prints.
-Json all_device_groups() {
+/// Device groups with their mounts, what --json prints; `ret_failed` is the last failure of those that do not answer.
+Json all_device_groups(Outcome<Done>& ret_failed) {
     Json all = Json::array();
     const std::string path = runtime_directory_path(::geteuid(), std::getenv("XDG_RUNTIME_DIR"));
     const auto directory = open_runtime_directory(path, ::geteuid(), false);
@@ -48,7 +60,13 @@ Json all_device_groups() {
         directory ? names_ending_in(directory->get(), ".sock") : Result<std::vector<std::string>>(Errno{ENOENT});
     if (!names) return all;
     for (const std::string& name : *names) {
-        Json mounts = ask_server(directory->get(), name);
+        Outcome<Json> answer = ask_server(directory->get(), name);
+        if (!answer) {
+            if (!ret_failed) std::fprintf(stderr, "bandfs: %s\n", ret_failed.failure().message.c_str());
+            ret_failed = answer.failure();
+            continue;
+        }
+        Json& mounts = *answer;
         if (mounts.empty()) continue;
         Json group{{"name", name}};
         for (const char* key : {"pid", "policy", "io_throttle", "io_limit", "token"})
@@ -85,13 +103,14 @@ void print(const Json& device_groups) {
 }  // namespace
 
 Outcome<Done> run_list(const SubcommandLine& line) {
-    const Json device_groups = all_device_groups();
+    Outcome<Done> failed = Done{};
+    const Json device_groups = all_device_groups(failed);
     if (line.has("json")) {
         std::printf("%s\n", device_groups.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     } else {
         print(device_groups);
     }
-    return Done{};
+    return failed;
 }
 
 }  // namespace bandfs

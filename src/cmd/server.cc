@@ -22,6 +22,7 @@
 #include "sys/clock.h"
 #include "sys/daemon.h"
 #include "sys/fuse_mount.h"
+#include "sys/namespaces.h"
 
 namespace bandfs {
 namespace {
@@ -45,6 +46,26 @@ bool is_socket(int fd) {
 /// As a log names them: "uid 0, process 17".
 std::string who_is(uid_t uid, pid_t pid) {
     return "uid " + std::to_string(uid) + ", process " + std::to_string(pid);
+}
+
+/// Descriptors that a mount has as long as it lives, for each thread that receives its requests and more. When mounts
+/// have most of those that there may be, too few are left for files.
+constexpr std::uint64_t kDescriptorsOfMount = 20;
+
+Outcome<Done> check_descriptors(std::size_t mounts) {
+    const std::uint64_t limit = descriptor_limit();
+    if ((mounts + 1) * kDescriptorsOfMount <= limit / 4 * 3) return Done{};
+    return Failure{ExitCode::system, "too many mounts for a server that may open " + std::to_string(limit) +
+                                         " files and serves " + std::to_string(mounts) +
+                                         " mounts: raise the limit (ulimit -Hn), or give another devgroup"};
+}
+
+/// What the kernel says of callers are numbers in the namespaces of who mounted.
+Outcome<Done> check_namespaces(const PeerIds& peer, const std::string& device_group) {
+    if (is_in_our_namespaces(peer.pid)) return Done{};
+    return Failure{ExitCode::conflict, "the server of device group " + device_group +
+                                           " runs in another pid or user namespace, where callers have other "
+                                           "numbers; give another devgroup"};
 }
 
 /// "8:1".
@@ -155,10 +176,12 @@ bool Server::has_room() {
 
 /// Mounts of one scheduler must not lie on each other: a unit of the upper one would be in flight, and wait for one of
 /// the lower one that the upper one keeps from being issued.
-Outcome<Done> Server::check_nesting(const OfferMessage& offer, dev_t source_device) {
+Outcome<Done> Server::check_against_others(const OfferMessage& offer, dev_t source_device) {
     std::lock_guard lock(mutex_);
+    std::size_t mounts = 0;
     for (const Conversation& conversation : conversations_) {
         if (conversation.mount == nullptr) continue;
+        ++mounts;
         const MountInfo& other = conversation.mount->info();
         const bool on_it = conversation.mount->device() == source_device;
         const bool holds_it = lies_below(other.mountpoint, offer.source) || lies_below(offer.mountpoint, other.source);
@@ -168,7 +191,7 @@ Outcome<Done> Server::check_nesting(const OfferMessage& offer, dev_t source_devi
                                " would contain each other in one device group; give one of them another devgroup"};
         }
     }
-    return Done{};
+    return check_descriptors(mounts);
 }
 
 void Server::begin(UniqueFd socket) {
@@ -225,7 +248,8 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
     const UniqueFd source = std::move(message.descriptors[0]);
     struct stat facts {};
     if (::fstat(source.get(), &facts) != 0) return system_failure(ExitCode::source, offer.source, last_errno());
-    if (auto fits = check_nesting(offer, facts.st_dev); !fits) return fits.failure();
+    if (auto knows = check_namespaces(peer, service_.name()); !knows) return knows.failure();
+    if (auto fits = check_against_others(offer, facts.st_dev); !fits) return fits.failure();
     std::vector<WrittenOption> options;
     for (const std::string& option : offer.options) {
         const std::size_t equals = option.find('=');

@@ -56,7 +56,7 @@ private:
     Outcome<Done> reload_for(Conversation& conversation, const PeerIds& peer, const ReloadMessage& message);
     Outcome<std::vector<std::string>> reload(const ReloadMessage& message, const std::string& who);
 
-    Outcome<Done> check_nesting(const OfferMessage& offer, dev_t source_device);
+    Outcome<Done> check_against_others(const OfferMessage& offer, dev_t source_device);
     void remove_finished();
     bool has_room();
     bool take_signals();

@@ -84,6 +84,9 @@ Result<UniqueFd> connect_to(int directory, std::string_view name, TimeNs deadlin
         if (why == Errno{EINTR}) continue;
         return why == Errno{EAGAIN} ? Errno{ETIMEDOUT} : why;
     }
+    const auto listener = peer_of(socket.get());
+    if (!listener) return listener.error();
+    if (listener->uid != ::geteuid()) return Errno{EPERM};
     return socket;
 }
 

@@ -40,7 +40,8 @@ struct PeerIds {
 /// lock listens, so it is stale). ENAMETOOLONG: more than about 80 bytes.
 Result<UniqueFd> listen_at(int directory, std::string_view name);
 
-/// Connects; ECONNREFUSED or ENOENT when nobody listens there, ETIMEDOUT when nobody accepts in time.
+/// Connects; ECONNREFUSED or ENOENT when nobody listens there, ETIMEDOUT when nobody accepts in time, EPERM when it is
+/// another user who listens.
 Result<UniqueFd> connect_to(int directory, std::string_view name, TimeNs deadline);
 
 /// The next connection of a listening socket, without waiting: EAGAIN when there is none.

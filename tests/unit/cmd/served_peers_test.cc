@@ -1,5 +1,10 @@
 // Who talks to a server: many commands at once, liars, ordinary users, and who sends messages.
 
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
 #include "served.h"
 
 namespace bandfs {
@@ -77,6 +82,53 @@ TEST_F(Served, PeersThatTalkNonsenseAreRefusedAndDisturbNobody) {
     }
     const UniqueFd silent = connect();  // stays until the end of the test
     EXPECT_EQ(read("mnt/a"), "one");
+    EXPECT_EQ(server(), pid);
+}
+
+/// Goes on as the first process of another pid namespace; the one outside waits for it.
+void enter_pid_namespace() {
+    if (::unshare(CLONE_NEWPID) != 0) ::_exit(126);
+    if (const pid_t inner = ::fork(); inner != 0) ::_exit(wait_for(inner));
+}
+
+TEST_F(Served, WhoHasOtherNumbersForProcessesIsRefused) {
+    ASSERT_EQ(mount("src", "mnt").code, 0);
+    const Ran refused = run(words("src2", "mnt2"), enter_pid_namespace);
+    EXPECT_EQ(refused.code, static_cast<int>(ExitCode::conflict)) << refused.said;
+    EXPECT_NE(refused.said.find("another pid or user namespace"), std::string::npos) << refused.said;
+    EXPECT_EQ(mounts().size(), 1u);
+}
+
+TEST_F(Served, MoreMountsThanThereAreDescriptorsForAreRefused) {
+    const auto few = [] {
+        const rlimit limit{256, 256};
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        // Root may raise it again.
+        ::prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE);
+    };
+    int served = 0;
+    Ran last;
+    for (; served < 30; ++served) {
+        const std::string place = "m" + std::to_string(served);
+        fs::create_directory(root_ + "/" + place);
+        last = run(words("src", place), few);
+        if (last.code != 0) break;
+    }
+    EXPECT_EQ(last.code, static_cast<int>(ExitCode::system)) << last.said;
+    EXPECT_NE(last.said.find("may open 256 files"), std::string::npos) << last.said;
+    EXPECT_GE(served, 8);
+    EXPECT_EQ(read("m0/a"), "one");
+}
+
+TEST_F(Served, AServerThatDoesNotAnswerIsNamed) {
+    ASSERT_EQ(mount("src", "mnt").code, 0);
+    const pid_t pid = server();
+    ::kill(pid, SIGSTOP);
+    const Ran listed = run({"list", "--json"});
+    ::kill(pid, SIGCONT);
+    EXPECT_EQ(listed.code, static_cast<int>(ExitCode::server));
+    EXPECT_NE(listed.said.find("device group " + group_ + ": its server does not answer"), std::string::npos)
+        << listed.said;
     EXPECT_EQ(server(), pid);
 }
 

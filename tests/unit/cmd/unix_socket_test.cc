@@ -1,8 +1,10 @@
 #include "sys/unix_socket.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -26,6 +28,17 @@ std::size_t open_descriptors() {
     std::size_t count = 0;
     for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) ++count;
     return count;
+}
+
+/// A process of that user that listens at `name`, which it says through `ready`.
+pid_t listen_as(uid_t user, int directory, const char* name, int ready) {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    const auto listener = listen_at(directory, name);
+    // Who listened last is who the kernel says it was.
+    const bool other = listener && ::setresuid(user, user, user) == 0 && ::listen(listener->get(), 1) == 0;
+    if (::write(ready, other ? "y" : "n", 1) == 1) ::pause();
+    ::_exit(1);
 }
 
 class Sockets : public ::testing::Test {
@@ -53,6 +66,26 @@ TEST_F(Sockets, CarryTextAndDescriptors) {
     ::fstat(message->descriptors[0].get(), &b);
     EXPECT_EQ(a.st_rdev, b.st_rdev);
     EXPECT_NE(::fcntl(message->descriptors[0].get(), F_GETFD) & FD_CLOEXEC, 0);
+}
+
+TEST_F(Sockets, AnotherUsersListenerIsRefused) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    char name[] = "/tmp/bandfs-sockets-XXXXXX";
+    const std::string place = ::mkdtemp(name);
+    const UniqueFd directory(::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    int ready[2];
+    ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    const UniqueFd from(ready[0]), to(ready[1]);
+    for (const uid_t user : {uid_t{0}, uid_t{65534}}) {
+        const pid_t listener = listen_as(user, directory.get(), "s", to.get());
+        char said = 0;
+        ASSERT_EQ(::read(from.get(), &said, 1), 1);
+        EXPECT_EQ(said, 'y');
+        EXPECT_EQ(connect_to(directory.get(), "s", soon()).code(), user == 0 ? 0 : EPERM);
+        ::kill(listener, SIGKILL);
+        ::waitpid(listener, nullptr, 0);
+    }
+    std::filesystem::remove_all(place);
 }
 
 TEST_F(Sockets, TheLongestMessagePasses) {

@@ -1,0 +1,12 @@
+// sys/namespaces.h - who sees the same numbers of processes and users as this process.
+#pragma once
+
+#include <sys/types.h>
+
+namespace bandfs {
+
+/// Whether a process is in the pid and user namespaces of this one. False for number 0, which is what SO_PEERCRED says
+/// of one that has no number here; true when it cannot be told.
+bool is_in_our_namespaces(pid_t process);
+
+}  // namespace bandfs

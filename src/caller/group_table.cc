@@ -57,6 +57,13 @@ Id id_at(CallerSources& sources, GroupType type, std::string_view path) {
     return id ? Id(*id) : std::nullopt;
 }
 
+/// What a thread on its way out was in is not told any more: its files say "/".
+bool has_left(CallerSources& sources, pid_t tid) {
+    const Result<std::string> text = sources.view.read_task(tid, TaskFile::stat);
+    const auto stat = text ? parse_stat(*text) : std::nullopt;
+    return stat && stat->exiting;
+}
+
 /// The id by way of the path that a file of /proc has.
 Id id_read(CallerSources& sources, GroupType type, pid_t tid) {
     const TaskFile file = type == GroupType::cpuset ? TaskFile::cpuset : TaskFile::cgroup;
@@ -64,7 +71,8 @@ Id id_read(CallerSources& sources, GroupType type, pid_t tid) {
     if (!text) return std::nullopt;
     const auto path = type == GroupType::cpuset ? std::string_view(*text).substr(0, text->find('\n'))
                                                 : cgroup_path(*text, controller_of(type));
-    return path ? id_at(sources, type, *path) : std::nullopt;
+    if (!path || (*path == "/" && has_left(sources, tid))) return std::nullopt;
+    return id_at(sources, type, *path);
 }
 
 /// Three ways, the cheapest first: the kernel tells the id of a v2 cgroup, whose path is asked for once per cgroup, for
@@ -84,7 +92,8 @@ TaskCache::Reading read_cgroup(void* context, GroupType type, const KnownTask& t
         const auto seen = sources.members.seen_in(type, *before.value, task.tid, now, kCgroupTrust);
         if (seen) return {before.value, *seen};
     }
-    return {id_read(sources, type, task.tid), now};
+    const Id read = id_read(sources, type, task.tid);
+    return {read || !has_left(sources, task.tid) ? read : before.value, now};
 }
 
 Id resolve_cgroup(CallerSources& sources, GroupType type, const CallerIds& caller) {

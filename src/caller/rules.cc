@@ -61,6 +61,19 @@ std::string take_glob(std::optional<std::string>& ret, std::string_view value) {
     return {};
 }
 
+std::string take_program(std::optional<std::string>& ret, std::string_view value) {
+    constexpr std::size_t kLongestProgram = 15;  // TASK_COMM_LEN, less the 0 behind it
+    if (value.size() > kLongestProgram && value.find_first_of("*?[") == std::string_view::npos) {
+        return "is longer than the 15 bytes that the kernel knows of a name; a * can stand for the rest";
+    }
+    return take_glob(ret, value);
+}
+
+std::string take_path(std::optional<std::string>& ret, std::string_view value) {
+    if (!value.empty() && value.find_first_of("/*?[") != 0) return "must begin with / (SOURCE), or with a pattern";
+    return take_glob(ret, value);
+}
+
 template <typename Number>
 std::string take_id(std::optional<Number>& ret, GroupType type, std::string_view value) {
     const Parsed<std::uint64_t> id = parse_group_id(type, value);
@@ -88,9 +101,9 @@ constexpr std::array kConditions{
               [](const Rule& r) { return number_text(r.gid); }},
     Condition{"cgroup", [](Rule& r, std::string_view v) { return take_glob(r.cgroup, v); },
               [](const Rule& r) { return r.cgroup.value_or(""); }},
-    Condition{"program", [](Rule& r, std::string_view v) { return take_glob(r.program, v); },
+    Condition{"program", [](Rule& r, std::string_view v) { return take_program(r.program, v); },
               [](const Rule& r) { return r.program.value_or(""); }},
-    Condition{"path", [](Rule& r, std::string_view v) { return take_glob(r.path, v); },
+    Condition{"path", [](Rule& r, std::string_view v) { return take_path(r.path, v); },
               [](const Rule& r) { return r.path.value_or(""); }},
 };
 

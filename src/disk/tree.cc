@@ -113,6 +113,12 @@ InodePtr Tree::make_inode(NodeId id, const Found& found, std::shared_ptr<const B
     return InodePtr(new Inode(id, codec_.visible_generation(id), found.key, found.attr.st_mode, std::move(mount)), end);
 }
 
+Result<std::string> Tree::path_of_root() {
+    const Result<HeldFd> root = descriptor(*root_);
+    if (!root) return root.error();
+    return path_of_descriptor((*root)->get());
+}
+
 Result<InodePtr> Tree::inode(NodeId id) {
     if (InodePtr inode = inodes_.find(id)) return inode;
     return revive(id);

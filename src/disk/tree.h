@@ -50,6 +50,8 @@ public:
     void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
     Inode& root() { return *root_; }
+    /// Where SOURCE is now, as the kernel names it.
+    Result<std::string> path_of_root();
     /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing.
     Result<InodePtr> inode(NodeId id);
     /// "." and ".." are the inode and its parent. `hold`: opens a descriptor, so that the inode's path has this name.

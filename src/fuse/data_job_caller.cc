@@ -25,13 +25,20 @@ std::vector<GroupId> copy_of(std::span<const GroupId> ids) {
     return {ids.begin(), ids.end()};
 }
 
-/// Where the file is below SOURCE, "/" in front; empty when that cannot be told.
-std::string path_below_source(const Filesystem& filesystem, int file) {
+/// What of a path is below a directory, "/" in front; empty when nothing is.
+std::string path_below(const std::string& directory, const std::string& path) {
+    if (directory == "/") return path;
+    const bool below = path.size() > directory.size() && path.starts_with(directory) && path[directory.size()] == '/';
+    return below ? path.substr(directory.size()) : "";
+}
+
+/// Where the file is below SOURCE; empty when that cannot be told.
+std::string path_below_source(Filesystem& filesystem, int file) {
     const Result<std::string> path = file < 0 ? Result<std::string>(Errno{EBADF}) : path_of_descriptor(file);
-    const std::string& source = filesystem.source_path;
-    if (!path || !path->starts_with(source)) return {};
-    if (source == "/") return *path;
-    return path->size() > source.size() && (*path)[source.size()] == '/' ? path->substr(source.size()) : "";
+    if (!path) return {};
+    if (std::string found = path_below(filesystem.source_path, *path); !found.empty()) return found;
+    const Result<std::string> moved = filesystem.tree->path_of_root();
+    return moved ? path_below(*moved, *path) : "";
 }
 
 CallerLineage lineage_by_rules(Filesystem& filesystem, const CallerIds& caller, std::span<const GroupId> otherwise,

@@ -59,7 +59,7 @@ struct Filesystem {
     Resolver* callers = nullptr;
     RuleSlot rules;                  ///< of type `rules`
     AutoGroups automatic;            ///< which of `groups` came into being by themselves
-    std::string source_path;         ///< as the kernel names SOURCE, for rules by path
+    std::string source_path;         ///< as the kernel named SOURCE when it was mounted, for rules by path
     ControlPort* control = nullptr;  ///< nullptr: no control directory
     ControlNodes control_nodes;
     MountCounters counters;

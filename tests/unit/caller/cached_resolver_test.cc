@@ -164,6 +164,21 @@ TEST_P(CachedResolverTest, WhoHasJustGoneIsStillKnown) {
     EXPECT_EQ(resolve(GroupType::cgroup), std::nullopt);
 }
 
+TEST_P(CachedResolverTest, WhoIsOnItsWayOutIsNotInTheRootCgroup) {
+    const GroupType memory = *group_type_named("cgroup:memory");
+    EXPECT_EQ(resolve(memory), 12U);
+    view.task(kThread).text[TaskFile::cgroup] = "4:memory:/\n0::/a\n";
+    view.task(kThread).text[TaskFile::stat] = stat_text('R', 0x4, 1, 0);
+    view.time += kSecond;
+    EXPECT_EQ(resolve(memory), 12U) << "the last that is known";
+    FakeTask late = view.task(kThread);
+    view.add(kThread + 1, late);
+    EXPECT_EQ(resolve(memory, kThread + 1), std::nullopt) << "never seen before";
+    late.text[TaskFile::stat] = stat_text('R', 0, 1, 0);
+    view.add(kThread + 2, late);
+    EXPECT_EQ(resolve(memory, kThread + 2), 1U) << "that one is there";
+}
+
 TEST_P(CachedResolverTest, DescriptorsAreBounded) {
     for (pid_t tid = 1000; tid < 4000; ++tid) {
         view.add(tid, in_cgroup(tid, "/a"));

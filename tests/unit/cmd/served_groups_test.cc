@@ -92,5 +92,32 @@ TEST_F(ServedGroups, RulesGiveGroupsByProgramUserAndPath) {
     EXPECT_EQ(checked.code, 0) << checked.said << config;
 }
 
+TEST_F(ServedGroups, APathIsKnownWhateverBecameOfTheNames) {
+    ASSERT_EQ(mount("src", "mnt", "type=rules,group=below:30").code, 0);
+    ASSERT_EQ(run({"set", root_ + "/mnt", "rules", "below path=/sub/*"}).code, 0);
+    const auto file = [this](const std::string& name) {
+        return UniqueFd(::open((root_ + "/mnt/sub/" + name).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+    };
+    alignas(4096) static char block[4096];
+    fs::create_hard_link(root_ + "/src/sub/big", root_ + "/src/other");
+    const UniqueFd linked = file("big");
+    ASSERT_EQ(::unlink((root_ + "/mnt/sub/big").c_str()), 0);
+    EXPECT_EQ(::pread(linked.get(), block, sizeof block, 0), 4096);
+    EXPECT_EQ(stat("below", "read.bytes_done"), "4096") << "a removed name, of a file that has others";
+
+    std::ofstream(root_ + "/src/sub/last") << std::string(100'000, 'x');
+    const UniqueFd last = file("last");
+    ASSERT_EQ(::unlink((root_ + "/mnt/sub/last").c_str()), 0);
+    EXPECT_EQ(::pread(last.get(), block, sizeof block, 0), 4096);
+    EXPECT_EQ(stat("below", "read.bytes_done"), "8192") << "the only name";
+
+    fs::rename(root_ + "/src", root_ + "/elsewhere");
+    std::ofstream(root_ + "/elsewhere/sub/new") << std::string(100'000, 'x');
+    const UniqueFd moved = file("new");
+    EXPECT_EQ(::pread(moved.get(), block, sizeof block, 0), 4096);
+    EXPECT_EQ(stat("below", "read.bytes_done"), "12288") << "SOURCE has moved";
+    fs::rename(root_ + "/elsewhere", root_ + "/src");
+}
+
 }  // namespace
 }  // namespace bandfs

@@ -65,8 +65,15 @@ Outcome<Done> run_top(const SubcommandLine& line) {
     }
     const auto sample = [&](TopSample& ret) { return take_sample(mounts, control, ret); };
     if (line.has("once") || line.has("json")) return print_tables(sample, line.has("once"), line.has("json"));
-    if (!::isatty(STDOUT_FILENO) || !show_top(sample)) {
-        return Failure{ExitCode::usage, "top: this is no terminal it could draw on; use --once or --json"};
+    switch (::isatty(STDOUT_FILENO) ? show_top(sample) : TopEnd::unusable) {
+        case TopEnd::left:
+            break;
+        case TopEnd::over:
+            return Failure{ExitCode::no_mount, "top: there is no mount left to show"};
+        case TopEnd::interrupted:
+            return Failure{ExitCode::interrupted, ""};
+        case TopEnd::unusable:
+            return Failure{ExitCode::usage, "top: this is no terminal it could draw on; use --once or --json"};
     }
     return Done{};
 }

@@ -12,7 +12,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kBar = 10;  // characters of the bar
+constexpr std::size_t kBar = 10, kNarrowBar = 5;  // characters of the bar
 constexpr std::size_t kFewestColumns = 80;
 constexpr std::size_t kWideColumns = 104;  // from here on the wide table fits
 constexpr double kSlightly = 1.05;         // so much above its share a group counts as ahead
@@ -82,7 +82,12 @@ std::string brief(double value) {
     return buffer;
 }
 
-/// "0", "16us", "1.0ms", "2.1s", ">17s".
+/// "9999", "10k": at most four characters below a billion.
+std::string brief_count(std::uint64_t count) {
+    return count < 10'000 ? std::to_string(count) : brief(static_cast<double>(count));
+}
+
+/// "0", "16us", "1.0ms", "16ms", "2.1s", ">17s": at most five characters.
 std::string brief_time(double seconds) {
     char buffer[32];
     if (std::isinf(seconds)) return ">17s";
@@ -90,7 +95,7 @@ std::string brief_time(double seconds) {
     if (seconds < 1e-3)
         std::snprintf(buffer, sizeof buffer, "%.0fus", seconds * 1e6);
     else if (seconds < 1)
-        std::snprintf(buffer, sizeof buffer, seconds < 0.1 ? "%.1fms" : "%.0fms", seconds * 1e3);
+        std::snprintf(buffer, sizeof buffer, seconds < 9.95e-3 ? "%.1fms" : "%.0fms", seconds * 1e3);
     else
         std::snprintf(buffer, sizeof buffer, "%.1fs", seconds);
     return buffer;
@@ -103,13 +108,13 @@ std::string percent(double share) {
 }
 
 /// What was got as '#', up to the share wanted as '.', beyond it as '+'.
-std::string bar(double wanted, double got) {
-    const auto cells = [](double share) {
-        return static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * kBar));
+std::string bar(double wanted, double got, std::size_t length) {
+    const auto cells = [length](double share) {
+        return static_cast<std::size_t>(std::lround(std::clamp(share, 0.0, 1.0) * static_cast<double>(length)));
     };
     const std::size_t want = cells(wanted), have = cells(got);
     std::string line;
-    for (std::size_t i = 0; i < kBar; ++i) line += i < have ? (i < want ? '#' : '+') : (i < want ? '.' : ' ');
+    for (std::size_t i = 0; i < length; ++i) line += i < have ? (i < want ? '#' : '+') : (i < want ? '.' : ' ');
     return line;
 }
 
@@ -133,14 +138,14 @@ std::string right(const std::string& word, std::size_t width) {
 
 /// One row of words in the table's columns.
 struct Words {
-    std::string name, weight, want, got, bar, read, write, read_io, write_io, io, flight, held, p50, p99, why, mount;
+    std::string name, weight, want, got, bar, read, write, read_io, write_io, flight, held, p50, p99, why, mount;
 };
 
 std::string in_columns(const Words& w, std::size_t columns) {
     if (columns < kWideColumns) {
-        return fitted(w.name, 13) + " " + right(w.weight, 7) + right(w.want, 5) + right(w.got, 5) + " " +
-               fitted(w.bar, kBar) + right(w.read, 6) + right(w.write, 6) + right(w.io, 6) + right(w.held, 6) +
-               right(w.p99, 7) + " " + fitted(w.why, 6);
+        return fitted(w.name, 9 + columns - kFewestColumns) + right(w.weight, 8) + right(w.want, 5) + right(w.got, 5) +
+               " " + fitted(w.bar, kNarrowBar) + right(w.read, 6) + right(w.write, 6) + right(w.read_io, 6) +
+               right(w.write_io, 6) + right(w.held, 5) + right(w.p50, 6) + right(w.p99, 6) + " " + fitted(w.why, 5);
     }
     return fitted(w.name, 16) + " " + right(w.weight, 7) + right(w.want, 5) + right(w.got, 5) + " " +
            fitted(w.bar, kBar) + right(w.read, 6) + right(w.write, 6) + right(w.read_io, 6) + right(w.write_io, 6) +
@@ -227,18 +232,19 @@ std::vector<TopRow> arranged(std::vector<TopRow> rows, TopOrder order, std::stri
 }
 
 std::string heading(std::size_t columns) {
-    return in_columns({"GROUP", "WEIGHT", "WANT", "GOT", "", "rMB/s", "wMB/s", "rIO/s", "wIO/s", "IO/s", "FLY", "HELD",
-                       "p50", "p99", "WHY", "MOUNT"},
+    return in_columns({"GROUP", "WEIGHT", "WANT", "GOT", "", "rMB/s", "wMB/s", "rIO/s", "wIO/s", "FLY", "HELD", "p50",
+                       "p99", "WHY", "MOUNT"},
                       std::max(columns, kFewestColumns));
 }
 
 std::string table_line(const TopRow& row, std::size_t columns) {
     const TopGroup& group = row.group;
+    const std::size_t length = columns < kWideColumns ? kNarrowBar : kBar;
     return in_columns(
-        {group.name, std::to_string(group.weight), percent(group.wanted), percent(row.got), bar(group.wanted, row.got),
-         brief(row.read_mb_s), brief(row.write_mb_s), brief(row.read_io_s), brief(row.write_io_s),
-         brief(row.read_io_s + row.write_io_s), std::to_string(group.in_flight), std::to_string(group.held),
-         brief_time(group.wait_p50_s), brief_time(group.wait_p99_s), row.why_held, group.mount},
+        {group.name, std::to_string(group.weight), percent(group.wanted), percent(row.got),
+         bar(group.wanted, row.got, length), brief(row.read_mb_s), brief(row.write_mb_s), brief(row.read_io_s),
+         brief(row.write_io_s), brief_count(group.in_flight), brief_count(group.held), brief_time(group.wait_p50_s),
+         brief_time(group.wait_p99_s), row.why_held, group.mount},
         std::max(columns, kFewestColumns));
 }
 

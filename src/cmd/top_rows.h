@@ -62,7 +62,8 @@ std::string_view name_of(TopOrder order);
 /// Sorted (largest first, names alphabetically), and only those whose name or mount contains `filter`.
 std::vector<TopRow> arranged(std::vector<TopRow> rows, TopOrder order, std::string_view filter);
 
-/// The heading and the rows for a terminal of so many columns (at least 80): no line is longer.
+/// The heading and the rows for a terminal of so many columns (at least 80): no line is longer. Without room for all,
+/// what is in flight and the mount are left out.
 std::string heading(std::size_t columns);
 std::string table_line(const TopRow& row, std::size_t columns);
 

@@ -7,9 +7,16 @@
 
 namespace bandfs {
 
-/// Shows the table until the user leaves (q) or `sample` says that there is nothing more to show; one sample per
-/// second. Keys: s sort, / filter, space or p pause, q quit. Without colour when NO_COLOR is set or the terminal has
-/// none. False when the terminal cannot be used.
-bool show_top(const std::function<bool(TopSample& ret)>& sample);
+/// How the view ended.
+enum class TopEnd {
+    left,         ///< the user did
+    over,         ///< `sample` says that there is nothing more to show
+    interrupted,  ///< by SIGINT or SIGTERM
+    unusable,     ///< the terminal cannot place text
+};
+
+/// Shows the table, with one sample per second. Keys: s sort, / filter, space or p pause, the arrows, j, k and the page
+/// keys scroll, q quit. Without colour when NO_COLOR is set or the terminal has none.
+TopEnd show_top(const std::function<bool(TopSample& ret)>& sample);
 
 }  // namespace bandfs

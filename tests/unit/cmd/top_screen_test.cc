@@ -35,15 +35,15 @@ bool invented_sample(TopSample& ret) {
 /// show_top() in a child with a terminal of its own.
 class TopScreen : public ::testing::Test {
 protected:
-    void show(bool colour) {
-        winsize size{.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+    void show(bool colour, const char* kind = "xterm-256color", unsigned short rows = 24) {
+        winsize size{.ws_row = rows, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
         int terminal = -1;
         pid_ = ::forkpty(&terminal, nullptr, nullptr, &size);
         if (pid_ == 0) {
             ::alarm(60);
-            ::setenv("TERM", "xterm-256color", 1);
+            ::setenv("TERM", kind, 1);
             colour ? ::unsetenv("NO_COLOR") : ::setenv("NO_COLOR", "1", 1);
-            ::_exit(show_top(invented_sample) ? 0 : 1);
+            ::_exit(static_cast<int>(show_top(invented_sample)));
         }
         terminal_.reset(terminal);
     }
@@ -76,7 +76,7 @@ protected:
         return false;
     }
 
-    /// The code it ends with.
+    /// How it ends, as a number.
     int end() {
         while (shows("no text like this")) {
         }  // until it hangs up
@@ -125,6 +125,30 @@ TEST_F(TopScreen, SortsFiltersAndPauses) {
     EXPECT_TRUE(shows("(/ to change)"));
     type("q");
     EXPECT_EQ(end(), 0);
+}
+
+TEST_F(TopScreen, ScrollsWhatDoesNotFit) {
+    show(true, "xterm-256color", 3);
+    EXPECT_TRUE(shows("rows 1-1 of 2"));
+    type("j");
+    EXPECT_TRUE(shows("bob"));
+    type("k");
+    EXPECT_TRUE(shows("alice"));
+    type("q");
+    EXPECT_EQ(end(), static_cast<int>(TopEnd::left));
+}
+
+TEST_F(TopScreen, AnInterruptLeavesTheTerminalAsItWas) {
+    show(true);
+    EXPECT_TRUE(shows("alice"));
+    type("\x03");
+    EXPECT_EQ(end(), static_cast<int>(TopEnd::interrupted));
+    EXPECT_NE(all_.find("\x1b[?1049l"), std::string::npos) << "the alternate screen was not left";
+}
+
+TEST_F(TopScreen, ATerminalThatCannotPlaceTextIsRefused) {
+    show(true, "dumb");
+    EXPECT_EQ(end(), static_cast<int>(TopEnd::unusable));
 }
 
 TEST_F(TopScreen, FollowsAResize) {

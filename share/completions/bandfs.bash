@@ -21,6 +21,13 @@ _bandfs_words()
         found { for (i = 1; i <= NF; ++i) print $i; exit }'
 }
 
+# The values of an option that the help writes as NAME=THIS|THAT.
+_bandfs_values()
+{
+    "$1" --help 2>/dev/null | awk -v name="$2" '
+        $1 ~ "^" name "=[a-z]+[|]" { sub(/.*=/, "", $1); gsub(/[|]/, "\n", $1); print $1; exit }'
+}
+
 _bandfs_subcommands()
 {
     "$1" --help 2>/dev/null | awk '/^Subcommands/ { found = 1; next } found && /^$/ { exit } found { print $1 }'
@@ -58,7 +65,7 @@ _bandfs_complete_option()
     case $option in
         type=*) COMPREPLY=($(compgen -W "$(_bandfs_words "$program" Types)" -- "${option#*=}")) ;;
         policy=*) COMPREPLY=($(compgen -W "$(_bandfs_words "$program" Policies)" -- "${option#*=}")) ;;
-        *=*) ;;
+        *=*) COMPREPLY=($(compgen -W "$(_bandfs_values "$program" "${option%%=*}")" -- "${option#*=}")) ;;
         *)
             [[ $before == *=* ]] && before=${before##*=}
             COMPREPLY=($(compgen -P "$before" -W "$(_bandfs_options "$program")" -- "$option"))

@@ -25,6 +25,10 @@ function __bandfs_options
         /^[^ ]/ { options = flags = 0 }
         options && /^  [a-z]/ { name = $1; sub(/=.*/, "=", name); $1 = ""; print before name "\t" substr($0, 2) }
         flags { for (i = 1; i <= NF; ++i) print before $i }'
+    bandfs --help 2>/dev/null | awk -v before="$before" '
+        $1 ~ /^[a-z_]+=[a-z]+[|]/ { name = $1; sub(/=.*/, "=", name); sub(/.*=/, "", $1)
+                                    count = split($1, values, /[|]/)
+                                    for (i = 1; i <= count; ++i) print before name values[i] }'
     printf "$before"'type=%s\n' (__bandfs_words Types)
     printf "$before"'policy=%s\n' (__bandfs_words Policies)
 end

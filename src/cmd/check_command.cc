@@ -11,9 +11,7 @@ namespace {
 
 /// What the keys of a mount, each right by itself, are together; empty when the mount could be made.
 std::string flaw_of(const ConfiguredMount& mount, const ConfiguredDeviceGroup* device_group) {
-    for (const WrittenOption& option : split_options(mount.options.value_or(""))) {
-        if (option.name == "config") return "option config: a file cannot name another";
-    }
+    if (std::string flaw = flaw_of_options(mount); !flaw.empty()) return flaw;
     const auto request = parse_mount_request(options_of(mount, device_group), groups_of(mount));
     if (!request) return request.failure().message;
     return why_impossible(request->device, request->wanted);

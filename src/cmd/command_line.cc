@@ -48,6 +48,7 @@ Failure wrong_use(const std::string& what) {
 
 Outcome<CommandLine> parse_command_line(std::span<char*> arguments) {
     MountLine line;
+    const bool helper = std::string_view(arguments[0]).ends_with("mount.bandfs");
     ::optind = 0;
     ::opterr = 0;
     const int count = static_cast<int>(arguments.size());
@@ -56,8 +57,8 @@ Outcome<CommandLine> parse_command_line(std::span<char*> arguments) {
             case 'o':
                 for (WrittenOption& option : split_options(::optarg)) line.options.push_back(std::move(option));
                 break;
-            case 'f':
-                line.foreground = true;
+            case 'f':  // mount(8) calls its helper so when it is to fake
+                (helper ? line.fake : line.foreground) = true;
                 break;
             case 'd':
                 line.options.push_back({"debug", std::nullopt});

@@ -17,7 +17,7 @@ struct CommandLine {
 };
 
 /// Understands `bandfs SOURCE MOUNTPOINT [-o ...] [-f] [-d] [-V] [-h]`, and what mount(8) adds when it calls a helper
-/// (-s, -n, -v, -t TYPE).
+/// (-s, -n, -v, -t TYPE). As mount.bandfs, -f is mount(8)'s: look whether it could be mounted.
 Outcome<CommandLine> parse_command_line(std::span<char*> arguments);
 
 }  // namespace bandfs

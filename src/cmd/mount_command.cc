@@ -217,6 +217,10 @@ ExitCode run_mount(const MountLine& line) {
     }
     auto plan = make_plan(line);
     if (!plan) return complain(plan.failure());
+    if (line.fake) return ExitCode::ok;
+    const std::string hidden =
+        what_is_hidden(plan->places.source_directory.get(), plan->places.source, plan->request.mount.control_name);
+    if (!hidden.empty()) std::fprintf(stderr, "bandfs: %s\n", hidden.c_str());
     if (plan->request.debug) plan->stays = true;
     const std::string directory = runtime_directory_path(::geteuid(), std::getenv("XDG_RUNTIME_DIR"));
     const TimeNs deadline = now_ns() + kElectionFor;

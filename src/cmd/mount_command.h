@@ -15,6 +15,7 @@ struct MountLine {
     std::string mountpoint;
     std::vector<WrittenOption> options;
     bool foreground = false;
+    bool fake = false;  ///< only look whether it could be mounted
 };
 
 /// Mounts and returns when the mount answers; in the foreground, when it is gone. Complaints go to standard error.

@@ -57,6 +57,12 @@ private:
 
 }  // namespace
 
+std::string flaw_of_options(const ConfiguredMount& mount) {
+    const auto options = split_options(mount.options.value_or(""));
+    const bool names_file = std::ranges::any_of(options, [](const WrittenOption& it) { return it.name == "config"; });
+    return names_file ? "option config: a file cannot name another" : "";
+}
+
 std::string problems_text(const ParsedConfig& parsed, const std::string& path) {
     std::string text;
     std::size_t shown = 0;
@@ -118,7 +124,13 @@ Outcome<MountConfig> MountConfig::read(const AskedMount& mount_asked, bool must_
         return Failure{ExitCode::config, made.path_ + ": there is no [[mount]] with source " + mount_asked.source +
                                              " and mountpoint " + mount_asked.mountpoint};
     }
-    if (mount != nullptr) made.mount_ = *mount;
+    if (mount != nullptr) {
+        if (const std::string flaw = flaw_of_options(*mount); !flaw.empty()) {
+            const ConfigPlace& at = mount->options_place;
+            return Failure{ExitCode::config, describe({at.line, at.column, flaw}, made.path_)};
+        }
+        made.mount_ = *mount;
+    }
     made.config_ = std::move(parsed.config);
     return made;
 }

@@ -22,6 +22,9 @@ struct AskedMount {
     std::vector<WrittenOption> options;  ///< config=FILE has an absolute path
 };
 
+/// What is wrong with a mount's further options, other than each by itself; "" when nothing is.
+std::string flaw_of_options(const ConfiguredMount& mount);
+
 /// Every problem of a file in one text, at most a few lines; empty when there is none.
 std::string problems_text(const ParsedConfig& parsed, const std::string& path);
 

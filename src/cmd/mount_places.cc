@@ -28,6 +28,14 @@ bool lies_below(const std::string& path, const std::string& directory) {
     return path.size() > prefix.size() && path.starts_with(prefix);
 }
 
+std::string what_is_hidden(int source_directory, const std::string& source, const std::string& control_name) {
+    struct stat facts {};
+    if (control_name.empty() || ::fstatat(source_directory, control_name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0)
+        return "";
+    return source + "/" + control_name +
+           " is hidden by the control directory; option control=NAME gives that another name";
+}
+
 Outcome<MountPlaces> look_at_places(const std::string& source, const std::string& mountpoint) {
     auto real_source = real_path(source, ExitCode::source);
     if (!real_source) return real_source.failure();

@@ -187,7 +187,7 @@ constexpr Option kOptions[] = {
      take_nothing},
     {"control", text, mount, "NAME", ".bandfs", 0, 0, "Name of the control directory; none: there is none.",
      take_control},
-    {"locks", text, mount, "WHERE", "kernel", 0, 0,
+    {"locks", text, mount, "kernel|backing", "kernel", 0, 0,
      "Locks are among the mount's callers (kernel) or on the files below (backing).", take_locks},
     {"allow_other", flag, mount, "", "", 0, 0, "Everybody may use the mount, not its owner alone.",
      take_flag<&R::allow_other>},

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -73,7 +74,8 @@ Outcome<Done> run_reload(const SubcommandLine& line) {
     const auto directory = open_runtime_directory(path, ::geteuid(), false);
     auto names = directory ? names_ending_in(directory->get(), ".sock") : Result<Lines>(Lines());
     if (!names) return system_failure(ExitCode::system, path, names.error());
-    const bool is_path = target.find('/') != std::string::npos;
+    // What is no device group is a path.
+    const bool is_path = !target.empty() && std::ranges::find(*names, target) == names->end();
     ReloadMessage message{is_path ? real(target) : "", false};
     if (!target.empty()) {
         std::erase_if(*names, [&](const std::string& name) {

@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 
 #include "cmd/log.h"
+#include "cmd/mount_places.h"
 #include "disk/disk_io.h"
 #include "disk/disk_volume.h"
 #include "fuse/backing_locks.h"
@@ -73,6 +74,8 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
         mount->filesystem_.control = mount->control_.get();
     }
     if (auto attached = mount->make_groups(request); !attached) return attached.failure();
+    const std::string hidden = what_is_hidden(source.get(), mount->info_.source, request.mount.control_name);
+    if (!hidden.empty()) mount->note(hidden, true);
     return mount;
 }
 
@@ -111,9 +114,9 @@ void ServedMount::note_descriptors_gone() {
                  descriptor_limit());
 }
 
-void ServedMount::note(const std::string& line) {
+void ServedMount::note(const std::string& line, bool warns) {
     events_.add(line);
-    spdlog::info("{}: {}", info_.mountpoint, line);
+    spdlog::log(warns ? spdlog::level::warn : spdlog::level::info, "{}: {}", info_.mountpoint, line);
 }
 
 ServedMount::~ServedMount() {
@@ -209,8 +212,7 @@ void ServedMount::watch_floors() {
                                            " bytes/s, are more than the disk does: each gets " +
                                            std::to_string(std::llround(100 * scale)) + " % of its own"
                                      : "the floors (min) of all groups are given in full";
-    events_.add(event);
-    spdlog::warn("{}: {}", info_.mountpoint, event);
+    note(event, true);
 }
 
 void ServedMount::finish_and_unmount() {

@@ -56,8 +56,8 @@ public:
     /// What was last made of that and the configuration file. Guarded by the server.
     const MountRequest& request() const { return request_; }
     void set_request(MountRequest request) { request_ = std::move(request); }
-    /// Puts a line into its log and the server's.
-    void note(const std::string& line);
+    /// Puts a line into its log and the server's, which may be a warning.
+    void note(const std::string& line, bool warns = false);
 
 private:
     ServedMount(const MountRequest& request, AskedMount asked, MountInfo info, std::shared_ptr<Gate> gate,

@@ -57,6 +57,7 @@ private:
     Outcome<std::vector<std::string>> reload(const ReloadMessage& message, const std::string& who);
 
     Outcome<Done> check_against_others(const OfferMessage& offer, dev_t source_device);
+    void warn_all(const std::string& line);
     void remove_finished();
     bool has_room();
     bool take_signals();

@@ -70,7 +70,8 @@ Outcome<Done> run_set(const SubcommandLine& line) {
     const auto directory = ControlDirectory::of(line.operands[0], line.value("control", ".bandfs"));
     if (!directory) return directory.failure();
     const std::string& name = line.operands[1];
-    const std::string argument = line.operands.size() > 2 ? line.operands[2] : "";
+    std::string argument;
+    for (std::size_t i = 2; i < line.operands.size(); ++i) argument += (i > 2 ? " " : "") + line.operands[i];
     const std::string what = "message " + name + (argument.empty() ? "" : " " + argument);
     if (const std::string flaw = flaw_of(*directory, name, argument); !flaw.empty()) {
         return Failure{ExitCode::refused, what + ": " + flaw};

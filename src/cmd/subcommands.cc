@@ -19,11 +19,13 @@ constexpr std::array kDoctorOptions{kJson};
 constexpr std::array kTopOptions{SubcommandOption{"once", "", "print one table, of the next second"},
                                  SubcommandOption{"json", "", "print JSON, a line per second"}, kControl};
 
+constexpr std::size_t kAnyNumber = 1000;
+
 constexpr std::array kSubcommands{
     Subcommand{"list", "", 0, 0, kListOptions, "Show this user's device groups, their mounts and groups.", run_list},
     Subcommand{"status", "[MOUNT]", 0, 1, kStatusOptions, "Show the status of a mount, or of all.", run_status},
-    Subcommand{"set", "MOUNT MESSAGE [ARGUMENT]", 2, 3, kSetOptions, "Send a message, as setfattr to .bandfs does.",
-               run_set},
+    Subcommand{"set", "MOUNT MESSAGE [ARGUMENT]", 2, kAnyNumber, kSetOptions,
+               "Send a message, as setfattr to .bandfs does.", run_set},
     Subcommand{"check", "[FILE]", 0, 1, {}, "Show what is wrong with a configuration file, and where.", run_check},
     Subcommand{"reload", "[MOUNT|GROUP]", 0, 1, kReloadOptions,
                "Apply changed configuration files to running mounts; print what changed.", run_reload},
@@ -78,6 +80,9 @@ Outcome<SubcommandLine> parse(const Subcommand& subcommand, std::span<char*> arg
         } else if (letter >= kFirstLongOption) {
             line.options[names[static_cast<std::size_t>(letter - kFirstLongOption)]] =
                 ::optarg == nullptr ? "" : ::optarg;
+        } else if (letter == ':') {
+            return wrong_use(subcommand,
+                             std::string(arguments[static_cast<std::size_t>(::optind) - 1]) + " needs an argument");
         } else {
             return wrong_use(subcommand,
                              "cannot take " + std::string(arguments[static_cast<std::size_t>(::optind) - 1]));

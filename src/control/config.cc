@@ -14,6 +14,7 @@
 #include "control/config_keys.h"
 #include "control/message_grammar.h"
 #include "control/nearest.h"
+#include "disk/disk_name.h"
 #include "sys/result.h"
 #include "sys/whole_file.h"
 
@@ -21,7 +22,6 @@ namespace bandfs {
 namespace {
 
 constexpr std::size_t kLongestFile = std::size_t{1} << 20;  // bytes
-constexpr std::size_t kLongestDeviceGroupName = 32;         // bytes
 
 ConfigPlace place_of(const toml::source_region& where) {
     return {where.begin.line, where.begin.column};
@@ -188,8 +188,11 @@ private:
         ConfiguredDeviceGroup device_group;
         device_group.place = place_of(key.source());
         device_group.name = key.str();
-        if (device_group.name.empty() || device_group.name.size() > kLongestDeviceGroupName) {
-            report(key.source(), "the name of a device group must be 1 to 32 bytes");
+        if (!is_device_group_name(device_group.name)) {
+            report(
+                key.source(),
+                "the name of a device group must be 1 to 32 bytes without blanks, control characters and slashes, and "
+                "not begin with a dot");
         }
         Reader(device_group_keys(), result_.problems)
             .read(table, "[device_group." + device_group.name + "]", {}, device_group);
@@ -224,6 +227,7 @@ private:
         mount.place = place_of(table.source());
         if (const toml::node* const options = table.get("options")) mount.options_place = place_of(options->source());
         Reader(mount_keys(), result_.problems).read(table, "[[mount]]", kStructure, mount);
+        check_limits(mount, table);
         if (!mount.mountpoint.empty() && !mountpoints_.insert(mount.mountpoint).second) {
             report(table.get("mountpoint")->source(),
                    in_quotes(mount.mountpoint) + " is the mountpoint of another mount");
@@ -255,9 +259,16 @@ private:
         each_table(node, "group", header, [&](const toml::table& table) {
             ConfiguredGroup group;
             Reader(group_keys(), result_.problems).read(table, header, {}, group);
+            check_limits(group, table);
             check_ids(mount, group, table, ids);
             mount.groups.push_back(std::move(group));
         });
+    }
+
+    template <typename Limited>
+    void check_limits(const Limited& limited, const toml::table& table) {
+        if (!limited.min || !limited.max || *limited.max == 0 || *limited.min <= *limited.max) return;
+        report(table.get("max")->source(), "\"max\" must not be less than min, " + std::to_string(*limited.min));
     }
 
     /// The ids of a group that stands behind those with `ids`.

@@ -3,12 +3,20 @@
 
 #include <array>
 #include <charconv>
+#include <cstdio>
 #include <string_view>
 
 namespace bandfs {
 namespace {
 
 constexpr std::uint64_t kMiB = 1u << 20;
+
+/// The escape of a control character in a TOML string.
+std::string escaped(unsigned char byte) {
+    char text[8];
+    std::snprintf(text, sizeof text, "\\u%04x", byte);
+    return text;
+}
 
 /// A TOML string. What is not UTF-8 cannot stand in one and becomes '?'.
 std::string quoted_text(std::string_view text) {
@@ -20,7 +28,7 @@ std::string quoted_text(std::string_view text) {
         for (std::size_t j = 1; whole && j < length; ++j)
             whole = (static_cast<unsigned char>(text[i + j]) & 0xc0) == 0x80;
         if (!whole || byte == 0x7f || byte < 0x20) {
-            quoted += '?';
+            quoted += whole ? escaped(byte) : "?";
             ++i;
             continue;
         }
@@ -120,7 +128,7 @@ std::string config_text(const MountInfo& info, const MountSnapshot& snapshot, co
     writer.set_number("entry_timeout", options.entry_timeout_s);
     writer.set("control", options.control_name.empty() ? "none" : options.control_name);
     if (!info.options.empty()) writer.set("options", info.options);
-    if (snapshot.rules) write_rules(writer, *snapshot.rules);
+    if (snapshot.rules && snapshot.type == GroupType::rules) write_rules(writer, *snapshot.rules);
     for (const GroupSnapshot& group : snapshot.groups) {
         if (!group.is_default && !group.is_auto) write_group(writer, snapshot.type, group, owners);
     }

@@ -260,10 +260,10 @@ bool ControlTree::may_set(const ControlPlace& place, std::string_view attribute,
     return message && message->sender == Sender::parents_owner && owner_of_parent(place) == who.uid;
 }
 
-MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result) {
+MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result, bool kept) {
     const std::string line = std::string(name) + " by uid " + std::to_string(who.uid) + ", thread " +
                              std::to_string(who.tid) + (result.ok() ? ": " : ", refused: ") + result.detail;
-    log_.add(line);
+    if (kept) log_.add(line);
     if (hooks_.logged) hooks_.logged(line, result.ok());
     return result;
 }
@@ -276,9 +276,22 @@ MessageResult ControlTree::apply(std::string_view name, std::string_view argumen
     return logged(name, who, std::move(result));
 }
 
+MessageResult ControlTree::forbidden(std::string_view name, const ControlCaller& who) {
+    // Whoever tries again and again must not push out what the log has.
+    const TimeNs now = now_ns();
+    std::unique_lock lock(changes_);
+    if (told_.size() >= kToldUsers) told_.clear();
+    const auto [last, first] = told_.try_emplace(who.uid, now);
+    const bool kept = first || now - last->second >= kTellAgain;
+    if (kept) last->second = now;
+    lock.unlock();
+    const std::string_view known = find_message(name) != nullptr ? name : "unknown message";
+    return logged(known, who, {EPERM, "only root and the owner of the mount may send messages"}, kept);
+}
+
 MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
     if (may_change(who)) return apply(name, argument, who);
-    return logged(name, who, {EPERM, "only root and the owner of the mount may send messages"});
+    return forbidden(name, who);
 }
 
 Status ControlTree::send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,
@@ -292,9 +305,8 @@ Status ControlTree::write(std::string_view path, std::string_view text, const Co
     if (!place) return place.error();
     if (place->is_directory()) return Errno{EISDIR};
     const bool of_mount = place->kind == ControlPlace::Kind::root_file;
-    if (!may_set(*place, of_mount ? place->mount_attribute->name : place->group_attribute->name, who)) {
-        return Errno{EPERM};
-    }
+    const std::string_view name = of_mount ? place->mount_attribute->name : place->group_attribute->name;
+    if (!may_set(*place, name, who)) return status_of(forbidden(name, who));
     if (of_mount) {
         const MountAttribute& attribute = *place->mount_attribute;
         if (!attribute.settable()) return Errno{EROFS};
@@ -309,7 +321,7 @@ Status ControlTree::set_xattr(std::string_view path, std::string_view name, std:
     const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     const std::string_view attribute = attribute_name(name);
-    if (!may_set(*place, attribute, who)) return Errno{EPERM};
+    if (!may_set(*place, attribute, who)) return status_of(forbidden(attribute, who));
     if (place->kind == ControlPlace::Kind::root) {
         if (attribute.empty()) return Errno{ENODATA};
         const MountAttribute* const row = find_mount_attribute(attribute);
@@ -326,7 +338,7 @@ Status ControlTree::set_xattr(std::string_view path, std::string_view name, std:
 }
 
 Status ControlTree::make_directory(std::string_view path, const ControlCaller& who) {
-    if (!may_change(who)) return Errno{EPERM};
+    if (!may_change(who)) return status_of(forbidden("attach", who));
     if (find(path)) return Errno{EEXIST};
     const std::size_t slash = path.find('/');
     if (path.substr(0, slash) != kGroups || path.find('/', slash + 1) != std::string_view::npos) return Errno{EPERM};

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include "control/mount_info.h"
 #include "fuse/control_port.h"
 #include "fuse/filesystem.h"
+#include "sys/clock.h"
 
 namespace bandfs {
 
@@ -84,7 +86,8 @@ private:
     std::optional<uid_t> owner_of_parent(const ControlPlace& place);
     bool may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who);
     MessageResult apply(std::string_view name, std::string_view argument, const ControlCaller& who);
-    MessageResult logged(std::string_view name, const ControlCaller& who, MessageResult result);
+    MessageResult forbidden(std::string_view name, const ControlCaller& who);
+    MessageResult logged(std::string_view name, const ControlCaller& who, MessageResult result, bool kept = true);
     Status send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,
                          const ControlCaller& who);
 
@@ -93,9 +96,13 @@ private:
     EventLog& log_;
     ControlHooks hooks_;
 
-    mutable std::mutex changes_;  ///< taken before the gate's lock
-    unsigned debug_level_ = 0;    ///< guarded by changes_
-    GroupOwners owners_;          ///< guarded by changes_
+    mutable std::mutex changes_;    ///< taken before the gate's lock
+    unsigned debug_level_ = 0;      ///< guarded by changes_
+    GroupOwners owners_;            ///< guarded by changes_
+    std::map<uid_t, TimeNs> told_;  ///< when the log was last told of who may not; guarded by changes_
+
+    static constexpr TimeNs kTellAgain = 60 * kSecond;
+    static constexpr std::size_t kToldUsers = 1024;
 };
 
 }  // namespace bandfs

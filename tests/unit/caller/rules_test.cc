@@ -60,8 +60,9 @@ TEST(Rules, AreRefusedWithTheReason) {
         {"a uid=1 uid=2", "rule 1: uid is given twice"},
         {"a path=", "rule 1: path is empty"},
         {"a path=x", "rule 1: path must begin with / (SOURCE), or with a pattern"},
-        {"a program=sixteen-letters-", "rule 1: program is longer than the 15 bytes that the kernel knows of a name; a * "
-                                       "can stand for the rest"},
+        {"a program=sixteen-letters-",
+         "rule 1: program is longer than the 15 bytes that the kernel knows of a name; a * "
+         "can stand for the rest"},
         {"default uid=1",
          "rule 1: \"default\" is no name of a group: 1 to 64 letters, digits, '.', '_', '-' and '@', a letter first"},
     };

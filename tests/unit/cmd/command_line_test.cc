@@ -31,6 +31,17 @@ TEST(CommandLine, TakesWhatMountAddsForAHelper) {
     EXPECT_FALSE(line->mount->foreground);
 }
 
+TEST(CommandLine, AsMountsHelperItFakes) {
+    for (const char* name : {"/sbin/mount.bandfs", "bandfs"}) {
+        std::string words[] = {name, "/a", "/b", "-f"};
+        char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), words[3].data(), nullptr};
+        const auto line = parse_command_line(std::span(arguments).first(4));
+        ASSERT_TRUE(line && line->mount);
+        EXPECT_EQ(line->mount->fake, words[0] != "bandfs");
+        EXPECT_EQ(line->mount->foreground, words[0] == "bandfs");
+    }
+}
+
 TEST(CommandLine, RefusesTheWrongNumberOfPlacesAndUnknownLetters) {
     for (const auto& words : std::vector<std::vector<std::string>>{
              {}, {"/a"}, {"/a", "/b", "/c"}, {"-x", "/a", "/b"}, {"/a", "/b", "-o"}, {"--frobnicate"}}) {

@@ -83,6 +83,10 @@ TEST_F(ServedConfig, AWrongFileMountsNothing) {
     EXPECT_EQ(ran.said, "bandfs: " + file_ + ":6:1: unknown key \"wieght\" in [[mount]]; did you mean \"weight\"?\n");
     write(device_text(""));
     EXPECT_EQ(mount_by_file().code, static_cast<int>(ExitCode::config));
+    write(device_text("") + mount_text("options = \"config=none\"\n"));
+    const Ran another = mount_by_file();
+    EXPECT_EQ(another.code, static_cast<int>(ExitCode::config));
+    EXPECT_EQ(another.said, "bandfs: " + file_ + ":6:11: option config: a file cannot name another\n");
     EXPECT_TRUE(mounts().empty());
 }
 
@@ -121,6 +125,9 @@ TEST_F(ServedConfig, ReloadAppliesAChangedFileAndAWrongOneChangesNothing) {
     EXPECT_NE(refused.said.find("the policy weight has no min and max"), std::string::npos) << refused.said;
     EXPECT_EQ(table(), changed);
 
+    write(device_text("io_limit = 32\n") + mount_text("type = \"user\"\n" + groups + "201\n[[mount.group]]\nid = 5\n"));
+    const Ran relative = run({"reload", "mnt"}, [this] { (void)::chdir(root_.c_str()); });
+    EXPECT_NE(relative.said.find("weight 200 -> 201"), std::string::npos) << relative.said;
     EXPECT_EQ(run({"reload", root_ + "/src"}).code, static_cast<int>(ExitCode::no_mount));
     EXPECT_EQ(run({"reload", "no-such-group"}).code, static_cast<int>(ExitCode::no_mount));
 }

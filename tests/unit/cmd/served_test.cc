@@ -200,5 +200,38 @@ TEST_F(Served, TheForegroundFailsWithTheCodeOfItsMount) {
     EXPECT_EQ(run(command).code, static_cast<int>(ExitCode::usage));
 }
 
+TEST_F(Served, SaysWhatTheControlDirectoryHides) {
+    fs::create_directory(root_ + "/src/.bandfs");
+    const Ran ran = mount("src", "mnt");
+    const std::string hidden =
+        root_ + "/src/.bandfs is hidden by the control directory; option control=NAME gives that another name\n";
+    EXPECT_EQ(ran.code, 0);
+    EXPECT_EQ(ran.said, "bandfs: " + hidden);
+    EXPECT_NE(read("mnt/.bandfs/log").find(hidden), std::string::npos) << read("mnt/.bandfs/log");
+    EXPECT_EQ(mount("src2", "mnt2").said, "");
+}
+
+TEST_F(Served, AMessageMayBeSeveralWordsAndTheConfigIsAFile) {
+    ASSERT_EQ(mount("src", "mnt", "type=user").code, 0);
+    const std::string place = root_ + "/mnt";
+    EXPECT_EQ(run({"set", place, "attach", "3000"}).code, 0);
+    EXPECT_EQ(run({"set", place, "attach", "3001", "parent=3000"}).code, 0);
+    EXPECT_EQ(read("mnt/.bandfs/groups/3001/parent"), "3000\n");
+    EXPECT_EQ(run({"set", place, "rules", "backup program=restic"}).code, 0) << "of no use yet, and kept";
+    std::ofstream(root_ + "/in-force.toml") << read("mnt/.bandfs/config");
+    const Ran checked = run({"check", root_ + "/in-force.toml"});
+    EXPECT_EQ(checked.code, 0) << checked.said;
+    const Ran alone = run({"set", "--control"});
+    EXPECT_NE(alone.said.find("--control needs an argument"), std::string::npos) << alone.said;
+}
+
+TEST_F(Served, AMountPointOfAnyBytesIsToldAsItIs) {
+    const std::string odd = "m\n\t\x01";
+    fs::create_directory(root_ + "/" + odd);
+    ASSERT_EQ(mount("src", odd).code, 0);
+    const std::string config = read(odd + "/.bandfs/config");
+    EXPECT_NE(config.find("m\\u000a\\u0009\\u0001\""), std::string::npos) << config;
+}
+
 }  // namespace
 }  // namespace bandfs

@@ -158,7 +158,17 @@ const Wrong kWrong[] = {
     {"[device_group.a]\nio_throttle = 8\nio_limit = 4", {"f:3:12: \"io_limit\" must not be less than io_throttle, 8"}},
     {"[device_group]\na = 1", {"f:2:1: a device group is written as [device_group.a]"}},
     {"device_group = 1", {"f:1:16: device groups are written as [device_group.NAME]"}},
-    {"[device_group.a23456789012345678901234567890123]", {"f:1:15: the name of a device group must be 1 to 32 bytes"}},
+    {"[device_group.a23456789012345678901234567890123]",
+     {"f:1:15: the name of a device group must be 1 to 32 bytes without blanks, control characters and slashes, and "
+      "not "
+      "begin with a dot"}},
+    {"[device_group.\"a/b\"]",
+     {"f:1:15: the name of a device group must be 1 to 32 bytes without blanks, control characters "
+      "and slashes, and not begin with a dot"}},
+    {"[[mnt]]", {"f:1:3: unknown key \"mnt\"; did you mean \"mount\"?"}},
+    {MOUNT "min = 9\nmax = 8", {"f:5:7: \"max\" must not be less than min, 9"}},
+    {MOUNT "type = \"user\"\n[[mount.group]]\nid = 1\nmax = \"1K\"\nmin = \"2K\"",
+     {"f:7:7: \"max\" must not be less than min, 2048"}},
     {"[mount]\nsource = \"/a\"", {"f:1:1: mounts are written as [[mount]]"}},
     {"mount = [1]", {"f:1:10: a mount is written as [[mount]]"}},
     {MOUNT "group = 1", {"f:4:9: groups are written as [[mount.group]]"}},

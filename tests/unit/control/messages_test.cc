@@ -283,6 +283,23 @@ TEST_F(Messages, AreLoggedWithWhoSentThem) {
     for (const std::string& line : logged) EXPECT_NE(kept.find(line + "\n"), std::string::npos) << kept;
 }
 
+TEST_F(Messages, WhoMayNotCannotPushOutWhatIsLogged) {
+    send("weight", "30");
+    const auto attempts = [&] {
+        const std::string kept = value("log");
+        return std::ranges::count(kept, '\n') - 1;
+    };
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(tree->set_xattr("", "user.bandfs.weight", "50", kStranger).code(), EPERM);
+        EXPECT_EQ(tree->set_xattr("", "user.bandfs.a\nb", "50", kStranger).code(), EPERM);
+        EXPECT_EQ(tree->write("weight", "50", kStranger).code(), EPERM);
+    }
+    EXPECT_EQ(attempts(), 1) << value("log");
+    EXPECT_EQ(logged.size(), 10u) << "the server's own log has them all";
+    EXPECT_EQ(logged[2],
+              "unknown message by uid 1001, thread 3, refused: only root and the owner of the mount may send messages");
+}
+
 TEST_F(Messages, TheLastThousandAreKept) {
     for (int weight = 1; weight <= 1005; ++weight) ASSERT_EQ(send("weight", std::to_string(weight)), 0);
     const std::string kept = value("log");

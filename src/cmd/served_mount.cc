@@ -227,6 +227,7 @@ void ServedMount::finish_and_unmount() {
 }
 
 void ServedMount::leave() {
+    filesystem_.leaving = true;
     std::lock_guard lock(mutex_);
     leaving_ = true;
     changed_.notify_all();

@@ -65,6 +65,8 @@ struct Filesystem {
     MountCounters counters;
     AgreedFeatures kernel;
     PendingAnswers pending;
+    /// The server goes: what was received is finished, and callers who read or write on are refused, ENOTCONN.
+    std::atomic<bool> leaving{false};
     OpenStamps stamps;
     /// Lets the kernel ask anew for a node's attributes. Set by the session.
     std::function<void(std::uint64_t node)> forget_attributes;

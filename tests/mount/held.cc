@@ -323,6 +323,29 @@ TEST_P(Held, TerminatedFinishesWhatItHolds) {
     EXPECT_TRUE(content_of(disk_->path() + "/written") == acknowledged) << "an acknowledged write is lost";
 }
 
+TEST_P(Held, TerminatedLeavesThoughCallersGoOn) {
+    disk_->set_speed(20);
+    std::vector<Child> all;
+    for (int i = 0; i < 8; ++i) {
+        all.emplace_back([this, i] {
+            const int f = open(file().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
+            alignas(4096) static char block[kMiB];
+            // Every second one writes what is there.
+            while (pread(f, block, kMiB, i * 4 * kMiB) == kMiB) {
+                if (i % 2 == 1 && pwrite(f, block, kMiB, i * 4 * kMiB) != kMiB) break;
+            }
+            return errno == ENOTCONN || errno == ECONNABORTED ? 0 : errno;
+        });
+    }
+    wait_for_arrivals(16);
+    const auto start = Clock::now();
+    kill(daemons().front(), SIGTERM);
+    EXPECT_TRUE(wait_until([] { return daemons().empty(); }, 60s));
+    EXPECT_LE(Clock::now() - start, 10s) << "what came before takes two seconds at most";
+    mount_->forget();
+    for (Child& one : all) EXPECT_TRUE(one.ends_within(20s) && one.status() == 0) << one.status();
+}
+
 TEST_P(Held, TerminatedTwiceLeavesAtOnce) {
     disk_->set_speed(1);  // the queue below lasts for 40 seconds
     std::vector<Child> all = readers(40);

@@ -110,8 +110,9 @@ void ServedMount::note_descriptors_gone() {
     const TimeNs now = now_ns();
     TimeNs said = said_descriptors_gone_;
     if (now - said < kSayAgain || !said_descriptors_gone_.compare_exchange_strong(said, now)) return;
-    spdlog::warn("{}: no descriptor is left of the {} that the server may have (RLIMIT_NOFILE)", info_.mountpoint,
-                 descriptor_limit());
+    note("no more files can be opened: the server may have " + std::to_string(descriptor_limit()) +
+             " descriptors (RLIMIT_NOFILE)",
+         true);
 }
 
 void ServedMount::note(const std::string& line, bool warns) {

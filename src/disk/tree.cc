@@ -58,6 +58,7 @@ Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const 
       directory_flags_(settings.noatime || settings.nodiratime ? O_NOATIME : 0),
       codec_(found.key, is_whole_file_system(root.get(), found.mount_id)),
       pool_(pool_capacity(settings)),
+      share_(descriptor_limit()),
       inodes_(codec_) {
     root_mount_ = mount_of(root.get(), found);
     root_ = make_inode(kRootNode, found, root_mount_);
@@ -139,7 +140,7 @@ Result<InodePtr> Tree::revive(NodeId id) {
     InodePtr inode = enter(fd->get(), *found);
     inodes_.forget(*inode, 1);                    // known, but not to the kernel yet
     if (inode->id() != id) return Errno{ESTALE};  // ext4 takes generation 0 for any
-    pool_.put(*inode, std::move(*fd));
+    kept(*inode, std::move(*fd));
     return inode;
 }
 
@@ -148,11 +149,17 @@ InodePtr Tree::enter(int fd, const Found& found) {
     return inodes_.enter(found.key, [&](NodeId id) { return make_inode(id, found, std::move(mount)); });
 }
 
+/// Keeps a descriptor for the next who needs it, as long as there are enough.
+HeldFd Tree::kept(Inode& inode, UniqueFd descriptor) {
+    if (share_.may_keep(descriptor.get())) return pool_.put(inode, std::move(descriptor));
+    return std::make_shared<const UniqueFd>(std::move(descriptor));
+}
+
 Result<HeldFd> Tree::descriptor(Inode& inode) {
     if (HeldFd held = pool_.get(inode)) return held;
     Result<UniqueFd> fd = open_anew(inode, O_PATH | O_NOFOLLOW);
     if (!fd) return fd.error();
-    return pool_.put(inode, std::move(*fd));
+    return kept(inode, std::move(*fd));
 }
 
 Result<HeldFd> Tree::directory(Inode& inode, const char* name) {
@@ -196,10 +203,14 @@ Result<UniqueFd> Tree::open_name(int directory, const char* name) {
 Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
     flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
-    const int quiet = inode.is_directory() ? directory_flags_ : file_flags_;
-    Result<UniqueFd> fd = open_as_told(inode, flags | quiet);
-    // Not root, and somebody else's file: that it can be read is worth more.
-    return fd.code() == EPERM && quiet != 0 ? open_as_told(inode, flags) : std::move(fd);
+    const bool directory = inode.is_directory();
+    const int quiet = directory ? directory_flags_ : file_flags_;
+    return with_descriptors([&] {
+        Result<UniqueFd> fd = open_as_told(inode, flags | quiet);
+        // Not root, and somebody else's file: that it can be read is worth more.
+        if (fd.code() == EPERM && quiet != 0) fd = open_as_told(inode, flags);
+        return share_.granted(std::move(fd), directory);
+    });
 }
 
 Result<UniqueFd> Tree::open_as_told(Inode& inode, int flags) {
@@ -250,7 +261,7 @@ Result<Entry> Tree::enter_name(UniqueFd fd, Inode& parent, const char* name) {
     if (!found) return found.error();
     InodePtr inode = enter(fd.get(), *found);
     inode->seen_at(parent.shared_from_this(), name, now_ns());
-    pool_.put(*inode, std::move(fd));
+    kept(*inode, std::move(fd));
     return Entry{inode.get(), found->attr, inode->generation()};
 }
 
@@ -272,7 +283,7 @@ Result<Entry> Tree::lookup_parent(Inode& directory) {
     Result<Found> found = identify(fd.get());
     if (!found) return found.error();
     InodePtr inode = enter(fd.get(), *found);
-    pool_.put(*inode, std::move(fd));
+    kept(*inode, std::move(fd));
     return Entry{inode.get(), found->attr, inode->generation()};
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "disk/descriptor_pool.h"
+#include "disk/descriptor_share.h"
 #include "disk/inode.h"
 #include "disk/inode_table.h"
 #include "disk/tree_types.h"
@@ -115,6 +116,7 @@ private:
     static Result<struct stat> attributes_of(int fd);
     Status refuse_own_mount(int fd) const;
 
+    HeldFd kept(Inode& inode, UniqueFd descriptor);
     Result<HeldFd> descriptor(Inode& inode);
     Result<HeldFd> directory(Inode& inode, const char* name);
     Result<UniqueFd> open_as_told(Inode& inode, int flags);
@@ -159,6 +161,7 @@ private:
     std::atomic<TimeNs> hold_until_{0};
     std::function<bool()> relief_;
     DescriptorPool pool_;
+    DescriptorShare share_;
     InodeTable inodes_;
     std::mutex mounts_mutex_;
     std::map<int, std::weak_ptr<const BackingMount>> mounts_;  ///< by id

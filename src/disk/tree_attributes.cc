@@ -74,7 +74,8 @@ Status Tree::truncate(Inode& inode, std::uint64_t size) {
 }
 
 Status Tree::inode_ioctl(Inode& inode, unsigned long command, void* argument) {
-    Result<UniqueFd> file = open_file(inode, O_RDONLY);
+    if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
+    Result<UniqueFd> file = open_as_told(inode, O_RDONLY);
     if (!file) return file.error();
     if (::ioctl(file->get(), command, argument) < 0) return last_errno();
     return {};

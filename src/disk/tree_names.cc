@@ -40,10 +40,12 @@ Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mod
     Result<HeldFd> directory = this->directory(parent, name);
     if (!directory) return directory.error();
     Result<UniqueFd> fd = with_descriptors([&]() -> Result<UniqueFd> {
+        if (!share_.has_room_for_file((*directory)->get())) return Errno{EMFILE};
         const ActingAs caller(who);
         constexpr int kNew = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         UniqueFd made(::openat((*directory)->get(), name, kNew | file_flags_, mode));
         if (!made) return last_errno();
+        share_.note(made.get());
         return made;
     });
     if (!fd) return fd.code() == EEXIST && !(flags & O_EXCL) ? Errno{ESTALE} : fd.error();
@@ -58,10 +60,12 @@ Result<CreatedFile> Tree::create_nameless(Inode& directory, int flags, mode_t mo
     Result<HeldFd> held = this->directory(directory, ".");
     if (!held) return held.error();
     Result<UniqueFd> fd = with_descriptors([&]() -> Result<UniqueFd> {
+        if (!share_.has_room_for_file((*held)->get())) return Errno{EMFILE};
         const ActingAs caller(who);
         UniqueFd made(
             ::openat((*held)->get(), ".", O_TMPFILE | O_RDWR | (flags & O_EXCL) | O_CLOEXEC | file_flags_, mode));
         if (!made) return last_errno();
+        share_.note(made.get());
         return made;
     });
     if (!fd) return fd.error();
@@ -124,7 +128,7 @@ LostName Tree::after_loss(UniqueFd file, Inode& parent, const char* name) {
     if (const InodePtr inode = inodes_.find(found->key)) {
         const Place place = inode->place();
         const bool known_place_gone = place.parent.get() == &parent && place.name == name;
-        if (last || known_place_gone) pool_.pin(*inode, std::move(file));
+        if ((last || known_place_gone) && share_.may_keep(file.get())) pool_.pin(*inode, std::move(file));
     }
     return {found->key.device, found->key.number, last};
 }

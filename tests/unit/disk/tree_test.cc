@@ -431,6 +431,41 @@ TEST(TreeAsAnOrdinaryUser, WorksWithoutHandlesAndAsItself) {
     });
 }
 
+TEST(TreeDescriptors, OpenFilesLeaveSomeForWhatNeedsOneForAMoment) {
+    const ScratchDirectory source;
+    for (int i = 0; i < 50; ++i) source.write(std::to_string(i));
+    in_child(0, [&] {
+        rlimit limit{};
+        ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+        limit.rlim_cur = 256;
+        ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+        const Result<std::unique_ptr<Tree>> opened = Tree::open({source.path()});
+        ASSERT_TRUE(opened);
+        Tree& tree = **opened;
+        const Result<Entry> file = tree.lookup(tree.root(), "0");
+        ASSERT_TRUE(file);
+        std::vector<UniqueFd> held;
+        Result<UniqueFd> last = tree.open_file(*file->inode, O_RDONLY);
+        for (; last; last = tree.open_file(*file->inode, O_RDONLY)) held.push_back(std::move(*last));
+        EXPECT_EQ(last.code(), EMFILE);
+        EXPECT_GT(held.size(), 200u);
+        const Identity root{};
+        EXPECT_EQ(tree.create(tree.root(), "new", O_EXCL, 0600, root).code(), EMFILE);
+        EXPECT_EQ(tree.lookup(tree.root(), "new").code(), ENOENT) << "and nothing is made";
+        for (int i = 1; i < 50; ++i) {
+            const std::string name = std::to_string(i);
+            const Result<Entry> other = tree.lookup(tree.root(), name.c_str());
+            ASSERT_TRUE(other) << i << ": " << other.code();
+            EXPECT_TRUE(tree.attributes(*other->inode));
+            EXPECT_TRUE(tree.unlink(tree.root(), name.c_str()));
+            if (i % 2 == 1) tree.forget(*other->inode, 1);  // the others are kept for somebody, as far as it goes
+        }
+        EXPECT_TRUE(tree.open_file(tree.root(), O_RDONLY | O_DIRECTORY)) << "a directory can still be listed";
+        held.clear();
+        EXPECT_TRUE(tree.create(tree.root(), "new", O_EXCL, 0600, root));
+    });
+}
+
 TEST(TreeDescriptors, OthersGiveUpWhatItLacks) {
     const ScratchDirectory source;
     source.write("file");

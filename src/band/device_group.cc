@@ -16,7 +16,8 @@ namespace bandfs {
 
 std::unique_ptr<DeviceGroup> DeviceGroup::create(const DeviceGroupSettings& settings, std::string_view policy) {
     const PolicyEntry* const entry = find_policy(policy);
-    if (entry == nullptr || settings.io_throttle == 0 || settings.token_base == 0 ||
+    if (entry == nullptr || settings.io_throttle == 0 ||
+        std::max(settings.io_throttle, settings.io_limit) > kMaxInFlight || settings.token_base == 0 ||
         settings.token_base > kMaxTokenBase || settings.held_bytes_limit == 0) {
         return nullptr;
     }

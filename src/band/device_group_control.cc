@@ -81,7 +81,7 @@ Error DeviceGroup::set_io_throttle(std::uint64_t n) {
 }
 
 Error DeviceGroup::set_io_limit(std::uint64_t n) {
-    if (n <= load_.io_throttle || n > UINT32_MAX) return Error::invalid;
+    if (n <= load_.io_throttle || n > kMaxInFlight) return Error::invalid;
     load_.io_limit = static_cast<std::uint32_t>(n);
     if (!traits_.drains_when_full) replug();
     policy_->depth_changed();

@@ -15,7 +15,8 @@ namespace bandfs {
 /// The longest that a request is held when nobody says how long, in seconds.
 inline constexpr std::uint32_t kDefaultHold = 30;
 
-/// The gate comes into being with the first mount, which says how; later ones have to agree with what is in force then.
+/// The gate comes into being with the first mount, which says how; later ones have to agree with what is in force then,
+/// as long as there is one.
 /// Thread-safe.
 class DeviceService {
 public:

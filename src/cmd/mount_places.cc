@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <memory>
@@ -41,6 +42,8 @@ Outcome<MountPlaces> look_at_places(const std::string& source, const std::string
     if (!real_source) return real_source.failure();
     UniqueFd directory(::open(real_source->c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!directory) return failure_at(source, ExitCode::source, last_errno());
+    if (::faccessat(AT_FDCWD, real_source->c_str(), X_OK, AT_EACCESS) != 0)
+        return failure_at(source, ExitCode::source, last_errno());
 
     auto real_mountpoint = real_path(mountpoint, ExitCode::mountpoint);
     if (!real_mountpoint) return real_mountpoint.failure();

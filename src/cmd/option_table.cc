@@ -14,7 +14,6 @@ namespace bandfs {
 namespace {
 
 constexpr std::uint64_t kMaxWeight = 1'000'000;
-constexpr std::uint64_t kMaxUnits = 1'000'000;  // io_throttle and io_limit
 
 template <typename Names>
 std::string one_of(const Names& names) {
@@ -148,10 +147,10 @@ using enum OptionTopic;
 constexpr Option kOptions[] = {
     {"devgroup", text, scheduling, "NAME", "the disk below SOURCE", 0, 0,
      "The device group: mounts of one name share one scheduler.", take_devgroup},
-    {"io_throttle", whole, scheduling, "N", "4", 1, kMaxUnits,
+    {"io_throttle", whole, scheduling, "N", "4", 1, kMaxInFlight,
      "Units in flight, low mark: below it groups without tokens get new ones.",
      take_whole<&R::device, &D::io_throttle>},
-    {"io_limit", whole, scheduling, "N", "128", 1, kMaxUnits,
+    {"io_limit", whole, scheduling, "N", "128", 1, kMaxInFlight,
      "Units in flight, high mark: nothing is issued beyond it.", take_whole<&R::device, &D::io_limit>},
     {"policy", text, scheduling, "NAME", "default", 0, 0, "How the next unit is chosen.", take_policy},
     {"cost", text, scheduling, "bytes|time", "bytes", 0, 0, "What the policy fair shares out.", take_cost},

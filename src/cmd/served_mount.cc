@@ -24,6 +24,7 @@ namespace bandfs {
 namespace {
 
 constexpr TimeNs kDrainFor = 30 * kSecond;     // of one told to leave: then the disk is taken for dead
+constexpr TimeNs kServeOnFor = 3 * kSecond;    // of that, callers may go on so long
 constexpr TimeNs kDrainSlice = kSecond;        // between two looks of an unmounted one
 constexpr std::chrono::seconds kLookEvery{5};  // for groups that nobody uses, and floors that cannot be given
 constexpr double kGiven = 0.99;                // part of a floor
@@ -217,7 +218,10 @@ void ServedMount::watch_floors() {
 }
 
 void ServedMount::finish_and_unmount() {
-    if (!filesystem_.data->drain(now_ns() + kDrainFor)) {
+    // A large read or write comes in pieces, so more is taken at first: mostly there is a moment without any.
+    const TimeNs now = now_ns();
+    filesystem_.leaving = !filesystem_.data->drain(now + kServeOnFor);
+    if (filesystem_.leaving && !filesystem_.data->drain(now + kDrainFor)) {
         spdlog::warn("{}: requests are still in flight after {} s", info_.mountpoint, kDrainFor / kSecond);
     }
     detach();
@@ -228,7 +232,6 @@ void ServedMount::finish_and_unmount() {
 }
 
 void ServedMount::leave() {
-    filesystem_.leaving = true;
     std::lock_guard lock(mutex_);
     leaving_ = true;
     changed_.notify_all();

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <chrono>
 
 #include <spdlog/spdlog.h>
 
@@ -22,6 +23,7 @@
 #include "sys/clock.h"
 #include "sys/daemon.h"
 #include "sys/fuse_mount.h"
+#include "sys/mount_table.h"
 #include "sys/namespaces.h"
 
 namespace bandfs {
@@ -31,6 +33,7 @@ constexpr TimeNs kFirstMessageFor = 5 * kSecond;  // a peer that says nothing is
 constexpr TimeNs kMountingFor = 60 * kSecond;     // between offer and serve the peer mounts, perhaps an automount below
 constexpr TimeNs kInitFor = 15 * kSecond;         // the kernel's INIT
 constexpr TimeNs kAnswerFor = 5 * kSecond;        // a peer that does not take its answer
+constexpr TimeNs kGoingFor = 5 * kSecond;         // a mount that has been unmounted finishes what it has
 constexpr std::size_t kMaxWaitingPeers = 64;      // conversations without a mount; others wait to be accepted
 
 bool is_directory(int fd) {
@@ -201,6 +204,20 @@ Outcome<Done> Server::check_against_others(const OfferMessage& offer, dev_t sour
     return check_descriptors(mounts);
 }
 
+/// What mounts have in force that have just been unmounted is no reason to refuse another.
+Outcome<std::shared_ptr<Gate>> Server::join(const DeviceRequest& wanted) {
+    auto gate = service_.join(wanted);
+    if (gate || gate.failure().code != ExitCode::conflict) return gate;
+    std::unique_lock lock(mutex_);
+    for (Conversation& conversation : conversations_) {
+        const ServedMount* const mount = conversation.mount.get();
+        if (mount != nullptr && (!conversation.serving || !fuse_mount_point(mount->device()).empty())) return gate;
+    }
+    const bool gone = mount_gone_.wait_for(lock, std::chrono::nanoseconds(kGoingFor), [this] { return mounts_ == 0; });
+    lock.unlock();
+    return gone ? service_.join(wanted) : gate;
+}
+
 void Server::begin(UniqueFd socket) {
     std::lock_guard lock(mutex_);
     Conversation& conversation = conversations_.emplace_back();
@@ -221,8 +238,11 @@ void Server::hold_conversation(Conversation& conversation) {
         std::lock_guard lock(mutex_);
         mount = std::move(conversation.mount);
     }
+    const bool had_mount = mount != nullptr;
     mount.reset();  // waits for what is in flight: not under the lock
     std::lock_guard lock(mutex_);
+    if (had_mount) --mounts_;
+    mount_gone_.notify_all();
     conversation.socket.reset();
     conversation.done = true;
     const std::uint64_t one = 1;
@@ -268,7 +288,7 @@ Outcome<std::unique_ptr<ServedMount>> Server::prepare(const OfferMessage& offer,
     if (!config) return config.failure();
     const auto request = config->request(service_.name());
     if (!request) return request.failure();
-    auto gate = service_.join(request->device);
+    auto gate = join(request->device);
     if (!gate) return gate.failure();
     MountInfo info{.source = offer.source,
                    .mountpoint = offer.mountpoint,
@@ -290,6 +310,7 @@ Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer,
     {
         std::lock_guard lock(mutex_);
         conversation.mount = std::move(*prepared);
+        ++mounts_;
     }
     if (const Status sent = send_message(socket, encode_ok(), {}, now_ns() + kAnswerFor); !sent) {
         return system_failure(ExitCode::server, mount.info().mountpoint, sent.error());

@@ -56,6 +56,7 @@ private:
     Outcome<Done> reload_for(Conversation& conversation, const PeerIds& peer, const ReloadMessage& message);
     Outcome<std::vector<std::string>> reload(const ReloadMessage& message, const std::string& who);
 
+    Outcome<std::shared_ptr<Gate>> join(const DeviceRequest& wanted);
     Outcome<Done> check_against_others(const OfferMessage& offer, dev_t source_device);
     void warn_all(const std::string& line);
     void remove_finished();
@@ -75,6 +76,8 @@ private:
 
     std::mutex mutex_;
     std::list<Conversation> conversations_;  ///< guarded by mutex_; elements stay in place
+    std::size_t mounts_ = 0;                 ///< prepared and not destroyed; guarded by mutex_
+    std::condition_variable mount_gone_;
 };
 
 /// The server of a command that goes to the background: leaves the terminal, serves, ends the process.

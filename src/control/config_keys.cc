@@ -10,8 +10,6 @@
 namespace bandfs {
 namespace {
 
-constexpr std::uint64_t kMaxUnits = 1'000'000;  // as of the mount options
-
 template <typename Names>
 std::string one_of(const Names& names) {
     std::string text;
@@ -123,9 +121,9 @@ constexpr std::array kDeviceGroupKeys{
     ConfigKeyOf<DG>{{"cost", text, false, "", "\"bytes\"", 0, 0,
                      "What the policy fair shares out: \"bytes\", or the disk's \"time\"."},
                     take_cost},
-    ConfigKeyOf<DG>{{"io_throttle", whole, false, "units", "4", 1, kMaxUnits, "Units in flight, low mark."},
+    ConfigKeyOf<DG>{{"io_throttle", whole, false, "units", "4", 1, kMaxInFlight, "Units in flight, low mark."},
                     take_whole<DG, &DG::io_throttle>},
-    ConfigKeyOf<DG>{{"io_limit", whole, false, "units", "128", 1, kMaxUnits, "Units in flight, high mark."},
+    ConfigKeyOf<DG>{{"io_limit", whole, false, "units", "128", 1, kMaxInFlight, "Units in flight, high mark."},
                     take_whole<DG, &DG::io_limit>},
     ConfigKeyOf<DG>{{"token", whole, false, "tokens", "2048", 1, kMaxTokenBase,
                      "What the groups share in one epoch of the policy weight."},

@@ -95,7 +95,8 @@ MessageResult set_io_limit(MessageContext& context, const Argument& argument) {
         return Change{device_group.set_io_limit(argument.number), before, device_group.io_throttle()};
     });
     if (change.error == Error::none) return {0, changed(change.before, argument.number)};
-    return refused(EINVAL, "must be more than io_throttle, " + std::to_string(change.bound) + ", and less than 2^32");
+    return refused(EINVAL, "must be more than io_throttle, " + std::to_string(change.bound) + ", and at most " +
+                               std::to_string(kMaxInFlight));
 }
 
 MessageResult set_token_base(MessageContext& context, const Argument& argument) {

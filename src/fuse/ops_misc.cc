@@ -49,6 +49,7 @@ void op_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void*, fuse
     const Status status = on_inode(
         request, node, [&](Tree& tree, Inode& inode) { return tree.inode_ioctl(inode, command, argument.data()); });
     if (status) {
+        if (out_bytes == 0) filesystem_of(request).forget_attributes(node);  // it has set flags
         fuse_reply_ioctl(request, 0, argument.data(), out_bytes);
     } else {
         fuse_reply_err(request, status.code());

@@ -1,11 +1,14 @@
 // Owners, modes, times, permissions, set-id bits and extended attributes.
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <string>
@@ -346,6 +349,23 @@ SCENARIO(Times, SetByOthers) {
         DO(utimensat(AT_FDCWD, "f", nullptr, 0));
         DO(utimensat(AT_FDCWD, "g", nullptr, 0));
     });
+}
+
+SCENARIO(Times, FlagsChangeThem) {
+    DO(make_file("f"));
+    const int f = open("f", O_RDONLY);
+    int flags = 0;
+    DO(ioctl(f, FS_IOC_GETFLAGS, &flags));
+    // Again until the file system's clock has ticked, and not so long that attributes are asked for anew by themselves.
+    const timespec c = ctime_of("f");
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    int failed = 0;
+    while (failed == 0 && !before(c, ctime_of("f")) && std::chrono::steady_clock::now() < end) {
+        flags ^= FS_NODUMP_FL;
+        failed = ioctl(f, FS_IOC_SETFLAGS, &flags);
+    }
+    scene.say(std::string("ctime ") + (before(c, ctime_of("f")) ? "moves" : "stays"));
+    close(f);
 }
 
 SCENARIO(Times, Modified) {

@@ -341,7 +341,7 @@ TEST_P(Held, TerminatedLeavesThoughCallersGoOn) {
     const auto start = Clock::now();
     kill(daemons().front(), SIGTERM);
     EXPECT_TRUE(wait_until([] { return daemons().empty(); }, 60s));
-    EXPECT_LE(Clock::now() - start, 10s) << "what came before takes two seconds at most";
+    EXPECT_LE(Clock::now() - start, 15s) << "three seconds more, and what came by then";
     mount_->forget();
     for (Child& one : all) EXPECT_TRUE(one.ends_within(20s) && one.status() == 0) << one.status();
 }

@@ -233,5 +233,21 @@ TEST_F(Served, AMountPointOfAnyBytesIsToldAsItIs) {
     EXPECT_NE(config.find("m\\u000a\\u0009\\u0001\""), std::string::npos) << config;
 }
 
+TEST_F(Served, WhatAMountHadInForceGoesWithIt) {
+    for (int i = 0; i < 30; ++i) {
+        const Ran ran = mount("src", "mnt", "io_limit=" + std::to_string(64 + i));
+        ASSERT_EQ(ran.code, 0) << ran.said;
+        EXPECT_NE(read("mnt/.bandfs/table").find(" io_limit=" + std::to_string(64 + i)), std::string::npos);
+        ASSERT_TRUE(unmount("mnt"));
+    }
+}
+
+TEST_F(Served, ASourceThatTheUserMayNotEnterIsRefused) {
+    ::chmod((root_ + "/src").c_str(), 0700);
+    const Ran ran = run(words("src", "mnt"), [] { (void)::setresuid(4711, 4711, 4711); });
+    EXPECT_EQ(ran.code, static_cast<int>(ExitCode::source));
+    EXPECT_EQ(ran.said, "bandfs: " + root_ + "/src: Permission denied\n");
+}
+
 }  // namespace
 }  // namespace bandfs

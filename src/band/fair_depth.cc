@@ -112,9 +112,8 @@ void FairDepth::open_span(TimeNs now) noexcept {
         probes_left_ = kProbes;
         span_ = Span::probe;
     } else if (before == Span::usual && usual_pace_ > 0) {
-        const double deep = std::max(usual_limit(), stretched_);
-        const bool hungry = usual_pace_ >= kHungry * deep, quick = kStretch * deep <= lone_limit_;
-        const int slowly = now < shallow_until_ && !hungry && !quick ? kShallowFactor : 1;
+        const bool hungry = usual_pace_ >= kHungry * std::max(usual_limit(), stretched_);
+        const int slowly = now < shallow_until_ && !hungry ? kShallowFactor : 1;
         if (now - stretch_.since >= stretch_.every * slowly) {
             span_ = Span::stretch;
         } else if (stretched_ > usual_limit() && now - shrink_.since >= shrink_.every) {

@@ -25,7 +25,7 @@ namespace bandfs {
 /// (a stretch), or fewer (a shrink); if the pace is clearly better, or no worse, that stays. A trial that came to
 /// nothing is repeated after four times the time, from kTrialFirst to kTrialLast; the time runs kShallowFactor times
 /// slower while somebody is there who asks now and then and for whom each unit in flight is a longer wait, unless the
-/// disk works on most of what it is handed, or is done with all of it within kLoneBacklog.
+/// disk works on most of what it is handed.
 ///
 /// No clock. Not thread-safe. Every call O(1).
 class FairDepth {

@@ -71,7 +71,8 @@ public:
     std::optional<timespec> birth_time(Inode& inode);  ///< where the file system knows it
     /// Sets attributes for `who`, whose identity decides which set-id bits fall on a change of owner.
     Result<struct stat> set_attributes(Inode& inode, const AttrChange& change, const Identity& who);
-    Status truncate(Inode& inode, std::uint64_t size);
+    /// `keeps_privileges`: set-id bits and capabilities stay, as in truncate(2) they do not.
+    Status truncate(Inode& inode, std::uint64_t size, bool keeps_privileges = false);
     /// FS_IOC_GETFLAGS and those like it, of a regular file or directory.
     Status inode_ioctl(Inode& inode, unsigned long command, void* argument);
     Result<std::string> read_link(Inode& inode);

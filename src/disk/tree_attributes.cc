@@ -20,6 +20,30 @@ bool sets_times(const AttrChange& change) {
     return change.atime.tv_nsec != UTIME_OMIT || change.mtime.tv_nsec != UTIME_OMIT;
 }
 
+/// The set-id bits and capabilities of a file, which a change of its owner takes off.
+class Privileges {
+public:
+    explicit Privileges(const std::string& path) : path_(path) {
+        if (::stat(path_.c_str(), &attr_) != 0) attr_.st_mode = 0;
+        const ssize_t length = ::getxattr(path_.c_str(), kCapability, capability_, sizeof capability_);
+        if (length > 0) length_ = static_cast<std::size_t>(length);
+    }
+    Status restore() const {
+        if ((attr_.st_mode & (S_ISUID | S_ISGID)) != 0 && ::chmod(path_.c_str(), attr_.st_mode & kModeBits) != 0)
+            return last_errno();
+        if (length_ != 0 && ::setxattr(path_.c_str(), kCapability, capability_, length_, 0) != 0) return last_errno();
+        return {};
+    }
+
+private:
+    static constexpr const char* kCapability = "security.capability";
+
+    const std::string path_;
+    struct stat attr_ {};
+    char capability_[64];  ///< struct vfs_ns_cap_data has 24 bytes
+    std::size_t length_ = 0;
+};
+
 }  // namespace
 
 Result<struct stat> Tree::attributes_of(int fd) {
@@ -47,11 +71,16 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();
     const int fd = (*held)->get();
+    std::optional<Privileges> privileges;
+    if (change.keeps_privileges) privileges.emplace(MagicLinks::path(fd));
     if (change.uid || change.gid || change.owners_as_they_are) {
         const ActingAs caller(who);
         constexpr auto kSame = static_cast<uid_t>(-1);
         if (::fchownat(fd, "", change.uid.value_or(kSame), change.gid.value_or(kSame), AT_EMPTY_PATH) != 0)
             return last_errno();
+    }
+    if (privileges) {
+        if (const Status restored = privileges->restore(); !restored) return restored.error();
     }
     if (change.mode) {
         if (::fchmodat(links_.directory(), MagicLinks::name(fd).c_str(), *change.mode & kModeBits, 0) != 0)
@@ -64,13 +93,16 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     return attributes_of(fd);
 }
 
-Status Tree::truncate(Inode& inode, std::uint64_t size) {
+Status Tree::truncate(Inode& inode, std::uint64_t size, bool keeps_privileges) {
     if (!inode.is_regular()) return Errno{EINVAL};
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.code() == ESTALE ? inode.gone(now_ns()) : held.error();
+    const std::string path = MagicLinks::path((*held)->get());
+    std::optional<Privileges> privileges;
+    if (keeps_privileges) privileges.emplace(path);
     // Not ftruncate(2): with that, tmpfs says that a file has changed whose size was the same before.
-    if (::truncate(MagicLinks::path((*held)->get()).c_str(), static_cast<off_t>(size)) != 0) return last_errno();
-    return {};
+    if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0) return last_errno();
+    return privileges ? privileges->restore() : Status();
 }
 
 Status Tree::inode_ioctl(Inode& inode, unsigned long command, void* argument) {

@@ -47,6 +47,7 @@ struct AttrChange {
     std::optional<uid_t> uid;
     std::optional<gid_t> gid;
     bool owners_as_they_are = false;  ///< chown(2) to nobody else: the set-id bits of a file fall
+    bool keeps_privileges = false;    ///< of a new owner: set-id bits and capabilities stay, as in chown(2) they do not
     timespec atime{0, UTIME_OMIT};
     timespec mtime{0, UTIME_OMIT};
 };

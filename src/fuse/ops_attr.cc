@@ -47,6 +47,17 @@ AttrChange decode(const struct stat& wanted, int which) {
     return change;
 }
 
+/// Whether a new owner or size is set for a file system above (overlayfs), which copies a file with its mode and its
+/// capabilities before it gives the copy its owner, and not by a caller's chown(2) or truncate(2). The kernel has both
+/// say the same.
+bool is_copied(fuse_req_t request, Tree& tree, Inode& inode) {
+    if (!inode.is_regular()) return false;
+    const Result<struct stat> file = tree.attributes(inode);
+    const bool setid = file && (file->st_mode & (S_ISUID | S_ISGID)) != 0;
+    if (!setid && !tree.get_xattr(inode, "security.capability", {})) return false;
+    return waits_in(fuse_req_ctx(request)->pid) == WaitsIn::name;
+}
+
 /// Truncates or extends, through the caller's open file when there is one: it may be writable where the file no longer
 /// is. The data plane learns what is no longer dirty.
 Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_file_info* info) {
@@ -58,7 +69,8 @@ Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_f
         ordinary.emplace(clearing_setid(request, attributes->st_mode));
     }
     if (info != nullptr) return filesystem.data->resize(*Handles::get<OpenFileHandle>(info->fh).file(), size);
-    if (Status status = filesystem.tree->truncate(inode, size); !status) return status;
+    const bool copied = is_copied(request, *filesystem.tree, inode);
+    if (Status status = filesystem.tree->truncate(inode, size, copied); !status) return status;
     filesystem.data->resized({inode.key().device, inode.key().number}, size);
     return {};
 }
@@ -82,7 +94,14 @@ Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
     if (thread_has_capability(caller.pid, CAP_FOWNER)) return {};
     const std::shared_ptr<FileData> opened =  // none of what is not a regular file
         filesystem_of(request).data->files().find({inode.key().device, inode.key().number});
-    return opened && opened->writable() && !waits_in_chown(caller.pid) ? Status() : Errno{EPERM};
+    return opened && opened->writable() && waits_in(caller.pid) != WaitsIn::chown ? Status() : Errno{EPERM};
+}
+
+/// Whether setting nothing announces a write or an allocation of somebody who may leave set-id bits as they are. It is
+/// sent for the capabilities of the file, which the kernel has then taken off.
+bool leaves_setid_bits(fuse_req_t request) {
+    const pid_t caller = fuse_req_ctx(request)->pid;
+    return thread_has_capability(caller, CAP_FSETID) && waits_in(caller) == WaitsIn::write;
 }
 
 void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {
@@ -91,10 +110,12 @@ void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int wh
             const Status status = resize(request, inode, static_cast<std::uint64_t>(wanted->st_size), info);
             if (!status) return status.error();
         }
-        const AttrChange change = decode(*wanted, which);
+        AttrChange change = decode(*wanted, which);
         if (change.owners_as_they_are) {
+            if (leaves_setid_bits(request)) return tree.attributes(inode);
             if (const Status status = may_leave_owners(request, tree, inode); !status) return status.error();
         }
+        if (change.uid || change.gid) change.keeps_privileges = is_copied(request, tree, inode);
         const bool owner = change.uid || change.gid || change.owners_as_they_are;
         return tree.set_attributes(inode, change, identity_of(request, owner));
     };

@@ -14,7 +14,8 @@ namespace {
 /// Of looks at a thread that has sent its request and not gone to sleep yet.
 constexpr int kMostLooks = 1000;
 
-bool is_chown(long number) {
+// What only some machines have stands behind #ifdef.
+WaitsIn kind_of(long number) {
     switch (number) {
 #ifdef SYS_chown
         case SYS_chown:
@@ -22,24 +23,56 @@ bool is_chown(long number) {
 #endif
         case SYS_fchown:
         case SYS_fchownat:
-            return true;
+            return WaitsIn::chown;
+        case SYS_write:
+        case SYS_writev:
+        case SYS_pwrite64:
+        case SYS_pwritev:
+        case SYS_pwritev2:
+        case SYS_fallocate:
+        case SYS_truncate:
+        case SYS_ftruncate:
+        case SYS_sendfile:
+        case SYS_splice:
+        case SYS_copy_file_range:
+            return WaitsIn::write;
+#ifdef SYS_open
+        case SYS_open:
+        case SYS_creat:
+        case SYS_rename:
+        case SYS_link:
+        case SYS_chmod:
+        case SYS_utimes:
+#endif
+        case SYS_openat:
+        case SYS_openat2:
+#ifdef SYS_renameat
+        case SYS_renameat:
+#endif
+        case SYS_renameat2:
+        case SYS_linkat:
+        case SYS_fchmod:
+        case SYS_fchmodat:
+        case SYS_utimensat:
+        case SYS_setxattr:
+            return WaitsIn::name;
         default:
-            return false;
+            return WaitsIn::unknown;
     }
 }
 
 }  // namespace
 
-bool waits_in_chown(pid_t tid) {
+WaitsIn waits_in(pid_t tid) {
     const std::string path = "/proc/" + std::to_string(tid) + "/syscall";
     for (int look = 0; tid != 0 && look != kMostLooks; ++look) {
         // A number and arguments, "-1" and pointers, or "running".
         const Result<std::string> text = read_whole_file(path, 4096);
-        if (!text) return false;
-        if (!text->starts_with("running")) return is_chown(std::strtol(text->c_str(), nullptr, 10));
+        if (!text) return WaitsIn::unknown;
+        if (!text->starts_with("running")) return kind_of(std::strtol(text->c_str(), nullptr, 10));
         std::this_thread::yield();
     }
-    return false;
+    return WaitsIn::unknown;
 }
 
 }  // namespace bandfs

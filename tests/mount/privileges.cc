@@ -1,0 +1,88 @@
+// Set-id bits and file capabilities where more than chown(2) and write(2) is at work.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/falloc.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "oracle.h"
+
+namespace bandfs::mount_test {
+namespace {
+
+bool give_capability(const char* file) {
+    vfs_cap_data capability{};
+    capability.magic_etc = VFS_CAP_REVISION_2 | VFS_CAP_FLAGS_EFFECTIVE;
+    capability.data[0].permitted = 1U << CAP_NET_RAW;
+    return setxattr(file, "security.capability", &capability, sizeof capability, 0) == 0;
+}
+
+void see_privileges(Scene& scene, const char* file) {
+    scene.see(file);
+    scene.say(std::string(file) + (getxattr(file, "security.capability", nullptr, 0) > 0 ? " has" : " lacks") +
+              " capabilities");
+}
+
+}  // namespace
+
+/// overlayfs gives a copy its mode and its capabilities, and then its owner.
+SCENARIO(Privileges, SurviveBeingCopiedUp) {
+    for (const char* directory : {"lower", "upper", "work", "merged"}) mkdir(directory, 0755);
+    struct Case {
+        const char* name;
+        uid_t uid;
+        gid_t gid;
+        mode_t mode;
+        bool capable;
+    };
+    const Case cases[] = {
+        {"user", 2001, 2002, 06755, false}, {"capable", 2001, 2002, 0755, true}, {"root", 0, 0, 04755, false},
+        {"plain", 2001, 2002, 0644, false}, {"both", 2001, 2002, 06755, true},
+    };
+    for (const Case& each : cases) {
+        const std::string file = std::string("lower/") + each.name;
+        DO(close(creat(file.c_str(), 0600)));
+        DO(chown(file.c_str(), each.uid, each.gid));
+        DO(chmod(file.c_str(), each.mode));
+        if (each.capable) DO(give_capability(file.c_str()));
+    }
+    if (unshare(CLONE_NEWNS) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return;
+    DO(mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work"));
+    for (const Case& each : cases) {
+        const std::string file = std::string("merged/") + each.name;
+        DO(utimensat(AT_FDCWD, file.c_str(), nullptr, 0));
+        see_privileges(scene, file.c_str());
+    }
+    DO(chown("merged/user", 2003, 2003));
+    see_privileges(scene, "merged/user");
+    DO(umount("merged"));
+    see_privileges(scene, "upper/capable");
+}
+
+/// Root may leave set-id bits, and takes capabilities off all the same.
+SCENARIO(Privileges, FallWithAWrite) {
+    for (const char* how : {"write", "append", "allocate", "truncate", "chown"}) {
+        DO(close(creat("f", 0600)));
+        DO(truncate("f", 4096));
+        DO(chown("f", 2001, 2002));
+        DO(chmod("f", 06755));
+        DO(give_capability("f"));
+        scene.say(how);
+        const std::string what = how;
+        const int f = open("f", O_RDWR | (what == "append" ? O_APPEND : 0));
+        if (what == "write" || what == "append") DO(write(f, "x", 1));
+        if (what == "allocate") DO(fallocate(f, FALLOC_FL_KEEP_SIZE, 0, 8192));
+        if (what == "truncate") DO(ftruncate(f, 100));
+        if (what == "chown") DO(fchown(f, static_cast<uid_t>(-1), static_cast<gid_t>(-1)));
+        close(f);
+        see_privileges(scene, "f");
+        unlink("f");
+    }
+}
+
+}  // namespace bandfs::mount_test

@@ -55,8 +55,8 @@ std::string policy_named(const std::string& name) {
 
 Outcome<std::shared_ptr<Gate>> DeviceService::join(const DeviceRequest& wanted) {
     std::lock_guard lock(mutex_);
-    const bool nobodys = gate_ == nullptr || gate_.use_count() == 1;
-    if (auto agreed = nobodys ? make(wanted) : compare(wanted); !agreed) return agreed.failure();
+    const bool unused = gate_ == nullptr || gate_.use_count() == 1;
+    if (auto agreed = unused ? make(wanted) : compare(wanted); !agreed) return agreed.failure();
     return gate_;
 }
 

@@ -12,7 +12,9 @@ constexpr std::array kMeanings = {
                     "The system refused something that any command needs (memory, processes, sockets)."},
     ExitCodeMeaning{ExitCode::source, "SOURCE cannot be used."},
     ExitCodeMeaning{ExitCode::mountpoint, "MOUNTPOINT cannot be used."},
-    ExitCodeMeaning{ExitCode::conflict, "An option differs from what the running device group has in force."},
+    ExitCodeMeaning{
+        ExitCode::conflict,
+        "An option differs from what the running device group has in force, or its server cannot take the mount."},
     ExitCodeMeaning{ExitCode::permission, "Not permitted to this user."},
     ExitCodeMeaning{ExitCode::server, "The server process did not answer in time, or ended."},
     ExitCodeMeaning{ExitCode::interrupted, "Interrupted by a signal."},

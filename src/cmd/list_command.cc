@@ -41,7 +41,12 @@ Outcome<Json> ask_server(int directory, const std::string& name) {
         if (!message) return failed(message.error());
         Json line = Json::parse(message->text, nullptr, false);
         if (!line.is_object()) return failed(Errno{EBADMSG});
-        if (line.contains("end") || line.contains("ok")) return mounts;
+        if (line.contains("end")) return mounts;
+        if (line.contains("ok")) {
+            const auto said = decode_answer(message->text);
+            return said ? Failure{ExitCode::server, "device group " + name + ": an answer that is not understood"}
+                        : said.failure();
+        }
         if (line.contains("mountpoint")) {
             line["groups"] = Json::array();
             mounts.push_back(std::move(line));

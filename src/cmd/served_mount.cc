@@ -117,7 +117,7 @@ void ServedMount::note_descriptors_gone() {
 }
 
 void ServedMount::note(const std::string& line, bool warns) {
-    events_.add(line);
+    remember(line);
     spdlog::log(warns ? spdlog::level::warn : spdlog::level::info, "{}: {}", info_.mountpoint, line);
 }
 

@@ -56,6 +56,8 @@ public:
     /// What was last made of that and the configuration file. Guarded by the server.
     const MountRequest& request() const { return request_; }
     void set_request(MountRequest request) { request_ = std::move(request); }
+    /// Puts a line into its log.
+    void remember(const std::string& line) { events_.add(line); }
     /// Puts a line into its log and the server's, which may be a warning.
     void note(const std::string& line, bool warns = false);
 

@@ -128,17 +128,19 @@ bool Server::take_signals() {
         if (signal.ssi_signo == SIGTERM || signal.ssi_signo == SIGINT) leave = true;
         if (signal.ssi_signo != SIGHUP) continue;
         const auto done = reload({}, who_is(signal.ssi_uid, static_cast<pid_t>(signal.ssi_pid)));
-        if (!done) warn_all("SIGHUP: nothing is changed: " + done.failure().message);
+        if (!done) complain("SIGHUP: nothing is changed: " + done.failure().message);
     }
     int status = 0;
     if (client_ > 0 && ::waitpid(client_, &status, WNOHANG) == client_) note_client(status);
     return leave;
 }
 
-void Server::warn_all(const std::string& line) {
+/// An error of all mounts: into the log of each, and once into the server's.
+void Server::complain(const std::string& line) {
+    spdlog::error("{}", line);
     std::lock_guard lock(mutex_);
     for (Conversation& conversation : conversations_) {
-        if (conversation.serving && conversation.mount != nullptr) conversation.mount->note(line, true);
+        if (conversation.serving && conversation.mount != nullptr) conversation.mount->remember(line);
     }
 }
 

@@ -58,7 +58,7 @@ private:
 
     Outcome<std::shared_ptr<Gate>> join(const DeviceRequest& wanted);
     Outcome<Done> check_against_others(const OfferMessage& offer, dev_t source_device);
-    void warn_all(const std::string& line);
+    void complain(const std::string& line);
     void remove_finished();
     bool has_room();
     bool take_signals();

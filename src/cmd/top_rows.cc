@@ -92,9 +92,9 @@ std::string brief_time(double seconds) {
     char buffer[32];
     if (std::isinf(seconds)) return ">17s";
     if (seconds <= 0) return "0";
-    if (seconds < 1e-3)
+    if (seconds < 0.9995e-3)
         std::snprintf(buffer, sizeof buffer, "%.0fus", seconds * 1e6);
-    else if (seconds < 1)
+    else if (seconds < 0.9995)
         std::snprintf(buffer, sizeof buffer, seconds < 9.95e-3 ? "%.1fms" : "%.0fms", seconds * 1e3);
     else
         std::snprintf(buffer, sizeof buffer, "%.1fs", seconds);

@@ -31,6 +31,7 @@ void note_interrupt(int) {
 void heed_interrupts() {
     struct sigaction action {};
     action.sa_handler = note_interrupt;
+    action.sa_flags = SA_RESETHAND;  // a mount that does not answer holds up the first, and not the second
     for (const int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
 }
 
@@ -171,7 +172,7 @@ TopEnd show_top(const std::function<bool(TopSample& ret)>& sample) {
         due = now_ns() + kRefreshEvery;
         if (view.paused) continue;
         now = {};
-        if (!sample(now)) return TopEnd::over;
+        if (!sample(now)) return interrupted != 0 ? TopEnd::interrupted : TopEnd::over;
         rows = rows_between(before, now);
         before = std::move(now);
     }

@@ -260,10 +260,10 @@ bool ControlTree::may_set(const ControlPlace& place, std::string_view attribute,
     return message && message->sender == Sender::parents_owner && owner_of_parent(place) == who.uid;
 }
 
-MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result, bool kept) {
+MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result) {
     const std::string line = std::string(name) + " by uid " + std::to_string(who.uid) + ", thread " +
                              std::to_string(who.tid) + (result.ok() ? ": " : ", refused: ") + result.detail;
-    if (kept) log_.add(line);
+    log_.add(line);
     if (hooks_.logged) hooks_.logged(line, result.ok());
     return result;
 }
@@ -277,16 +277,18 @@ MessageResult ControlTree::apply(std::string_view name, std::string_view argumen
 }
 
 MessageResult ControlTree::forbidden(std::string_view name, const ControlCaller& who) {
-    // Whoever tries again and again must not push out what the log has.
+    // Whoever tries again and again must not fill the logs, nor push out what they have.
     const TimeNs now = now_ns();
-    std::unique_lock lock(changes_);
-    if (told_.size() >= kToldUsers) told_.clear();
-    const auto [last, first] = told_.try_emplace(who.uid, now);
-    const bool kept = first || now - last->second >= kTellAgain;
-    if (kept) last->second = now;
-    lock.unlock();
-    const std::string_view known = find_message(name) != nullptr ? name : "unknown message";
-    return logged(known, who, {EPERM, "only root and the owner of the mount may send messages"}, kept);
+    MessageResult result{EPERM, "only root and the owner of the mount may send messages"};
+    {
+        const std::lock_guard lock(changes_);
+        if (now - told_since_ >= kTellAgain) {
+            told_.clear();
+            told_since_ = now;
+        }
+        if (told_.size() >= kToldUsers || !told_.insert(who.uid).second) return result;
+    }
+    return logged(find_message(name) != nullptr ? name : "unknown message", who, std::move(result));
 }
 
 MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
@@ -349,7 +351,8 @@ Status ControlTree::remove_directory(std::string_view path, const ControlCaller&
     const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     if (!place->is_directory()) return Errno{ENOTDIR};
-    if (!may_change(who) || place->kind != ControlPlace::Kind::group || !place->group) return Errno{EPERM};
+    if (!may_change(who)) return status_of(forbidden("detach", who));
+    if (place->kind != ControlPlace::Kind::group || !place->group) return Errno{EPERM};
     return status_of(send("detach", std::to_string(*place->group), who));
 }
 

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -87,7 +87,7 @@ private:
     bool may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who);
     MessageResult apply(std::string_view name, std::string_view argument, const ControlCaller& who);
     MessageResult forbidden(std::string_view name, const ControlCaller& who);
-    MessageResult logged(std::string_view name, const ControlCaller& who, MessageResult result, bool kept = true);
+    MessageResult logged(std::string_view name, const ControlCaller& who, MessageResult result);
     Status send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,
                          const ControlCaller& who);
 
@@ -96,13 +96,14 @@ private:
     EventLog& log_;
     ControlHooks hooks_;
 
-    mutable std::mutex changes_;    ///< taken before the gate's lock
-    unsigned debug_level_ = 0;      ///< guarded by changes_
-    GroupOwners owners_;            ///< guarded by changes_
-    std::map<uid_t, TimeNs> told_;  ///< when the log was last told of who may not; guarded by changes_
+    mutable std::mutex changes_;  ///< taken before the gate's lock
+    unsigned debug_level_ = 0;    ///< guarded by changes_
+    GroupOwners owners_;          ///< guarded by changes_
+    std::set<uid_t> told_;        ///< who may not, and was logged of late; guarded by changes_, as the next
+    TimeNs told_since_ = 0;
 
     static constexpr TimeNs kTellAgain = 60 * kSecond;
-    static constexpr std::size_t kToldUsers = 1024;
+    static constexpr std::size_t kToldUsers = 10;
 };
 
 }  // namespace bandfs

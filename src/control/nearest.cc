@@ -27,7 +27,7 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
 
 std::string nearest_name(std::string_view wanted, std::span<const std::string_view> names) {
     std::string_view best;
-    std::size_t fewest = (wanted.size() + 1) / 2 + 1;  // more than half of it wrong is another word
+    std::size_t fewest = (wanted.size() + 1) / 2 + 1;  // more wrong than right is another word
     for (const std::string_view name : names) {
         const std::size_t edits = edits_between(wanted, name);
         if (edits < fewest) {

@@ -2,7 +2,6 @@
 // needs one for a moment only.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "sys/result.h"
@@ -12,29 +11,26 @@ namespace bandfs {
 
 /// Who has files open cannot take the last descriptors: names are looked up, removed and listed with those. The kernel
 /// gives out the lowest number that is free, so a number tells how many are taken, by all mounts of the process
-/// together. Thread-safe.
+/// together. A value; thread-safe.
 class DescriptorShare {
 public:
     /// Of so many (RLIMIT_NOFILE), a sixteenth is kept from files, and half of that from directories.
     explicit DescriptorShare(std::uint64_t limit)
         : files_(static_cast<int>(limit - limit / 16)), directories_(static_cast<int>(limit - limit / 32)) {}
+    static DescriptorShare of_process();
 
-    /// EMFILE in place of a descriptor that is beyond what may be open.
-    Result<UniqueFd> granted(Result<UniqueFd> opened, bool directory) {
+    /// EMFILE in place of a descriptor that is beyond what callers may have open.
+    Result<UniqueFd> granted(Result<UniqueFd> opened, bool directory = false) const {
         if (!opened) return opened;
-        note(opened->get());
         return opened->get() < (directory ? directories_ : files_) ? std::move(opened) : Errno{EMFILE};
     }
+    /// Whether `granted` would have the next one, for what cannot be taken back. `any` is a descriptor.
+    bool has_room_for_file(int any) const;
     /// Whether a descriptor may be kept for long that is not a caller's.
     bool may_keep(int descriptor) const { return descriptor < (files_ + directories_) / 2; }
-    /// Whether a file may be made, which cannot be taken back. `any` is a descriptor.
-    bool has_room_for_file(int any);
-    /// A file was made.
-    void note(int descriptor) { last_.store(descriptor, std::memory_order_relaxed); }
 
 private:
-    const int files_, directories_;
-    std::atomic<int> last_ = 0;  ///< that was opened
+    int files_, directories_;
 };
 
 }  // namespace bandfs

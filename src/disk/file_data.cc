@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "disk/descriptor_share.h"
 #include "disk/file_table.h"
 #include "sys/file_io.h"
 
@@ -80,7 +81,8 @@ Status FileData::open_direct(bool writable) {
     const int mode = writer < 0 ? O_RDONLY : reader_ < 0 ? O_WRONLY : O_RDWR;
     const int appending = mode != O_RDONLY && append_only_ ? O_APPEND : 0;
     const int quiet = quiet_reader_ ? O_NOATIME : 0;
-    Result<UniqueFd> fd = reopen(descriptor(), mode | appending | quiet | O_DIRECT);
+    Result<UniqueFd> fd =
+        DescriptorShare::of_process().granted(reopen(descriptor(), mode | appending | quiet | O_DIRECT));
     if (!fd) return fd.error();
     if (mode != O_WRONLY && direct_reader_ < 0) direct_reader_ = fd->get();
     if (mode != O_RDONLY && direct_writer_ < 0) direct_writer_ = fd->get();

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "disk/descriptor_share.h"
 #include "sys/file_io.h"
 #include "sys/whole_file.h"
 
@@ -72,7 +73,7 @@ Result<LockTable::Description*> LockTable::description(const OpenFile& file, con
     const Key key{file.data->key(), kind, owner.id};
     auto at = descriptions_.find(key);
     if (at == descriptions_.end()) {
-        Result<UniqueFd> fd = open_for_locks(file);
+        Result<UniqueFd> fd = DescriptorShare::of_process().granted(open_for_locks(file));
         if (!fd) return fd.error();
         at = descriptions_.emplace(key, Description{std::move(*fd), 0, 0}).first;
     }

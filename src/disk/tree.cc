@@ -58,7 +58,6 @@ Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const 
       directory_flags_(settings.noatime || settings.nodiratime ? O_NOATIME : 0),
       codec_(found.key, is_whole_file_system(root.get(), found.mount_id)),
       pool_(pool_capacity(settings)),
-      share_(descriptor_limit()),
       inodes_(codec_) {
     root_mount_ = mount_of(root.get(), found);
     root_ = make_inode(kRootNode, found, root_mount_);
@@ -205,11 +204,13 @@ Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
     const bool directory = inode.is_directory();
     const int quiet = directory ? directory_flags_ : file_flags_;
-    return with_descriptors([&] {
+    const bool truncates = (flags & O_TRUNC) != 0;
+    return with_descriptors([&]() -> Result<UniqueFd> {
+        if (truncates && !share_.has_room_for_file(links_.directory())) return Errno{EMFILE};
         Result<UniqueFd> fd = open_as_told(inode, flags | quiet);
         // Not root, and somebody else's file: that it can be read is worth more.
         if (fd.code() == EPERM && quiet != 0) fd = open_as_told(inode, flags);
-        return share_.granted(std::move(fd), directory);
+        return truncates ? std::move(fd) : share_.granted(std::move(fd), directory);
     });
 }
 

@@ -71,8 +71,8 @@ public:
     std::optional<timespec> birth_time(Inode& inode);  ///< where the file system knows it
     /// Sets attributes for `who`, whose identity decides which set-id bits fall on a change of owner.
     Result<struct stat> set_attributes(Inode& inode, const AttrChange& change, const Identity& who);
-    /// `keeps_privileges`: set-id bits and capabilities stay, as in truncate(2) they do not.
-    Status truncate(Inode& inode, std::uint64_t size, bool keeps_privileges = false);
+    /// `keeps_capabilities`: they stay, as in truncate(2) they do not.
+    Status truncate(Inode& inode, std::uint64_t size, bool keeps_capabilities = false);
     /// FS_IOC_GETFLAGS and those like it, of a regular file or directory.
     Status inode_ioctl(Inode& inode, unsigned long command, void* argument);
     Result<std::string> read_link(Inode& inode);
@@ -162,7 +162,7 @@ private:
     std::atomic<TimeNs> hold_until_{0};
     std::function<bool()> relief_;
     DescriptorPool pool_;
-    DescriptorShare share_;
+    const DescriptorShare share_ = DescriptorShare::of_process();
     InodeTable inodes_;
     std::mutex mounts_mutex_;
     std::map<int, std::weak_ptr<const BackingMount>> mounts_;  ///< by id

@@ -20,28 +20,45 @@ bool sets_times(const AttrChange& change) {
     return change.atime.tv_nsec != UTIME_OMIT || change.mtime.tv_nsec != UTIME_OMIT;
 }
 
-/// The set-id bits and capabilities of a file, which a change of its owner takes off.
-class Privileges {
+/// The capabilities of a file, which a change of its owner or its size takes off.
+class FileCapabilities {
 public:
-    explicit Privileges(const std::string& path) : path_(path) {
-        if (::stat(path_.c_str(), &attr_) != 0) attr_.st_mode = 0;
-        const ssize_t length = ::getxattr(path_.c_str(), kCapability, capability_, sizeof capability_);
+    explicit FileCapabilities(const std::string& path) : path_(path) {
+        const ssize_t length = ::getxattr(path_.c_str(), kName, value_, sizeof value_);
         if (length > 0) length_ = static_cast<std::size_t>(length);
     }
     Status restore() const {
-        if ((attr_.st_mode & (S_ISUID | S_ISGID)) != 0 && ::chmod(path_.c_str(), attr_.st_mode & kModeBits) != 0)
-            return last_errno();
-        if (length_ != 0 && ::setxattr(path_.c_str(), kCapability, capability_, length_, 0) != 0) return last_errno();
+        if (length_ != 0 && ::setxattr(path_.c_str(), kName, value_, length_, 0) != 0) return last_errno();
         return {};
     }
 
 private:
-    static constexpr const char* kCapability = "security.capability";
+    static constexpr const char* kName = "security.capability";
 
     const std::string path_;
-    struct stat attr_ {};
-    char capability_[64];  ///< struct vfs_ns_cap_data has 24 bytes
+    char value_[64];  ///< struct vfs_ns_cap_data has 24 bytes
     std::size_t length_ = 0;
+};
+
+/// The set-id bits of a file, which a change of its owner takes off.
+class SetidBits {
+public:
+    explicit SetidBits(const std::string& path) : path_(path) {
+        struct stat file {};
+        if (::stat(path_.c_str(), &file) == 0) mode_ = file.st_mode & kModeBits;
+    }
+    /// Only if nothing but the bits has changed: else somebody has set the mode meanwhile.
+    Status restore() const {
+        struct stat file {};
+        if ((mode_ & (S_ISUID | S_ISGID)) == 0 || ::stat(path_.c_str(), &file) != 0) return {};
+        if ((file.st_mode & 01777) != (mode_ & 01777)) return {};
+        if (::chmod(path_.c_str(), mode_) != 0) return last_errno();
+        return {};
+    }
+
+private:
+    const std::string path_;
+    mode_t mode_ = 0;
 };
 
 }  // namespace
@@ -71,16 +88,21 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();
     const int fd = (*held)->get();
-    std::optional<Privileges> privileges;
-    if (change.keeps_privileges) privileges.emplace(MagicLinks::path(fd));
+    std::optional<SetidBits> bits;
+    std::optional<FileCapabilities> capabilities;
+    if (change.keeps_privileges) {
+        bits.emplace(MagicLinks::path(fd));
+        capabilities.emplace(MagicLinks::path(fd));
+    }
     if (change.uid || change.gid || change.owners_as_they_are) {
         const ActingAs caller(who);
         constexpr auto kSame = static_cast<uid_t>(-1);
         if (::fchownat(fd, "", change.uid.value_or(kSame), change.gid.value_or(kSame), AT_EMPTY_PATH) != 0)
             return last_errno();
     }
-    if (privileges) {
-        if (const Status restored = privileges->restore(); !restored) return restored.error();
+    if (change.keeps_privileges) {
+        if (const Status restored = bits->restore(); !restored) return restored.error();
+        if (const Status restored = capabilities->restore(); !restored) return restored.error();
     }
     if (change.mode) {
         if (::fchmodat(links_.directory(), MagicLinks::name(fd).c_str(), *change.mode & kModeBits, 0) != 0)
@@ -93,16 +115,17 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     return attributes_of(fd);
 }
 
-Status Tree::truncate(Inode& inode, std::uint64_t size, bool keeps_privileges) {
+Status Tree::truncate(Inode& inode, std::uint64_t size, bool keeps_capabilities) {
     if (!inode.is_regular()) return Errno{EINVAL};
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.code() == ESTALE ? inode.gone(now_ns()) : held.error();
     const std::string path = MagicLinks::path((*held)->get());
-    std::optional<Privileges> privileges;
-    if (keeps_privileges) privileges.emplace(path);
+    std::optional<FileCapabilities> capabilities;
+    if (keeps_capabilities) capabilities.emplace(path);
     // Not ftruncate(2): with that, tmpfs says that a file has changed whose size was the same before.
     if (::truncate(path.c_str(), static_cast<off_t>(size)) != 0) return last_errno();
-    return privileges ? privileges->restore() : Status();
+    if (capabilities) (void)capabilities->restore();  // the size is set, and that is what was asked for
+    return {};
 }
 
 Status Tree::inode_ioctl(Inode& inode, unsigned long command, void* argument) {

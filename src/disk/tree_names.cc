@@ -45,7 +45,6 @@ Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mod
         constexpr int kNew = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         UniqueFd made(::openat((*directory)->get(), name, kNew | file_flags_, mode));
         if (!made) return last_errno();
-        share_.note(made.get());
         return made;
     });
     if (!fd) return fd.code() == EEXIST && !(flags & O_EXCL) ? Errno{ESTALE} : fd.error();
@@ -65,7 +64,6 @@ Result<CreatedFile> Tree::create_nameless(Inode& directory, int flags, mode_t mo
         UniqueFd made(
             ::openat((*held)->get(), ".", O_TMPFILE | O_RDWR | (flags & O_EXCL) | O_CLOEXEC | file_flags_, mode));
         if (!made) return last_errno();
-        share_.note(made.get());
         return made;
     });
     if (!fd) return fd.error();

@@ -16,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "sys/namespaces.h"
 #include "sys/unique_fd.h"
 
 namespace bandfs {
@@ -86,13 +87,6 @@ std::string read_small_file(const char* path) {
     return text;
 }
 
-bool same_user_namespace(const std::string& process) {
-    struct stat theirs {
-    }, ours{};
-    return ::stat((process + "/ns/user").c_str(), &theirs) == 0 && ::stat("/proc/self/ns/user", &ours) == 0 &&
-           theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
-}
-
 }  // namespace
 
 ActingAs::ActingAs(const Identity& who)
@@ -144,7 +138,7 @@ bool thread_has_capability(pid_t tid, int capability) {
     std::uint64_t effective = 0;
     std::from_chars(status.data() + at + kField.size(), status.data() + status.size(), effective, 16);
     // A root of a user namespace has all of them, for what is in that namespace.
-    return ((effective >> capability) & 1) != 0 && same_user_namespace(process);
+    return ((effective >> capability) & 1) != 0 && shares_namespace(process, "user", false);
 }
 
 }  // namespace bandfs

@@ -1,7 +1,6 @@
 #include "sys/magic_links.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -28,12 +27,8 @@ Result<std::string> path_of_descriptor(int fd) {
     if (length < 0) return last_errno();
     const std::string_view text(path.data(), static_cast<std::size_t>(length));
     constexpr std::string_view kDeleted = " (deleted)";
-    if (!text.ends_with(kDeleted)) return std::string(text);
-    struct stat file {
-    }, named{};
-    const bool is_its_name = ::fstat(fd, &file) == 0 && ::lstat(std::string(text).c_str(), &named) == 0 &&
-                             file.st_dev == named.st_dev && file.st_ino == named.st_ino;
-    return std::string(is_its_name ? text : text.substr(0, text.size() - kDeleted.size()));
+    // A name that ends so by itself is cut as well: to look at it would mean to walk the mount, perhaps our own.
+    return std::string(text.ends_with(kDeleted) ? text.substr(0, text.size() - kDeleted.size()) : text);
 }
 
 }  // namespace bandfs

@@ -2,23 +2,19 @@
 
 #include <sys/stat.h>
 
-#include <algorithm>
-#include <array>
-#include <string>
-
 namespace bandfs {
 
+bool shares_namespace(const std::string& process, const char* kind, bool untold) {
+    struct stat theirs {
+    }, ours{};
+    if (::stat((process + "/ns/" + kind).c_str(), &theirs) != 0) return untold;
+    if (::stat((std::string("/proc/self/ns/") + kind).c_str(), &ours) != 0) return untold;
+    return theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
 bool is_in_our_namespaces(pid_t process) {
-    if (process <= 0) return false;
-    constexpr std::array kKinds{"pid", "user"};
-    return std::ranges::all_of(kKinds, [process](const char* kind) {
-        const std::string theirs = "/proc/" + std::to_string(process) + "/ns/" + kind;
-        const std::string ours = std::string("/proc/self/ns/") + kind;
-        struct stat a {
-        }, b{};
-        if (::stat(theirs.c_str(), &a) != 0 || ::stat(ours.c_str(), &b) != 0) return true;
-        return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-    });
+    const std::string place = "/proc/" + std::to_string(process);
+    return process > 0 && shares_namespace(place, "pid", true) && shares_namespace(place, "user", true);
 }
 
 }  // namespace bandfs

@@ -23,6 +23,11 @@ WaitsIn kind_of(long number) {
 #endif
         case SYS_fchown:
         case SYS_fchownat:
+#ifdef SYS_chown32
+        case SYS_chown32:
+        case SYS_lchown32:
+        case SYS_fchown32:
+#endif
             return WaitsIn::chown;
         case SYS_write:
         case SYS_writev:
@@ -42,7 +47,9 @@ WaitsIn kind_of(long number) {
         case SYS_rename:
         case SYS_link:
         case SYS_chmod:
+        case SYS_utime:
         case SYS_utimes:
+        case SYS_futimesat:
 #endif
         case SYS_openat:
         case SYS_openat2:
@@ -54,7 +61,12 @@ WaitsIn kind_of(long number) {
         case SYS_fchmod:
         case SYS_fchmodat:
         case SYS_utimensat:
+        // lremovexattr is 198 on x86-64, and so is lchown32 on i386; ioctl is 16, and so is lchown.
         case SYS_setxattr:
+        case SYS_lsetxattr:
+        case SYS_fsetxattr:
+        case SYS_removexattr:
+        case SYS_fremovexattr:
             return WaitsIn::name;
         default:
             return WaitsIn::unknown;

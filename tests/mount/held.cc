@@ -331,17 +331,18 @@ TEST_P(Held, TerminatedLeavesThoughCallersGoOn) {
             const int f = open(file().c_str(), O_RDWR | O_DIRECT | O_CLOEXEC);
             alignas(4096) static char block[kMiB];
             // Every second one writes what is there.
-            while (pread(f, block, kMiB, i * 4 * kMiB) == kMiB) {
-                if (i % 2 == 1 && pwrite(f, block, kMiB, i * 4 * kMiB) != kMiB) break;
+            ssize_t done = kMiB;
+            for (bool writes = false; done > 0; writes = i % 2 == 1 && !writes) {
+                done = writes ? pwrite(f, block, kMiB, i * 4 * kMiB) : pread(f, block, kMiB, i * 4 * kMiB);
             }
-            return errno == ENOTCONN || errno == ECONNABORTED ? 0 : errno;
+            return done < 0 && (errno == ENOTCONN || errno == ECONNABORTED) ? 0 : 1;
         });
     }
     wait_for_arrivals(16);
     const auto start = Clock::now();
     kill(daemons().front(), SIGTERM);
     EXPECT_TRUE(wait_until([] { return daemons().empty(); }, 60s));
-    EXPECT_LE(Clock::now() - start, 15s) << "three seconds more, and what came by then";
+    EXPECT_LE(Clock::now() - start, 25s) << "three seconds more, and what came by then; not thirty";
     mount_->forget();
     for (Child& one : all) EXPECT_TRUE(one.ends_within(20s) && one.status() == 0) << one.status();
 }

@@ -433,7 +433,7 @@ TEST(TreeAsAnOrdinaryUser, WorksWithoutHandlesAndAsItself) {
 
 TEST(TreeDescriptors, OpenFilesLeaveSomeForWhatNeedsOneForAMoment) {
     const ScratchDirectory source;
-    for (int i = 0; i < 50; ++i) source.write(std::to_string(i));
+    for (int i = 0; i < 50; ++i) source.write(std::to_string(i), "content");
     in_child(0, [&] {
         rlimit limit{};
         ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
@@ -452,6 +452,13 @@ TEST(TreeDescriptors, OpenFilesLeaveSomeForWhatNeedsOneForAMoment) {
         const Identity root{};
         EXPECT_EQ(tree.create(tree.root(), "new", O_EXCL, 0600, root).code(), EMFILE);
         EXPECT_EQ(tree.lookup(tree.root(), "new").code(), ENOENT) << "and nothing is made";
+        EXPECT_EQ(tree.open_file(*file->inode, O_RDWR | O_TRUNC).code(), EMFILE);
+        EXPECT_GT(tree.attributes(*file->inode)->st_size, 0) << "and nothing is lost";
+        // The number of the last one says nothing of how many there are.
+        held.erase(held.begin());
+        const Result<UniqueFd> low = tree.open_file(*file->inode, O_RDONLY);
+        EXPECT_TRUE(low);
+        EXPECT_EQ(tree.create(tree.root(), "new", O_EXCL, 0600, root).code(), EMFILE);
         for (int i = 1; i < 50; ++i) {
             const std::string name = std::to_string(i);
             const Result<Entry> other = tree.lookup(tree.root(), name.c_str());

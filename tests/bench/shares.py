@@ -81,8 +81,8 @@ def draw(results, path):
                                  sharex=True, sharey="row")
     for result in results:
         axis = axes[cases.index(result["case"]), ways.index(result["way"])]
-        for weight, values in zip(result["weights"], result["series"]):
-            axis.plot([cell / 4 for cell in range(len(values))], values, label=f"weight {weight}", linewidth=1)
+        for number, (weight, values) in enumerate(zip(result["weights"], result["series"]), 1):
+            axis.plot([cell / 4 for cell in range(len(values))], values, label=f"{number}: weight {weight}", linewidth=1)
     for row, case in zip(axes, cases):
         row[0].set_ylabel("MB/s", fontsize=8)
         row[0].set_title(case, fontsize=8, loc="left")

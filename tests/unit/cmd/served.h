@@ -85,7 +85,7 @@ protected:
     void SetUp() override {
         if (::geteuid() != 0) GTEST_SKIP() << "mounting needs root";
         if (!UniqueFd(::open("/dev/fuse", O_RDWR | O_CLOEXEC))) GTEST_SKIP() << "there is no /dev/fuse to open";
-        char name[] = "/tmp/bandfs-served-XXXXXX";
+        char name[] = "/var/tmp/bandfs-served-XXXXXX";  // on a disk, also where /tmp is in memory
         root_ = ::mkdtemp(name);
         ::chmod(root_.c_str(), 0755);
         for (const char* directory : {"src", "src2", "mnt", "mnt2"}) fs::create_directory(root_ + "/" + directory);

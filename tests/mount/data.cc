@@ -247,6 +247,11 @@ TEST_F(Data, AKilledServerLosesNothingThatWasFsynced) {
         }
         EXPECT_EQ(umount2(copied.c_str(), 0), 0);
     }
+    // The next server takes what the killed one has left in its runtime directory, and leaves nothing.
+    mount(backing_->below(), "devgroup=killed");
+    mount_.reset();
+    EXPECT_TRUE(wait_until([] { return access("/run/bandfs/killed.lock", F_OK) != 0; }));
+    EXPECT_NE(access("/run/bandfs/killed.sock", F_OK), 0);
 }
 
 // Appending.

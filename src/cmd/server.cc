@@ -190,10 +190,8 @@ bool Server::has_room() {
 /// the lower one that the upper one keeps from being issued.
 Outcome<Done> Server::check_against_others(const OfferMessage& offer, dev_t source_device) {
     std::lock_guard lock(mutex_);
-    std::size_t mounts = 0;
     for (const Conversation& conversation : conversations_) {
         if (conversation.mount == nullptr) continue;
-        ++mounts;
         const MountInfo& other = conversation.mount->info();
         const bool on_it = conversation.mount->device() == source_device;
         const bool holds_it = lies_below(other.mountpoint, offer.source) || lies_below(offer.mountpoint, other.source);
@@ -203,7 +201,7 @@ Outcome<Done> Server::check_against_others(const OfferMessage& offer, dev_t sour
                                " would contain each other in one device group; give one of them another devgroup"};
         }
     }
-    return check_descriptors(mounts);
+    return check_descriptors(mounts_);
 }
 
 /// What mounts have in force that have just been unmounted is no reason to refuse another.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "disk/tree.h"
+#include "sys/setid.h"
 
 namespace bandfs {
 namespace {
@@ -40,27 +41,6 @@ private:
     std::size_t length_ = 0;
 };
 
-/// The set-id bits of a file, which a change of its owner takes off.
-class SetidBits {
-public:
-    explicit SetidBits(const std::string& path) : path_(path) {
-        struct stat file {};
-        if (::stat(path_.c_str(), &file) == 0) mode_ = file.st_mode & kModeBits;
-    }
-    /// Only if nothing but the bits has changed: else somebody has set the mode meanwhile.
-    Status restore() const {
-        struct stat file {};
-        if ((mode_ & (S_ISUID | S_ISGID)) == 0 || ::stat(path_.c_str(), &file) != 0) return {};
-        if ((file.st_mode & 01777) != (mode_ & 01777)) return {};
-        if (::chmod(path_.c_str(), mode_) != 0) return last_errno();
-        return {};
-    }
-
-private:
-    const std::string path_;
-    mode_t mode_ = 0;
-};
-
 }  // namespace
 
 Result<struct stat> Tree::attributes_of(int fd) {
@@ -88,10 +68,10 @@ Result<struct stat> Tree::set_attributes(Inode& inode, const AttrChange& change,
     Result<HeldFd> held = descriptor(inode);
     if (!held) return held.error();
     const int fd = (*held)->get();
-    std::optional<SetidBits> bits;
+    std::optional<SetidKeeper> bits;
     std::optional<FileCapabilities> capabilities;
     if (change.keeps_privileges) {
-        bits.emplace(MagicLinks::path(fd));
+        bits.emplace(fd);
         capabilities.emplace(MagicLinks::path(fd));
     }
     if (change.uid || change.gid || change.owners_as_they_are) {

@@ -1,6 +1,4 @@
 // fuse/ops_read.cc - READ.
-#include <cerrno>
-
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
@@ -10,11 +8,8 @@
 namespace bandfs {
 
 void op_read(fuse_req_t request, fuse_ino_t, size_t bytes, off_t offset, fuse_file_info* info) {
+    if (refused_leaving(request)) return;
     Filesystem& filesystem = filesystem_of(request);
-    if (filesystem.leaving) {
-        fuse_reply_err(request, ENOTCONN);
-        return;
-    }
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     const CallerLineage lineage = lineage_of(request, file->opener, file->data->descriptor());
     current_message().left = filesystem.data->read(

@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <sys/stat.h>
 
-#include <cerrno>
 #include <optional>
 
 #include "fuse/data_job.h"
@@ -33,11 +32,8 @@ std::optional<Identity> who_allocates(fuse_req_t request, const OpenFile& file, 
 }  // namespace
 
 void op_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, off_t length, fuse_file_info* info) {
+    if (refused_leaving(request)) return;
     Filesystem& filesystem = filesystem_of(request);
-    if (filesystem.leaving) {
-        fuse_reply_err(request, ENOTCONN);
-        return;
-    }
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     const CallerLineage lineage = lineage_of(request, file->opener);
     const auto begin = static_cast<std::uint64_t>(offset);

@@ -30,10 +30,7 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
     // Receiving without splice, a payload is one piece of memory: that of the message.
     const std::span bytes(static_cast<const std::byte*>(payload->buf[0].mem), payload->buf[0].size);
     const bool writepage = info->writepage != 0;
-    if (filesystem.leaving && !writepage) {
-        fuse_reply_err(request, ENOTCONN);
-        return;
-    }
+    if (!writepage && refused_leaving(request)) return;
     if (writepage && file->data->append_only()) {
         fuse_reply_err(request, EPERM);  // a local file system would not have let it be mapped
         return;

@@ -9,6 +9,7 @@
 #endif
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <type_traits>
 #include <utility>
 
@@ -51,6 +52,13 @@ auto on_inode(fuse_req_t request, fuse_ino_t node, Call&& call) -> std::invoke_r
 
 /// What the kernel is told of an entry, with the mount's time-outs.
 fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry);
+
+/// Whether the server goes and takes no more work: then this is answered, ENOTCONN, and the handler is done.
+inline bool refused_leaving(fuse_req_t request) {
+    if (!filesystem_of(request).leaving) return false;
+    fuse_reply_err(request, ENOTCONN);
+    return true;
+}
 
 inline void reply_status(fuse_req_t request, const Status& status) {
     fuse_reply_err(request, status.code());

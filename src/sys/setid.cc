@@ -2,6 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <utility>
+
+#include "sys/magic_links.h"
+
 namespace bandfs {
 namespace {
 
@@ -30,10 +34,18 @@ SetidKeeper::SetidKeeper(int fd) : fd_(fd) {
 }
 
 SetidKeeper::~SetidKeeper() {
+    (void)restore();
+}
+
+Status SetidKeeper::restore() {
+    constexpr mode_t kOthers = kModeBits & ~mode_t{S_ISUID | S_ISGID};
+    const mode_t mode = std::exchange(mode_, 0);
     struct stat file {};
-    if (mode_ == 0 || ::fstat(fd_, &file) != 0 || (file.st_mode & kModeBits) == mode_) return;
-    // Only if nothing but the bits has changed: else somebody has set the mode meanwhile.
-    if ((file.st_mode & 0777) == (mode_ & 0777)) (void)::fchmod(fd_, mode_);
+    if (mode == 0 || ::fstat(fd_, &file) != 0 || (file.st_mode & kModeBits) == mode) return {};
+    if ((file.st_mode & kOthers) != (mode & kOthers)) return {};
+    // fchmod(2) refuses O_PATH.
+    if (::chmod(MagicLinks::path(fd_).c_str(), mode) != 0) return last_errno();
+    return {};
 }
 
 }  // namespace bandfs

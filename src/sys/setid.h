@@ -16,14 +16,18 @@ mode_t falling_setid_bits(mode_t mode, gid_t group, const std::function<bool(gid
 /// Clears them. True when there was something to clear. One fstat(2) when there is not.
 Result<bool> clear_setid_bits(int fd, const std::function<bool(gid_t)>& in_group);
 
-/// While it lives, a write through `fd` leaves the set-id bits alone that it would take off for want of CAP_FSETID: for
-/// what was written to a shared mapping, which takes none. A process that does not own the file cannot keep them.
+/// While it lives, what is done to the file of `fd`, an O_PATH descriptor too, leaves the set-id bits alone that it
+/// would take off: a write for want of CAP_FSETID, of what was written to a shared mapping, which takes none; or a
+/// change of its owner. A process that does not own the file cannot keep them.
 class SetidKeeper {
 public:
     explicit SetidKeeper(int fd);
     ~SetidKeeper();
     SetidKeeper(const SetidKeeper&) = delete;
     SetidKeeper& operator=(const SetidKeeper&) = delete;
+
+    /// Puts them back now, once. Nothing, if more than the bits has changed: then somebody has set the mode meanwhile.
+    Status restore();
 
 private:
     const int fd_;

@@ -152,8 +152,10 @@ Id resolve_rules(CallerSources&, GroupType, const CallerIds&) {
 }
 
 Parsed<std::uint64_t> parse_rules_id(ProcView&, CgroupTree&, GroupType, std::string_view text) {
-    if (is_number_like(text)) return id_between(text, 1, UINT64_MAX, "a group's number");
-    return rule_group_id(text);
+    if (!is_number_like(text)) return rule_group_id(text);
+    const Parsed<std::uint64_t> id = id_between(text, 1, UINT64_MAX, "a group's number");
+    if (id && is_number_like(rule_group_name(*id))) return ParseError{EINVAL, quoted(text) + " is no group's number"};
+    return id;
 }
 
 std::string describe_rules(CgroupTree&, GroupType, std::uint64_t id) {

@@ -25,6 +25,7 @@ std::string help_text() {
            "  -o OPTION,...             options of the mount, see below; may be given many times\n"
            "  -f                        stay in the foreground, log to the terminal\n"
            "  -d                        show every request; implies -f\n"
+           "  -s                        one thread receives requests, as max_threads=1\n"
            "  -V, --version             print the version\n"
            "  -h, --help                print this\n\n"
            "Subcommands (a SOURCE of such a name is written ./NAME):\n";
@@ -67,7 +68,9 @@ Outcome<CommandLine> parse_command_line(std::span<char*> arguments) {
                 return CommandLine{std::nullopt, version_text()};
             case 'h':
                 return CommandLine{std::nullopt, help_text()};
-            case 's':
+            case 's':  // mount(8)'s "sloppy", and libfuse's for one thread
+                if (!helper) line.options.push_back({"max_threads", "1"});
+                break;
             case 'n':
             case 'v':
             case 't':

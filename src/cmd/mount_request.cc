@@ -80,6 +80,7 @@ std::string take_option(const WrittenOption& written, MountRequest& request) {
         }
         return option.take(request, value);
     }
+    if (const std::string_view why = why_never(written.name); !why.empty()) return std::string(why);
     const std::string nearest = nearest_option(written.name);
     return nearest.empty() ? "there is no such option" : "there is no such option; did you mean " + nearest + "?";
 }

@@ -113,6 +113,35 @@ std::string take_fsname(MountRequest& request, const OptionValue& value) {
     return {};
 }
 
+std::string take_umask(MountRequest& request, const OptionValue& value) {
+    const bool octal = !value.text.empty() && value.text.size() <= 4 &&
+                       value.text.find_first_not_of("01234567") == std::string_view::npos;
+    const unsigned long bits = octal ? std::stoul(std::string(value.text), nullptr, 8) : ~0ul;
+    if (bits > 0777) return "must be permissions as an octal number from 0 to 777";
+    request.mount.shown.umask = static_cast<mode_t>(bits);
+    return {};
+}
+
+std::string take_uid(MountRequest& request, const OptionValue& value) {
+    const auto id = parse_group_id(GroupType::user, value.text);
+    if (!id) return "must be a user, by name or number";
+    request.mount.shown.uid = static_cast<uid_t>(*id);
+    return {};
+}
+
+std::string take_gid(MountRequest& request, const OptionValue& value) {
+    const auto id = parse_group_id(GroupType::gid, value.text);
+    if (!id) return "must be a group of users, by name or number";
+    request.mount.shown.gid = static_cast<gid_t>(*id);
+    return {};
+}
+
+template <KeptPages Which>
+std::string take_kept_pages(MountRequest& request, const OptionValue&) {
+    request.mount.kept_pages = Which;
+    return {};
+}
+
 // `Path` leads from the request to the member that takes the value: &MountRequest::device, &DeviceRequest::io_limit.
 
 template <auto... Path>
@@ -181,9 +210,18 @@ constexpr Option kOptions[] = {
     {"negative_timeout", seconds, mount, "SECONDS", "entry_timeout", 0, 86400,
      "How long the kernel keeps that a name is not there.", take_seconds<&R::mount, &M::negative_timeout_s>},
     {"kernel_cache", flag, mount, "", "", 0, 0, "The kernel keeps pages of a file even when it is changed below.",
-     take_flag<&R::mount, &M::keep_pages>},
-    {"auto_cache", flag, mount, "", "always on", 0, 0, "It drops those of a file that was changed below.",
-     take_nothing},
+     take_kept_pages<KeptPages::always>},
+    {"auto_cache", flag, mount, "", "on", 0, 0, "It drops those of a file that was changed below.",
+     take_kept_pages<KeptPages::unchanged>},
+    {"noauto_cache", flag, mount, "", "", 0, 0, "It drops those of every file that is opened.",
+     take_kept_pages<KeptPages::never>},
+    {"ac_attr_timeout", seconds, mount, "SECONDS", "0, always", 0, 86400,
+     "How old what auto_cache goes by may be at an open.", take_nothing},
+    {"direct_io", flag, mount, "", "", 0, 0, "The kernel keeps no pages of files.",
+     take_flag<&R::mount, &M::direct_io>},
+    {"uid", text, mount, "USER", "", 0, 0, "Everything is shown as this user's.", take_uid},
+    {"gid", text, mount, "GROUP", "", 0, 0, "Everything is shown as this group's.", take_gid},
+    {"umask", text, mount, "OCTAL", "", 0, 0, "Everything is shown with all permissions but these.", take_umask},
     {"control", text, mount, "NAME", ".bandfs", 0, 0, "Name of the control directory; none: there is none.",
      take_control},
     {"locks", text, mount, "kernel|backing", "kernel", 0, 0,
@@ -197,6 +235,10 @@ constexpr Option kOptions[] = {
     {"use_ino", flag, mount, "", "always on", 0, 0, "Inode numbers are those below.", take_nothing},
     {"readdir_ino", flag, mount, "", "always on", 0, 0, "So they are in listings.", take_nothing},
     {"hard_remove", flag, mount, "", "always on", 0, 0, "Removed files leave no .fuse_hidden behind.", take_nothing},
+    {"noforget", flag, mount, "", "always on", 0, 0, "Handles of files (NFS) stay good when caches are dropped.",
+     take_nothing},
+    {"remember", whole, mount, "SECONDS", "always on", 0, 0xffffffff, "So they do for this long.", take_nothing},
+    {"no_rofd_flush", flag, mount, "", "always on", 0, 0, "A close has nothing to write.", take_nothing},
     {"max_read", whole, mount, "BYTES", "", 4096, 1 << 20, "The largest read that the kernel sends.",
      take_whole<&R::max_read>},
     {"clone_fd", flag, mount, "", "always on", 0, 0, "Each thread that receives requests has its own /dev/fuse.",
@@ -227,6 +269,22 @@ constexpr KernelFlag kKernelFlags[] = {
 constexpr std::string_view kIgnored[] = {"_netdev", "nofail", "noauto",  "auto",     "user",    "users",
                                          "nouser",  "owner",  "comment", "defaults", "nonempty"};
 
+struct ForeignOption {
+    std::string_view name;
+    std::string_view why;
+};
+constexpr std::string_view kOfItsOwn = "bandfs says this to the kernel itself";
+constexpr std::string_view kNoDevice = "SOURCE is a directory, not a block device";
+constexpr ForeignOption kForeign[] = {
+    {"modules", "it is for file systems of libfuse's high-level API"},
+    {"blkdev", kNoDevice},
+    {"blksize", kNoDevice},
+    {"fd", kOfItsOwn},
+    {"rootmode", kOfItsOwn},
+    {"user_id", kOfItsOwn},
+    {"group_id", kOfItsOwn},
+};
+
 void line(std::ostringstream& out, const std::string& head, std::string_view sentence, const std::string& note) {
     constexpr std::size_t kColumn = 26;
     out << "  " << head << std::string(head.size() < kColumn ? kColumn - head.size() : 1, ' ') << sentence << note
@@ -245,6 +303,11 @@ std::span<const KernelFlag> kernel_flags() {
 bool is_ignored_option(std::string_view name) {
     if (name.starts_with("x-") || name.starts_with("X-")) return true;
     return std::find(std::begin(kIgnored), std::end(kIgnored), name) != std::end(kIgnored);
+}
+
+std::string_view why_never(std::string_view name) {
+    const auto* const found = std::ranges::find(kForeign, name, &ForeignOption::name);
+    return found == std::end(kForeign) ? std::string_view() : found->why;
 }
 
 std::string options_help() {

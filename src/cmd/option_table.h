@@ -55,6 +55,9 @@ std::span<const KernelFlag> kernel_flags();
 /// Whether this option is accepted and means nothing ("x-systemd.automount", "_netdev").
 bool is_ignored_option(std::string_view name);
 
+/// Why an option that other FUSE file systems take is none of bandfs's; "" when this is not known of it.
+std::string_view why_never(std::string_view name);
+
 /// What --help prints below the synopsis.
 std::string options_help();
 

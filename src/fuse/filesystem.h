@@ -1,6 +1,8 @@
 // fuse/filesystem.h - everything one mount consists of, as its handlers see it (fuse_req_userdata()).
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -23,12 +25,29 @@
 
 namespace bandfs {
 
+/// What a mount shows in place of what is below, to the kernel as well, which decides by it who may do what.
+struct ShownAttributes {
+    std::optional<uid_t> uid, gid;
+    std::optional<mode_t> umask;  ///< permissions are all but these, no set-id bits
+
+    bool operator==(const ShownAttributes&) const = default;
+};
+
+/// When the kernel may go on using the pages that it has of a file that is opened.
+enum class KeptPages {
+    unchanged,  ///< those of a file that has not changed below
+    always,
+    never,
+};
+
 struct MountOptions {
     std::uint32_t unit_size = 131072;  ///< bytes, power of two, 4096 to 1 MiB
     double attr_timeout_s = 1.0;
     double entry_timeout_s = 1.0;
     std::optional<double> negative_timeout_s;  ///< that there is no such name; empty: as long as names
-    bool keep_pages = false;                   ///< the kernel's, whatever happens to the file below
+    KeptPages kept_pages = KeptPages::unchanged;
+    bool direct_io = false;  ///< the kernel keeps no pages of files at all
+    ShownAttributes shown;
     std::uint32_t readahead_kib = 4096;
     std::string control_name = ".bandfs";  ///< empty: no control directory
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes

@@ -23,10 +23,12 @@ void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
         if (current_message().wants_birth) born = tree.birth_time(inode);
         return tree.attributes(inode);
     });
-    if (attributes)
-        reply_attributes_and_birth(request, *attributes, filesystem_of(request).options.attr_timeout_s, born);
-    else
+    if (!attributes) {
         fuse_reply_err(request, attributes.code());
+        return;
+    }
+    const Filesystem& filesystem = filesystem_of(request);
+    reply_attributes_and_birth(request, shown(filesystem, *attributes), filesystem.options.attr_timeout_s, born);
 }
 
 constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |

@@ -23,7 +23,8 @@ namespace {
 
 /// Whether the kernel may keep the pages it has of this file.
 bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
-    if (filesystem.options.keep_pages) return true;
+    if (filesystem.options.kept_pages != KeptPages::unchanged)
+        return filesystem.options.kept_pages == KeptPages::always;
     timespec realtime{};
     ::clock_gettime(CLOCK_REALTIME, &realtime);
     struct stat now {};
@@ -36,9 +37,10 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
 std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
-    const bool parallel = IoFlags(file->flags).direct() && filesystem.kernel.parallel_direct_writes;
+    const bool direct = filesystem.options.direct_io || IoFlags(file->flags).direct();
+    const bool parallel = direct && filesystem.kernel.parallel_direct_writes;
     info.noflush = filesystem.locks == nullptr;
-    info.direct_io = parallel;
+    info.direct_io = filesystem.options.direct_io || parallel;
     info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
     return parallel ? kFopenParallelDirectWrites : 0;
 }

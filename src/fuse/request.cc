@@ -34,11 +34,19 @@ bool caller_in_group(fuse_req_t request, gid_t group) {
     return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
+struct stat shown(const Filesystem& filesystem, struct stat attributes) {
+    const ShownAttributes& instead = filesystem.options.shown;
+    if (instead.uid) attributes.st_uid = *instead.uid;
+    if (instead.gid) attributes.st_gid = *instead.gid;
+    if (instead.umask) attributes.st_mode = (attributes.st_mode & S_IFMT) | (0777 & ~*instead.umask);
+    return attributes;
+}
+
 fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry) {
     fuse_entry_param param{};
     param.ino = entry.inode->id();
     param.generation = entry.generation;
-    param.attr = entry.attr;
+    param.attr = shown(filesystem, entry.attr);
     param.attr_timeout = filesystem.options.attr_timeout_s;
     param.entry_timeout = filesystem.options.entry_timeout_s;
     return param;
@@ -60,7 +68,9 @@ void reply_attributes(fuse_req_t request, const Result<struct stat>& attributes)
         fuse_reply_err(request, attributes.code());
         return;
     }
-    fuse_reply_attr(request, &*attributes, filesystem_of(request).options.attr_timeout_s);
+    const Filesystem& filesystem = filesystem_of(request);
+    const struct stat answer = shown(filesystem, *attributes);
+    fuse_reply_attr(request, &answer, filesystem.options.attr_timeout_s);
 }
 
 }  // namespace bandfs

@@ -50,6 +50,9 @@ auto on_inode(fuse_req_t request, fuse_ino_t node, Call&& call) -> std::invoke_r
     return std::forward<Call>(call)(tree, **inode);
 }
 
+/// Attributes as the mount shows them.
+struct stat shown(const Filesystem& filesystem, struct stat attributes);
+
 /// What the kernel is told of an entry, with the mount's time-outs.
 fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry);
 

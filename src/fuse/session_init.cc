@@ -43,7 +43,7 @@ void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
     connection->want |= kWanted & connection->capable;
     connection->want &= ~kUnwanted;
     if (mount.locks) connection->want |= kLocks & connection->capable;
-    if (mount.options.keep_pages) connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+    if (mount.options.kept_pages == KeptPages::always) connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
     connection->max_background = kMaxBackground;
     connection->congestion_threshold = kMaxBackground;
     connection->max_write = PooledBuffer::kLargestPayload;  // libfuse's is 256 pages, which may be large ones

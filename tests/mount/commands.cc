@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -245,6 +246,74 @@ TEST_F(Commands, WhatTheKernelKeepsIsAsAskedFor) {
     EXPECT_TRUE(there(mount->path() + "/later"));
 }
 
+TEST_F(Commands, OpensKeepAndShowWhatLibfusesOptionsSay) {
+    const auto put = [&](const char* text) { std::ofstream(backing_->below() + "/file") << text; };
+    const auto content_through = [](int fd) {
+        char text[16]{};
+        return std::string(text, static_cast<std::size_t>(std::max<ssize_t>(pread(fd, text, sizeof text, 0), 0)));
+    };
+    // What one open file reads before and after it is changed below, and what a second open reads.
+    const auto reads = [&](const std::string& options) {
+        put("old");
+        const auto mount = mounted("attr_timeout=3600,entry_timeout=3600," + options);
+        const int first = open((mount->path() + "/file").c_str(), O_RDONLY);
+        std::string all = content_through(first);
+        put("new");
+        all += " " + content_through(first);
+        const int second = open((mount->path() + "/file").c_str(), O_RDONLY);
+        all += " " + content_through(second);
+        close(first);
+        close(second);
+        return all;
+    };
+    EXPECT_EQ(reads("kernel_cache"), "old old old");
+    EXPECT_EQ(reads("kernel_cache,auto_cache,ac_attr_timeout=60"), "old old new");
+    EXPECT_EQ(reads("direct_io,noforget,remember=60,no_rofd_flush"), "old new new");
+
+    // Whether the kernel asks again for a file that nobody changed.
+    const auto asks_again = [&](const std::string& options) {
+        const auto mount = mounted(options);
+        const auto reads_seen = [&] {
+            (void)content_of(mount->path() + "/file");
+            return mount->control("groups/default/stat");
+        };
+        const std::string before = reads_seen();
+        return reads_seen() != before;
+    };
+    EXPECT_FALSE(asks_again("auto_cache"));
+    EXPECT_TRUE(asks_again("noauto_cache"));
+}
+
+TEST_F(Commands, OwnersAndPermissionsAreShownAsAskedFor) {
+    const std::string below = backing_->below() + "/file";
+    ASSERT_EQ(chmod(below.c_str(), 04600), 0);
+    const auto mount = mounted("allow_other,uid=nobody,gid=2002,umask=027,attr_timeout=0");
+    const std::string file = mount->path() + "/file";
+    struct stat found {};
+    ASSERT_EQ(stat(file.c_str(), &found), 0);
+    EXPECT_EQ(found.st_uid, kNobody.uid);
+    EXPECT_EQ(found.st_gid, 2002u);
+    EXPECT_EQ(found.st_mode, S_IFREG | 0750u);
+    // The kernel goes by it, and below nothing is other than it was.
+    const std::string made = mount->path() + "/made";
+    const pid_t child = fork();
+    if (child == 0) {
+        if (setgroups(0, nullptr) != 0 || setgid(kNobody.gid) != 0 || setuid(kNobody.uid) != 0) _exit(99);
+        if (open(file.c_str(), O_RDWR) < 0) _exit(1);
+        _exit(open(made.c_str(), O_CREAT | O_WRONLY, 0600) < 0 ? 2 : 0);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    EXPECT_EQ(status, 0);
+    ASSERT_EQ(stat(below.c_str(), &found), 0);
+    EXPECT_EQ(found.st_uid, 0u);
+    EXPECT_EQ(found.st_mode, S_IFREG | 04600u);
+    ASSERT_EQ(stat((backing_->below() + "/made").c_str(), &found), 0);
+    EXPECT_EQ(found.st_uid, kNobody.uid);
+    EXPECT_EQ(found.st_gid, kNobody.gid);
+    EXPECT_EQ(found.st_mode, S_IFREG | 0600u);
+}
+
 TEST_F(Commands, BadOptionsSayWhatIsWrong) {
     struct Case {
         const char *options, *option, *value;
@@ -265,6 +334,12 @@ TEST_F(Commands, BadOptionsSayWhatIsWrong) {
         {"type=user,group=2001:0", "group", "2001:0"},
         {"type=user,group=nobody-at-all:5", "group", "nobody-at-all"},
         {"type=user,group=1:5,group=1:6", "group", "1"},
+        {"uid=nobody-at-all", "uid", "nobody-at-all"},
+        {"gid=-1", "gid", "-1"},
+        {"umask=1777", "umask", "1777"},
+        {"umask=8", "umask", "8"},
+        {"modules=subdir", "modules", "high-level API"},
+        {"blkdev", "blkdev", "block device"},
         {"nonsense", "nonsense", "nonsense"},
         {"nonsense=5", "nonsense", "nonsense"},
     };

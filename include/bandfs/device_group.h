@@ -72,6 +72,7 @@ public:
     Error set_io_limit(std::uint64_t n);                   ///< above io_throttle
     Error set_weight(Group& group, std::uint64_t weight);  ///< 1 to kMaxWeight
     Error set_token_base(std::uint64_t tokens);            ///< 1 to kMaxTokenBase
+    Error set_held_bytes_limit(std::uint64_t bytes);       ///< 1 to kMaxHeldBytes; what is queued beyond it stays so
     /// Bytes per second guaranteed to a group, and its maximum; 0 for none. invalid when the policy has no such thing
     /// or cannot promise it.
     Error set_floor(Group& group, std::uint64_t bytes_per_second);
@@ -121,6 +122,7 @@ private:
     void hold(Unit& unit, TimeNs now) noexcept;
     void take_out(Unit& unit) noexcept;
     void join_queue(Unit& unit) noexcept;
+    void queue_waiting(Group& group) noexcept;  ///< as far as the bound on held bytes lets them
     void replug() noexcept;
     void end_pass() noexcept;
     Error set_limits(Group& group, std::uint64_t floor, std::uint64_t ceiling);

@@ -18,7 +18,8 @@ std::unique_ptr<DeviceGroup> DeviceGroup::create(const DeviceGroupSettings& sett
     const PolicyEntry* const entry = find_policy(policy);
     if (entry == nullptr || settings.io_throttle == 0 ||
         std::max(settings.io_throttle, settings.io_limit) > kMaxInFlight || settings.token_base == 0 ||
-        settings.token_base > kMaxTokenBase || settings.held_bytes_limit == 0) {
+        settings.token_base > kMaxTokenBase || settings.held_bytes_limit == 0 ||
+        settings.held_bytes_limit > kMaxHeldBytes) {
         return nullptr;
     }
     return std::unique_ptr<DeviceGroup>(new DeviceGroup(settings, *entry));
@@ -104,6 +105,15 @@ void DeviceGroup::join_queue(Unit& unit) noexcept {
     group.held_bytes_ += unit.bytes;
 }
 
+void DeviceGroup::queue_waiting(Group& group) noexcept {
+    while (!group.waiting_.empty()) {
+        Unit& next = group.waiting_.front();
+        if (group.queued_ != 0 && group.held_bytes_ + next.bytes > held_bytes_limit_) break;
+        group.waiting_.pop_front();
+        join_queue(next);
+    }
+}
+
 void DeviceGroup::take_out(Unit& unit) noexcept {
     Group& group = *unit.group;
     switch (unit.held_in) {
@@ -117,12 +127,7 @@ void DeviceGroup::take_out(Unit& unit) noexcept {
             group.queue(unit.direction).erase(Group::UnitQueue::s_iterator_to(unit));
             --group.queued_;
             group.held_bytes_ -= unit.bytes;
-            while (!group.waiting_.empty()) {
-                Unit& next = group.waiting_.front();
-                if (group.queued_ != 0 && group.held_bytes_ + next.bytes > held_bytes_limit_) break;
-                group.waiting_.pop_front();
-                join_queue(next);
-            }
+            queue_waiting(group);
             break;
     }
 }

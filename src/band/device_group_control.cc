@@ -102,6 +102,13 @@ Error DeviceGroup::set_token_base(std::uint64_t tokens) {
     return Error::none;
 }
 
+Error DeviceGroup::set_held_bytes_limit(std::uint64_t bytes) {
+    if (bytes == 0 || bytes > kMaxHeldBytes) return Error::invalid;
+    held_bytes_limit_ = bytes;
+    for (Group& group : groups_) queue_waiting(group);
+    return Error::none;
+}
+
 Error DeviceGroup::set_limits(Group& group, std::uint64_t floor, std::uint64_t ceiling) {
     if (!traits_.has_limits) return Error::invalid;
     if (const Error refused = policy_->may_limit(group, floor, ceiling); refused != Error::none) return refused;

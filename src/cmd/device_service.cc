@@ -15,6 +15,7 @@ struct InForce {
     std::uint64_t io_throttle = 0;
     std::uint64_t io_limit = 0;
     std::uint64_t token = 0;
+    std::uint64_t held_max_mib = 0;
     std::string policy;
     std::string cost;
 };
@@ -81,6 +82,7 @@ Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
     settings.io_throttle = wanted.io_throttle.value_or(settings.io_throttle);
     settings.io_limit = wanted.io_limit.value_or(settings.io_limit);
     settings.token_base = wanted.token.value_or(settings.token_base);
+    if (wanted.held_max_mib) settings.held_bytes_limit = *wanted.held_max_mib * kMiB;
     const std::string policy = wanted.policy.value_or(std::string(kDefaultPolicy));
     auto group = DeviceGroup::create(settings, policy);
     if (group == nullptr) return Failure{ExitCode::usage, "option policy=" + policy + ": there is no such policy"};
@@ -97,7 +99,11 @@ Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
 
 Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
     const InForce has = gate_->with([](DeviceGroup& group) {
-        return InForce{group.io_throttle(), group.io_limit(), group.token_base(), std::string(group.policy_name()),
+        return InForce{group.io_throttle(),
+                       group.io_limit(),
+                       group.token_base(),
+                       group.held_bytes_limit() / kMiB,
+                       std::string(group.policy_name()),
                        std::string(group.policy_parameter("cost"))};
     });
     const auto policy = wanted.policy ? std::optional(policy_named(*wanted.policy)) : std::nullopt;
@@ -106,6 +112,7 @@ Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
     if (auto ok = same(name_, "policy", policy, has.policy); !ok) return ok;
     if (auto ok = same(name_, "cost", wanted.cost, has.cost); !ok) return ok;
     if (auto ok = same(name_, "token", wanted.token, has.token); !ok) return ok;
+    if (auto ok = same(name_, "held_max", wanted.held_max_mib, has.held_max_mib); !ok) return ok;
     return same(name_, "hold", wanted.hold_s, hold_s_);
 }
 

@@ -14,8 +14,8 @@ namespace {
 constexpr std::size_t kProblemsShown = 5;
 
 /// What a file has keys for, or what is about the file itself.
-constexpr std::array<std::string_view, 19> kKeyedOptions{
-    "auto_max",
+constexpr std::array<std::string_view, 20> kKeyedOptions{
+    "auto_max", "held_max",
 
     "config",   "devgroup", "io_throttle", "io_limit",     "policy",        "cost",
     "token",    "hold",     "type",        "weight",       "group",         "unit_size",
@@ -83,6 +83,7 @@ std::vector<WrittenOption> options_of(const ConfiguredMount& mount, const Config
         list.add("io_throttle", device_group->io_throttle);
         list.add("io_limit", device_group->io_limit);
         list.add("token", device_group->token);
+        list.add("held_max", device_group->held_max_mib);
         list.add("hold", device_group->hold_s);
     }
     list.add("devgroup", mount.device_group);

@@ -20,6 +20,7 @@ public:
         add(mount, "io_throttle", wanted_.io_throttle, device.io_throttle);
         add(mount, "io_limit", wanted_.io_limit, device.io_limit);
         add(mount, "token", wanted_.token, device.token);
+        add(mount, "held_max", wanted_.held_max_mib, device.held_max_mib);
         add(mount, "hold", wanted_.hold_s, device.hold_s);
     }
 
@@ -30,6 +31,7 @@ public:
         forget(wanted_.io_throttle, before.io_throttle, defaults.io_throttle);
         forget(wanted_.io_limit, before.io_limit, defaults.io_limit);
         forget(wanted_.token, before.token, defaults.token_base);
+        forget(wanted_.held_max_mib, before.held_max_mib, defaults.held_bytes_limit / kMiB);
         forget(wanted_.hold_s, before.hold_s, kDefaultHold);
     }
 

@@ -27,6 +27,7 @@ struct ConfiguredDeviceGroup {
     std::optional<std::uint64_t> io_throttle;
     std::optional<std::uint64_t> io_limit;
     std::optional<std::uint64_t> token;
+    std::optional<std::uint64_t> held_max_mib;
     std::optional<std::uint64_t> hold_s;
 };
 

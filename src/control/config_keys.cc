@@ -128,6 +128,9 @@ constexpr std::array kDeviceGroupKeys{
     ConfigKeyOf<DG>{{"token", whole, false, "tokens", "2048", 1, kMaxTokenBase,
                      "What the groups share in one epoch of the policy weight."},
                     take_whole<DG, &DG::token>},
+    ConfigKeyOf<DG>{{"held_max", whole, false, "MiB", "64", 1, kMaxHeldBytes / kMiB,
+                     "What each group may have in held requests; its further ones wait in turn."},
+                    take_whole<DG, &DG::held_max_mib>},
     ConfigKeyOf<DG>{
         {"hold", whole, false, "seconds", "30", 1, 3600, "The longest that a request is held; then it passes."},
         take_whole<DG, &DG::hold_s>},

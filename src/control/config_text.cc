@@ -9,8 +9,6 @@
 namespace bandfs {
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
-
 /// The escape of a control character in a TOML string.
 std::string escaped(unsigned char byte) {
     char text[8];
@@ -108,6 +106,7 @@ std::string config_text(const MountInfo& info, const MountSnapshot& snapshot, co
     writer.set_number("io_throttle", std::uint64_t{snapshot.io_throttle});
     writer.set_number("io_limit", std::uint64_t{snapshot.io_limit});
     writer.set_number("token", snapshot.token_base);
+    if (snapshot.held_bytes_limit >= kMiB) writer.set_number("held_max", snapshot.held_bytes_limit / kMiB);
     writer.set_number("hold", static_cast<std::uint64_t>(snapshot.gate.longest_hold_ns / kSecond));
 
     writer.head("[[mount]]");

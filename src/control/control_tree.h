@@ -32,7 +32,8 @@ struct ControlHooks {
 /// The control directory of one mount. Thread-safe.
 ///
 ///   status table status.json metrics config log      reports, read-only
-///   policy cost type io_throttle io_limit weight min max auto auto_max rules token debug
+///   policy cost type io_throttle io_limit weight min max auto auto_max rules token held_max dirty
+///   debug
 ///                                                     settings: reading gives the value, writing sends the message
 ///   attach detach owner reset                         messages without a value, write-only
 ///   groups/                                           mkdir attaches, rmdir detaches

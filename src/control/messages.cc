@@ -12,7 +12,6 @@ namespace bandfs {
 namespace {
 
 constexpr std::uint64_t kDebugLevels = 2;
-constexpr std::uint64_t kMiB = 1 << 20;
 constexpr std::uint64_t kMostDirtyMib = 65536;  // as the option takes
 
 std::string in_quotes(std::string_view text) {
@@ -109,6 +108,17 @@ MessageResult set_token_base(MessageContext& context, const Argument& argument) 
     if (!change.group_found) return no_such_group(argument);
     if (change.error == Error::none) return {0, changed(change.before, argument.number)};
     return refused(EINVAL, "must be 1 to 1000000");
+}
+
+MessageResult set_held_max(MessageContext& context, const Argument& argument) {
+    constexpr std::uint64_t kMost = kMaxHeldBytes / kMiB;
+    const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
+        const std::uint64_t before = device_group.held_bytes_limit() / kMiB;
+        if (argument.number > kMost) return Change{Error::invalid, before};
+        return Change{device_group.set_held_bytes_limit(argument.number * kMiB), before};
+    });
+    if (change.error == Error::none) return {0, changed(change.before, argument.number)};
+    return refused(EINVAL, "must be 1 to " + std::to_string(kMost) + ", in MiB");
 }
 
 MessageResult reset_statistics(MessageContext& context, const Argument&) {
@@ -354,6 +364,9 @@ constexpr std::array kMessages{
     ControlMessage{"token", ArgumentForm::value, "[ID:]N",
                    "Set the tokens that the groups of the device group share in one epoch, 1 to 1000000.",
                    Sender::mount_owner, set_token_base},
+    ControlMessage{"held_max", ArgumentForm::number, "MIB",
+                   "Set what each group of the device group may have in held requests, in MiB, 1 to 65536.",
+                   Sender::mount_owner, set_held_max},
     ControlMessage{"dirty", ArgumentForm::number, "MIB",
                    "Set what each group may have written and not yet on the disk, in MiB, 1 to 65536.",
                    Sender::mount_owner, set_dirty},

@@ -255,6 +255,7 @@ public:
         }
         if (wanted.token && device_group_.token_base() != *wanted.token)
             note(device_group_.set_token_base(*wanted.token));
+        if (wanted.held_max_mib) note(device_group_.set_held_bytes_limit(*wanted.held_max_mib * kMiB));
         marks(wanted.io_throttle.value_or(device_group_.io_throttle()),
               wanted.io_limit.value_or(device_group_.io_limit()));
     }
@@ -356,6 +357,7 @@ std::vector<std::string> describe_scheduler(const InForce& now, const DeviceGrou
     add("io_throttle ", now.settings.io_throttle, settings.io_throttle);
     add("io_limit ", now.settings.io_limit, settings.io_limit);
     add("token ", now.settings.token_base, settings.token_base);
+    add("held_max ", now.settings.held_bytes_limit / kMiB, settings.held_bytes_limit / kMiB);
     return changes;
 }
 
@@ -387,6 +389,7 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
     settings.io_throttle = scheduler.io_throttle.value_or(settings.io_throttle);
     settings.io_limit = scheduler.io_limit.value_or(settings.io_limit);
     settings.token_base = scheduler.token.value_or(settings.token_base);
+    if (scheduler.held_max_mib) settings.held_bytes_limit = *scheduler.held_max_mib * kMiB;
     if (std::string reason = why_not_scheduler(scheduler, settings, now.settings); !reason.empty()) return reason;
 
     Rehearsal rehearsal;

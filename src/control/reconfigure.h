@@ -43,6 +43,7 @@ struct WantedScheduler {
     std::optional<std::uint32_t> io_throttle;
     std::optional<std::uint32_t> io_limit;
     std::optional<std::uint64_t> token;
+    std::optional<std::uint64_t> held_max_mib;  ///< of one group
 };
 
 /// A mount of the device group, and what was and is to be configured. The same twice: it stays as it is.

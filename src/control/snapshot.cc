@@ -79,6 +79,7 @@ MountSnapshot take_snapshot(Filesystem& filesystem) {
             copy.io_throttle = device_group.io_throttle();
             copy.io_limit = device_group.io_limit();
             copy.token_base = device_group.token_base();
+            copy.held_bytes_limit = device_group.held_bytes_limit();
             copy.cost = device_group.policy_parameter("cost");
             copy.issued = device_group.issued();
             copy.blocked = device_group.blocked();

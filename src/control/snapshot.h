@@ -51,7 +51,8 @@ struct MountSnapshot {
     std::uint32_t io_throttle = 0;
     std::uint32_t io_limit = 0;
     std::uint64_t token_base = 0;
-    std::string cost;  ///< of the policy; empty when it has none
+    std::uint64_t held_bytes_limit = 0;  ///< of one group
+    std::string cost;                    ///< of the policy; empty when it has none
     std::uint32_t issued = 0;
     std::uint32_t blocked = 0;
     bool plugged = false;

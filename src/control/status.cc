@@ -70,6 +70,7 @@ Json json_of_device_group(const MountInfo& info, const MountSnapshot& snapshot) 
             {"io_throttle", snapshot.io_throttle},
             {"io_limit", snapshot.io_limit},
             {"token", snapshot.token_base},
+            {"held_max_bytes", snapshot.held_bytes_limit},
             {"epoch", snapshot.epoch},
             {"in_flight", snapshot.issued},
             {"held", snapshot.blocked},

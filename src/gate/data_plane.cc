@@ -15,7 +15,6 @@ namespace bandfs {
 
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
 constexpr std::uint64_t kEverything = UINT64_MAX;
 // For an allocation that writes as much as it likes: each unit takes memory.
 constexpr std::uint64_t kMostCharged = 64 * kMiB;

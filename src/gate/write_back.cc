@@ -13,7 +13,6 @@ namespace bandfs {
 
 namespace {
 
-constexpr std::uint64_t kMiB = 1u << 20;
 // Of a file per job.
 constexpr std::uint64_t kJobSpan = kMiB;
 // What a group has in jobs at a time, in bytes and in jobs: at 128 KiB a unit, 32 units for the scheduler to see.

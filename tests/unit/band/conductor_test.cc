@@ -89,6 +89,22 @@ TEST_F(ConductorTest, BeyondTheByteBoundUnitsWaitInTurn) {
     EXPECT_EQ(a.held_bytes(), 0u);
 }
 
+TEST_F(ConductorTest, AWiderByteBoundLetsThoseInThatWait) {
+    plug();
+    for (int i = 0; i < 6; ++i) admit(a, 4096);
+    EXPECT_EQ(device->set_held_bytes_limit(0), Error::invalid);
+    EXPECT_EQ(device->set_held_bytes_limit(kMaxHeldBytes + 1), Error::invalid);
+    EXPECT_EQ(device->held_bytes_limit(), 3u * 4096);
+    EXPECT_EQ(device->set_held_bytes_limit(5 * 4096), Error::none);
+    EXPECT_EQ(a.held_bytes(), 5u * 4096);
+    EXPECT_EQ(device->set_held_bytes_limit(4096), Error::none);
+    EXPECT_EQ(a.held_bytes(), 5u * 4096) << "what is queued stays so";
+    EXPECT_EQ(admit(a, 4096).held_in, HeldIn::waiting);
+    drain();
+    EXPECT_EQ(device->blocked(), 0u);
+    EXPECT_EQ(a.held_bytes(), 0u);
+}
+
 TEST_F(ConductorTest, AUnitLargerThanTheBoundPassesAlone) {
     plug();
     Unit& large = admit(a, 1 << 20);

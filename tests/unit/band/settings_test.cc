@@ -15,6 +15,7 @@ TEST(Create, RefusesWhatCannotBe) {
     EXPECT_EQ(DeviceGroup::create({.token_base = 0}, "weight"), nullptr);
     EXPECT_EQ(DeviceGroup::create({.token_base = kMaxTokenBase + 1}, "weight"), nullptr);
     EXPECT_EQ(DeviceGroup::create({.held_bytes_limit = 0}, "weight"), nullptr);
+    EXPECT_EQ(DeviceGroup::create({.held_bytes_limit = kMaxHeldBytes + 1}, "weight"), nullptr);
 }
 
 TEST(Create, RaisesTheLimitToTheThrottle) {

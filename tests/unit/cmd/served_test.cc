@@ -33,8 +33,9 @@ TEST_F(Served, MountsOfOneGroupShareAServerAndEndOneByOne) {
 
 TEST_F(Served, SettingsOfTheDeviceGroupMustAgree) {
     ASSERT_EQ(mount("src", "mnt", "io_limit=64,policy=weight").code, 0);
-    for (const std::string& other : {std::string("io_limit=65"), std::string("policy=fair"),
-                                     std::string("io_throttle=5"), std::string("token=7"), std::string("hold=5")}) {
+    for (const std::string& other :
+         {std::string("io_limit=65"), std::string("policy=fair"), std::string("io_throttle=5"), std::string("token=7"),
+          std::string("hold=5"), std::string("held_max=5")}) {
         const Ran ran = mount("src2", "mnt2", other);
         EXPECT_EQ(ran.code, static_cast<int>(ExitCode::conflict)) << other;
         EXPECT_NE(ran.said.find("option " + other + ": "), std::string::npos) << ran.said;

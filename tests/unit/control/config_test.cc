@@ -27,6 +27,7 @@ TEST(Config, UnderstandsEveryKey) {
         io_throttle = 2
         io_limit = 16
         token = 64
+        held_max = 16
         hold = 5
         [[mount]]
         source = "/srv/a"
@@ -66,6 +67,7 @@ TEST(Config, UnderstandsEveryKey) {
     EXPECT_EQ(device_group->io_throttle, 2u);
     EXPECT_EQ(device_group->io_limit, 16u);
     EXPECT_EQ(device_group->token, 64u);
+    EXPECT_EQ(device_group->held_max_mib, 16u);
     EXPECT_EQ(device_group->hold_s, 5u);
     ASSERT_EQ(parsed.config.mounts.size(), 2u);
     const ConfiguredMount& mount = parsed.config.mounts[0];

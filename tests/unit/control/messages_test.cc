@@ -134,6 +134,7 @@ TEST_F(Messages, ChangeWhatTheyName) {
     EXPECT_EQ(send("weight", "1000:30"), 0);
     EXPECT_EQ(send("weight", "70"), 0);
     EXPECT_EQ(send("token", "512"), 0);
+    EXPECT_EQ(send("held_max", "3"), 0);
     EXPECT_EQ(send("debug", "2"), 0);
     EXPECT_EQ(value("policy"), "fair\n");
     EXPECT_EQ(value("type"), "user\n");
@@ -142,6 +143,7 @@ TEST_F(Messages, ChangeWhatTheyName) {
     EXPECT_EQ(value("groups/1000/weight"), "30\n");
     EXPECT_EQ(value("weight"), "70\n");
     EXPECT_EQ(value("token"), "512\n");
+    EXPECT_EQ(value("held_max"), "3\n");
     EXPECT_EQ(value("debug"), "2\n");
     EXPECT_EQ(debug_level, 2u);
     EXPECT_EQ(send("detach", "1000"), 0);
@@ -250,6 +252,9 @@ const Refusal kRefusals[] = {
     {"token", "0", EINVAL, "token \"0\": must be 1 to 1000000"},
     {"token", "1000001", EINVAL, "must be 1 to 1000000"},
     {"token", "8:64", EINVAL, "group 8 is not attached"},
+    {"held_max", "0", EINVAL, "held_max \"0\": must be 1 to 65536, in MiB"},
+    {"held_max", "65537", EINVAL, "must be 1 to 65536, in MiB"},
+    {"held_max", "18446744073709551615", EINVAL, "must be 1 to 65536, in MiB"},
     {"reset", "now", EINVAL, "reset \"now\": it takes no argument"},
     {"dirty", "0", EINVAL, "dirty \"0\": must be 1 to 65536, in MiB"},
     {"dirty", "65537", EINVAL, "must be 1 to 65536, in MiB"},

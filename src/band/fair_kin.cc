@@ -1,29 +1,32 @@
 // band/fair_kin.cc - the hierarchy of the policy `fair`.
 #include "band/fair_kin.h"
 
+#include <limits>
 #include <utility>
 
 namespace bandfs {
 
-void FairKin::join(double weight) noexcept {
+void FairKin::join(double weight, double floor) noexcept {
     busy_weight_ += weight;
-    if (members_++ == 0 && parent_) parent_->join(weight_);
+    busy_floor_ += floor;
+    if (members_++ == 0 && parent_) parent_->join(weight_, this->floor());
 }
 
-void FairKin::leave(double weight) noexcept {
+void FairKin::leave(double weight, double floor) noexcept {
     busy_weight_ -= weight;
+    busy_floor_ -= floor;
     if (--members_ > 0) return;
     busy_weight_ = 0;  // what rounding has left
-    if (parent_) parent_->leave(weight_);
+    if (parent_) parent_->leave(weight_, this->floor());
 }
 
 void FairKin::set_busy(bool busy) noexcept {
     if (busy == busy_) return;
     busy_ = busy;
     if (busy) {
-        join(weight_);
+        join(weight_, 0);
     } else {
-        leave(weight_);
+        leave(weight_, 0);
     }
 }
 
@@ -33,14 +36,44 @@ void FairKin::set_weight(double weight) noexcept {
     weight_ = weight;
 }
 
+double FairKin::part() const noexcept {
+    return weight_ / (members_ > 0 ? parent_->busy_weight_ : parent_->busy_weight_ + weight_);
+}
+
 double FairKin::effective() const noexcept {
-    double part = weight_ / (busy_ ? busy_weight_ : busy_weight_ + weight_);
-    for (const FairKin* node = this; node->parent_; node = node->parent_.get()) {
-        const FairKin& parent = *node->parent_;
-        part *= node->weight_ / (node->members_ > 0 ? parent.busy_weight_ : parent.busy_weight_ + node->weight_);
-        if (!parent.parent_) return part * parent.weight_;
+    double worth = own_part();
+    const FairKin* node = this;
+    for (; node->parent_; node = node->parent_.get()) worth *= node->part();
+    return worth * node->weight_;
+}
+
+double FairKin::set_floor(double floor) noexcept {
+    double change = -this->floor();
+    floor_ = floor;
+    change += this->floor();
+    for (const FairKin* node = this; node->parent_ && change != 0; node = node->parent_.get()) {
+        FairKin& parent = *node->parent_;
+        const double before = parent.floor();
+        parent.children_floor_ += change;
+        if (node->members_ > 0) parent.busy_floor_ += change;
+        change = parent.floor() - before;
     }
-    return part * weight_;
+    return change;
+}
+
+double FairKin::guaranteed() const noexcept {
+    if (!parent_) return floor();
+    const double others = members_ > 0 ? parent_->busy_floor_ - floor() : parent_->busy_floor_;
+    return floor() + part() * std::max(0.0, parent_->guaranteed() - others - floor());
+}
+
+double FairKin::allowed() const noexcept {
+    const double above = parent_ ? part() * parent_->allowed() : std::numeric_limits<double>::infinity();
+    return ceiling_ > 0 ? std::min(ceiling_, above) : above;
+}
+
+double FairKin::own_floor() const noexcept {
+    return own_part() * std::max(0.0, guaranteed() - busy_floor_);
 }
 
 }  // namespace bandfs

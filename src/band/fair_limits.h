@@ -12,7 +12,7 @@ namespace bandfs {
 
 /// Where a group with a limit stands.
 ///   none      it has nothing to do with its limits now
-///   capped    it has units but is at its ceiling, until ceiling_free
+///   capped    it has units but is at its ceiling, or a group above it is, until capped_until
 ///   ready     it has a floor and a unit to be issued
 ///   expected  it has a floor and a unit in flight or soon back
 enum class FairLimitPlace : std::uint8_t { none, capped, ready, expected };
@@ -21,8 +21,11 @@ enum class FairLimitPlace : std::uint8_t { none, capped, ready, expected };
 struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     double floor = 0;  ///< bytes per second, 0: none
     double ceiling = 0;
+    TimeNs capped_until = 0;  ///< when it was capped
     TimeNs floor_due = 0;     ///< its next unit is to be issued by then, or it gets less than its floor
-    TimeNs ceiling_free = 0;  ///< its next unit may be issued from then on
+    TimeNs ceiling_free = 0;  ///< its next unit, or its children's, may be issued from then on
+    TimeNs had = 0;           ///< of ceilings that it has in common with kin: bytes over its part of them
+    TimeNs turn = 0;          ///< of its own ceiling: what who was served last had had
     FairLimitPlace place = FairLimitPlace::none;
 };
 
@@ -30,7 +33,7 @@ struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<b
 /// 2010).
 ///
 /// A ceiling is a rate with a tolerance: a group that came late by at most kCeilingSlack catches up, so short waits for
-/// others do not cost it its rate; over 10 s it gets at most 0.2 % and one unit too much. A floor is met when units are
+/// others do not cost it its rate; over 10 s it gets at most 0.3 % and one unit too much. A floor is met when units are
 /// issued as they fall due; a group that did not ask has no claim to more than kFloorSlack of its floor.
 ///
 /// Floors that come to more than the disk does are scaled down together, so that each gets the same part.
@@ -38,19 +41,24 @@ struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<b
 /// No clock. Not thread-safe. O(log n) per call, n being the groups that have limits.
 class FairLimits {
 public:
-    static constexpr TimeNs kCeilingSlack = 20'000'000;
+    static constexpr TimeNs kCeilingSlack = 30'000'000;
+    static constexpr TimeNs kYield = 10'000'000;  ///< the longest that kin wait for each other
     static constexpr TimeNs kFloorSlack = 100'000'000;
     static constexpr double kOfCapacity = 0.97;  ///< floors are scaled to that part of what the disk does
 
     void set(FairLimit& limit, double floor, double ceiling, TimeNs now) noexcept;
+    /// Another floor, which what the group has had before counts for.
+    void set_floor(FairLimit& limit, double floor) noexcept;
     void move(FairLimit& limit, FairLimitPlace place) noexcept;
+    void cap(FairLimit& limit, TimeNs until) noexcept;
     void charge(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
-
-    static bool is_capped(const FairLimit& limit, TimeNs now) noexcept {
-        return limit.ceiling > 0 && limit.ceiling_free > now;
-    }
+    /// For a unit of another group, below this one.
+    static void charge_ceiling(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
+    /// When a unit of `limit` is free of the ceiling of `above`, which is itself or a group above it. Those who have
+    /// had more of it than others wait for a moment longer, which costs the ceiling nothing.
+    static TimeNs free_at(const FairLimit& limit, const FairLimit& above) noexcept;
     /// A capped group that no longer has to wait; it stays in its place. nullptr: none.
-    FairLimit* first_free(TimeNs now) const noexcept { return first(capped_, &FairLimit::ceiling_free, now); }
+    FairLimit* first_free(TimeNs now) const noexcept { return first(capped_, &FairLimit::capped_until, now); }
     /// A group whose floor is due, and that has a unit, or is expected. nullptr: none.
     FairLimit* first_due(TimeNs now) const noexcept { return first(ready_, &FairLimit::floor_due, now); }
     FairLimit* first_due_expected(TimeNs now) const noexcept { return first(expected_, &FairLimit::floor_due, now); }
@@ -59,7 +67,12 @@ public:
 
     /// Whether a group stands in one of the places.
     bool any() const noexcept { return placed_ != 0; }
+    /// What all groups are guaranteed together.
     double floors() const noexcept { return floors_; }
+    void add_to_floors(double change) noexcept {
+        floors_ += change;
+        if (floors_ < 1) floors_ = 0;  // what rounding has left
+    }
     /// What the disk does, in bytes per second, when it has enough to do; 0: not known.
     void set_capacity(double bytes_per_second) noexcept { capacity_ = bytes_per_second; }
     double capacity() const noexcept { return capacity_; }
@@ -83,7 +96,7 @@ private:
         return const_cast<FairLimit*>(&*tree.begin());  // the tree is const, what stands in it is the owner's
     }
 
-    Tree<&FairLimit::ceiling_free> capped_;
+    Tree<&FairLimit::capped_until> capped_;
     Tree<&FairLimit::floor_due> ready_, expected_;
     std::uint32_t placed_ = 0;  ///< groups in any place but none
     double floors_ = 0;

@@ -79,8 +79,8 @@ private:
     double cost_of(const FairState& state, const Unit& unit) const {
         return unit.is_turn ? state.cost : cost_.of(unit);
     }
-    static bool is_capped(const FairState& state, TimeNs now) {
-        return state.rarities != nullptr && FairLimits::is_capped(*state.rarities, now);
+    static bool is_capped(const FairState& state, TimeNs now) noexcept {
+        return state.rarities != nullptr && free_at(state) > now;
     }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
     static FairState* of(FairLimit* limit) { return static_cast<FairRarities*>(limit)->state; }
@@ -94,7 +94,8 @@ private:
     void place(FairState& state, TimeNs now) noexcept;
     FairLimitPlace stand(FairState& state, TimeNs now) noexcept;
     void place_special(FairState& state, TimeNs now) noexcept;
-    void look_at_limits(TimeNs now) noexcept;
+    void guarantee(FairState& state, double floor) noexcept;
+    Choice choose_uncapped(TimeNs now) noexcept;
     bool is_full() const noexcept { return context_.load.issued >= limit(); }
     void give_up(TimeNs now) noexcept;
     std::shared_ptr<FairKin> kin_of(FairState& state);
@@ -138,7 +139,7 @@ void FairPolicy::group_removed(Group& group, TimeNs) {
     order_.remove(state);
     if (state.rarities) {
         limits_.move(*state.rarities, FairLimitPlace::none);
-        limits_.set(*state.rarities, 0, 0, 0);
+        guarantee(state, 0);
     }
     if (state.down_hook.is_linked()) down_.erase(down_.iterator_to(state));
     if (last_served_ == &group) last_served_ = nullptr;
@@ -162,6 +163,8 @@ std::shared_ptr<FairKin> FairPolicy::kin_of(FairState& state) {
     if (!kin) {
         Group* const parent = state.group->parent();
         kin = std::make_shared<FairKin>(state.group->weight(), parent != nullptr ? kin_of(of(*parent)) : nullptr);
+        (void)kin->set_floor(state.rarities->floor);  // which is counted already
+        kin->set_ceiling(state.rarities->ceiling);
         set_busy(state, state.FairNode::place != FairPlace::idle);
     }
     return kin;
@@ -185,15 +188,30 @@ void FairPolicy::going_down_changed(Group& group, TimeNs now) {
 
 Error FairPolicy::may_limit(const Group& group, std::uint64_t floor, std::uint64_t ceiling) const {
     if (ceiling != 0 && floor > ceiling) return Error::invalid;
-    const double floors = limits_.floors() - static_cast<double>(group.floor()) + static_cast<double>(floor);
-    const bool more = floor > group.floor();
-    return more && depth_.bytes_per_second() > 0 && floors > depth_.bytes_per_second() ? Error::invalid : Error::none;
+    if (floor <= group.floor() || depth_.bytes_per_second() <= 0) return Error::none;
+    const FairState& state = state_of<FairState>(group);
+    const double before = static_cast<double>(group.floor()), after = static_cast<double>(floor);
+    double change = after - before;
+    if (state.rarities && state.rarities->kin) {
+        change = state.rarities->kin->set_floor(after);
+        (void)state.rarities->kin->set_floor(before);
+    }
+    return limits_.floors() + change > depth_.bytes_per_second() ? Error::invalid : Error::none;
+}
+
+/// Its floor, among its kin's when it has some.
+void FairPolicy::guarantee(FairState& state, double floor) noexcept {
+    FairRarities& limits = *state.rarities;
+    limits_.add_to_floors(limits.kin ? limits.kin->set_floor(floor) : floor - limits.floor);
 }
 
 void FairPolicy::limits_changed(Group& group, TimeNs now) {
     FairState& state = of(group);
     if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
-    limits_.set(*state.rarities, static_cast<double>(group.floor()), static_cast<double>(group.ceiling()), now);
+    const auto floor = static_cast<double>(group.floor());
+    guarantee(state, floor);
+    limits_.set(*state.rarities, floor, static_cast<double>(group.ceiling()), now);
+    if (state.rarities->kin) state.rarities->kin->set_ceiling(state.rarities->ceiling);
     place(state, now);
 }
 
@@ -258,8 +276,21 @@ void FairPolicy::place_special(FairState& state, TimeNs now) noexcept {
         if (group.has_queued()) set_busy(state, true);
         limited = stand(state, now);
     }
-    if (has_nothing_to_do(state.FairNode::place)) set_busy(state, false);
-    if (state.rarities) limits_.move(*state.rarities, limited);
+    if (has_nothing_to_do(state.FairNode::place)) {
+        // What one has no use for is its kin's; but one that waits for a ceiling they have in common has its part of
+        // that.
+        const bool by_kin =
+            limited == FairLimitPlace::capped && FairLimits::free_at(*state.rarities, *state.rarities) <= now;
+        set_busy(state, by_kin);
+    }
+    if (!state.rarities) return;
+    FairRarities& limits = *state.rarities;
+    if (limits.kin) limits_.set_floor(limits, limits.kin->own_floor());
+    if (limited == FairLimitPlace::capped) {
+        limits_.cap(limits, free_at(state));
+    } else {
+        limits_.move(limits, limited);
+    }
 }
 
 // The way of a unit.
@@ -295,9 +326,13 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     chosen_ = nullptr;
     if (!down_.empty()) return down_.front().group->front();
     give_up(now);
-    if (limits_.any()) look_at_limits(now);
-    if (is_full()) return nullptr;
-    const Choice choice = choose(now);
+    Choice choice;
+    if (limits_.any()) {
+        limits_.set_capacity(depth_.bytes_per_second());
+        while (FairLimit* const free = limits_.first_free(now)) place(*of(free), now);
+    }
+    if (!is_full()) choice = choose_uncapped(now);
+    if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
     if (choice.next != nullptr) {
         Unit* const unit = choice.next->group->front();
         chosen_ = unit;
@@ -311,11 +346,14 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     return nullptr;
 }
 
-/// Frees those whose ceiling lets them go on.
-void FairPolicy::look_at_limits(TimeNs now) noexcept {
-    limits_.set_capacity(depth_.bytes_per_second());
-    while (FairLimit* const free = limits_.first_free(now)) place(*of(free), now);
-    if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
+/// What its kin was charged since a group was placed may have brought a group above to its ceiling.
+FairPolicy::Choice FairPolicy::choose_uncapped(TimeNs now) noexcept {
+    for (;;) {
+        const Choice choice = choose(now);
+        FairState* const first = choice.next != nullptr ? choice.next : choice.awaited;
+        if (first == nullptr || !is_capped(*first, now)) return choice;
+        place(*first, now);
+    }
 }
 
 FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
@@ -377,7 +415,10 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
         if (state.FairNode::place == FairPlace::woken && context_.load.blocked > 0) depth_.keep_shallow(now);
         order_.serve(state, cost);
     }
-    if (state.rarities) limits_.charge(*state.rarities, unit.bytes, now);
+    if (state.rarities) {
+        limits_.charge(*state.rarities, unit.bytes, now);
+        if (state.rarities->kin) charge_above(state, unit.bytes, now);
+    }
     if (!unit.is_turn) {
         const double disk_time = cost_.disk_time(unit.direction, unit.bytes);
         depth_.issued(disk_time);

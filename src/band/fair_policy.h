@@ -63,7 +63,10 @@
 //
 // Hierarchy (fair_kin). The children of a group share what it gets: with something to do, a child of weight w counts in
 // the order as one of weight p * w / (the weights of its siblings that have something to do, and of the parent's own
-// requests), p being what its parent is worth so. Nothing else knows of parents: floors and ceilings are a group's own.
+// requests), p being what its parent is worth so. A floor is for the children, too: what the floors of those that have
+// something to do leave of it is shared in the same way. So is a ceiling: each unit is charged to the ceilings of all
+// groups above, and who has had more of one than its kin (by bytes over its part, counted from the start of who was
+// served last, which no group is behind by more than kFloorSlack) waits up to kYield longer than the ceiling says.
 //   Example: 300 and 100; the 100 has children of 30 and 10. The order has 300, 75 and 25.
 //
 // BOUNDS

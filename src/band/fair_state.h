@@ -33,4 +33,10 @@ struct FairState : FairNode {
     boost::intrusive::list_member_hook<> down_hook;  ///< linked: it goes down and has units
 };
 
+/// When the ceilings of a group with rarities, and of those above it, let it go on.
+TimeNs free_at(const FairState& state) noexcept;
+/// A unit of a group with kin, to the ceilings above it. Kin share a ceiling in the order of start times (SFQ), what
+/// they have had being counted in FairLimit::had.
+void charge_above(FairState& state, std::uint32_t bytes, TimeNs now) noexcept;
+
 }  // namespace bandfs

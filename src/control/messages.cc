@@ -250,7 +250,14 @@ LimitChange change_limit(MountGroups& groups, DeviceGroup& device_group, Group& 
     change.error = (device_group.*limit.set)(group, bytes_per_second);
     if (change.error == Error::none) return change;
     change.policy_has_limits = (device_group.*limit.set)(group, change.before) == Error::none;
-    groups.for_each([&](const Group& each) { change.other_floors += &each == &group ? 0 : each.floor(); });
+    const auto is_part = [](const Group& each) {  // of what is guaranteed to a group above it
+        const Group* above = each.parent();
+        while (above != nullptr && above->floor() == 0) above = above->parent();
+        return above != nullptr;
+    };
+    groups.for_each([&](const Group& each) {
+        if (&each != &group && !is_part(each)) change.other_floors += each.floor();
+    });
     return change;
 }
 

@@ -223,22 +223,6 @@ Promises promises_of(const DeviceGroup& device_group) {
     return promises;
 }
 
-/// How much more (or less) this mount's groups are guaranteed afterwards.
-double more_promised(MountGroups& groups, const MountChange& change, const MountSteps& steps) {
-    double more = 0;
-    for (const GroupId id : steps.detach) {
-        if (const Group* const group = groups.find(id)) more -= static_cast<double>(group->floor());
-    }
-    for (const WantedGroup* wanted : steps.keep) {
-        if (const Group* const group = groups.find(wanted->id)) more -= static_cast<double>(group->floor());
-    }
-    for (const WantedGroup& wanted : change.after->groups) more += static_cast<double>(wanted.min);
-    if (change.after->min) {
-        more += static_cast<double>(*change.after->min) - static_cast<double>(groups.default_group().floor());
-    }
-    return more;
-}
-
 bool retypes(const MountChange& change) {
     return change.before->type != change.after->type && change.filesystem->type.load() != change.after->type;
 }
@@ -418,12 +402,9 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
     const TimeNs time = now_ns();
     gate.with([&](DeviceGroup& device_group) {
         const Promises promises = promises_of(device_group);
-        double more = 0;
-        for (std::size_t i = 0; i < mounts.size(); ++i) {
-            more += more_promised(*mounts[i].filesystem->groups, mounts[i], steps[i]);
-        }
-        too_much = !policy_changes && more > 0 && promises.bytes_per_second > 0 &&
-                   promises.floors + more > promises.bytes_per_second;
+        const double floors = promises_of(*rehearsal.device_group).floors;
+        too_much = !policy_changes && floors > promises.floors && promises.bytes_per_second > 0 &&
+                   floors > promises.bytes_per_second;
         if (too_much || !apply) return;
         Applying applying(device_group, time);
         for (std::size_t i = 0; i < mounts.size(); ++i) applying.clear(mounts[i], steps[i]);

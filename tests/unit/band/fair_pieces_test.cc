@@ -343,7 +343,7 @@ TEST_F(FairLimitsTest, ACeilingIsARateToTheUnit) {
     limits_.set(a_, 0, 1e6, 0);
     std::uint64_t bytes = 0;
     for (TimeNs now = 0; now < 10'000 * kMs; now += 7 * kMs) {  // somebody who looks only now and then
-        while (!FairLimits::is_capped(a_, now)) {
+        while (a_.ceiling_free <= now) {
             limits_.charge(a_, 10'000, now);
             bytes += 10'000;
         }
@@ -354,14 +354,14 @@ TEST_F(FairLimitsTest, ACeilingIsARateToTheUnit) {
 TEST_F(FairLimitsTest, ACeilingIsNotSavedUp) {
     limits_.set(a_, 0, 1e6, 0);
     std::uint64_t bytes = 0;
-    for (; !FairLimits::is_capped(a_, 60'000 * kMs); bytes += 1000) limits_.charge(a_, 1000, 60'000 * kMs);
+    for (; a_.ceiling_free <= 60'000 * kMs; bytes += 1000) limits_.charge(a_, 1000, 60'000 * kMs);
     EXPECT_LE(bytes, 1e6 * FairLimits::kCeilingSlack / 1e9 + 1000);
 }
 
 TEST_F(FairLimitsTest, ACappedGroupWakesWhenItIsFree) {
     limits_.set(a_, 0, 1e6, 0);
     limits_.charge(a_, 100'000, 0);
-    limits_.move(a_, FairLimitPlace::capped);
+    limits_.cap(a_, a_.ceiling_free);
     const TimeNs free = limits_.wakes_at();
     EXPECT_EQ(limits_.first_free(free - 1), nullptr);
     EXPECT_EQ(limits_.first_free(free), &a_);
@@ -381,12 +381,11 @@ TEST_F(FairLimitsTest, TheFloorThatIsDueFirstComesFirst) {
 }
 
 TEST_F(FairLimitsTest, FloorsThatAreTooMuchAreScaledAlike) {
-    limits_.set(a_, 30e6, 0, 0);
-    limits_.set(b_, 60e6, 0, 0);
+    limits_.add_to_floors(90e6);
     EXPECT_EQ(limits_.scale(), 1) << "the disk is not known";
     limits_.set_capacity(45e6);
     EXPECT_NEAR(limits_.scale() * limits_.floors(), 45e6 * FairLimits::kOfCapacity, 1);
-    limits_.set(b_, 0, 0, 0);
+    limits_.add_to_floors(-60e6);
     EXPECT_EQ(limits_.scale(), 1);
 }
 
@@ -422,6 +421,58 @@ TEST(FairKin, AnyDepthAndAnyWeightAtAnyTime) {
     EXPECT_DOUBLE_EQ(node->effective(), 25);
     sibling.set_weight(40);
     EXPECT_DOUBLE_EQ(node->effective(), 10);
+}
+
+TEST(FairKin, AFloorIsSharedByWhoHasSomethingToDo) {
+    const auto a = std::make_shared<FairKin>(100, nullptr);
+    FairKin a0(300, a), a1(100, a), a2(1, a);
+    EXPECT_DOUBLE_EQ(a->set_floor(20), 20);
+    EXPECT_DOUBLE_EQ(a2.set_floor(8), 0) << "a part of its parent's";
+    a0.set_busy(true);
+    EXPECT_DOUBLE_EQ(a0.own_floor(), 20);
+    a1.set_busy(true);
+    EXPECT_DOUBLE_EQ(a0.own_floor(), 15);
+    EXPECT_DOUBLE_EQ(a1.own_floor(), 5);
+    a2.set_busy(true);
+    EXPECT_DOUBLE_EQ(a0.own_floor() + a1.own_floor() + a2.own_floor(), 20);
+    EXPECT_GE(a2.own_floor(), 8);
+    EXPECT_DOUBLE_EQ(a0.own_floor(), 3 * a1.own_floor());
+    EXPECT_DOUBLE_EQ(a2.set_floor(25), 5) << "the parent's grows";
+    EXPECT_DOUBLE_EQ(a0.own_floor(), 0);
+    EXPECT_DOUBLE_EQ(a2.own_floor(), 25);
+    a2.set_busy(false);
+    EXPECT_DOUBLE_EQ(a0.own_floor(), 15 * 25 / 20.0);
+    EXPECT_DOUBLE_EQ(a2.set_floor(0) + a->set_floor(0), -25);
+    EXPECT_DOUBLE_EQ(a0.own_floor(), 0);
+}
+
+TEST(FairKin, EveryCeilingAboveIsShared) {
+    const auto a = std::make_shared<FairKin>(100, nullptr), a0 = std::make_shared<FairKin>(300, a);
+    FairKin a00(10, a0), a01(30, a0), a1(100, a);
+    EXPECT_TRUE(std::isinf(a00.own_ceiling()));
+    a->set_ceiling(40);
+    for (FairKin* each : {&a00, &a01, &a1}) each->set_busy(true);
+    EXPECT_DOUBLE_EQ(a1.own_ceiling(), 10);
+    EXPECT_DOUBLE_EQ(a01.own_ceiling(), 22.5);
+    a0->set_ceiling(4);
+    EXPECT_DOUBLE_EQ(a00.own_ceiling(), 1);
+    a1.set_ceiling(2);
+    EXPECT_DOUBLE_EQ(a1.own_ceiling(), 2);
+}
+
+TEST_F(FairLimitsTest, WhoHadMoreOfACommonCeilingWaitsAMoment) {
+    FairLimit above;
+    limits_.set(above, 0, 1e6, 0);
+    FairLimits::charge_ceiling(above, 100'000, 0);
+    a_.had = 5 * kMs;
+    b_.had = 50 * kMs;
+    EXPECT_EQ(FairLimits::free_at(FairLimit(), above), above.ceiling_free);
+    EXPECT_LT(above.ceiling_free, FairLimits::free_at(a_, above));
+    EXPECT_LT(FairLimits::free_at(a_, above), FairLimits::free_at(b_, above));
+    EXPECT_LT(FairLimits::free_at(b_, above), above.ceiling_free + FairLimits::kYield);
+    above.turn = 50 * kMs;
+    EXPECT_EQ(FairLimits::free_at(b_, above), above.ceiling_free);
+    EXPECT_EQ(FairLimits::free_at(b_, a_), 0) << "which has none";
 }
 
 void completed(FairRuns& runs, FairBatch& batch, const Unit& unit, TimeNs now) {

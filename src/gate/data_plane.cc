@@ -58,16 +58,17 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     const std::uint64_t offset = request->offset_;
     const bool direct = request->flags_.direct();
     std::uint64_t end = offset + request->size_;
-    if (direct && !data.direct_allows(offset, request->size_)) {
-        request->answer(Errno{EINVAL});
-        return false;
-    }
-    if (direct && data.write_back_kind() != WriteBackKind::memory) {
+    const bool misplaced = direct && !data.direct_allows(offset, request->size_);
+    if (misplaced || (direct && data.write_back_kind() != WriteBackKind::memory)) {
         const Result<FileFacts> facts = file_facts(data.descriptor());
         if (!facts) return fail(*request, lineage, facts.error());
         end = std::clamp(facts->size, offset, end);
-        if (end == offset) {
+        if (end == offset) {  // where the kernel asks for no alignment
             request->answer(std::span<const std::byte>());
+            return false;
+        }
+        if (misplaced) {
+            request->answer(Errno{EINVAL});
             return false;
         }
     } else {

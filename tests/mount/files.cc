@@ -334,6 +334,10 @@ SCENARIO(Files, Direct) {
     DO(pread(g, buffer + 1, 100, 7));
     DO(fcntl(g, F_SETFL, O_DIRECT));
     DO(pread(g, buffer + 1, 100, 7));
+    // At the end of the file and behind it nothing has to be aligned.
+    for (const off_t offset : {4196, 4608, 5000, 8192}) {
+        for (const std::size_t bytes : {1, 100, 512, 4096}) DO(pread(g, buffer, bytes, offset));
+    }
     scene.see_content("g");
     DO(close(g));
     DO(close(f));

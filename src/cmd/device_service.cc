@@ -108,7 +108,9 @@ Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
     });
     const auto policy = wanted.policy ? std::optional(policy_named(*wanted.policy)) : std::nullopt;
     if (auto ok = same(name_, "io_throttle", wanted.io_throttle, has.io_throttle); !ok) return ok;
-    if (auto ok = same(name_, "io_limit", wanted.io_limit, has.io_limit); !ok) return ok;
+    // One that is below io_throttle was raised to that.
+    const bool raised = wanted.io_limit && *wanted.io_limit < has.io_throttle && has.io_limit == has.io_throttle;
+    if (auto ok = same(name_, "io_limit", raised ? std::nullopt : wanted.io_limit, has.io_limit); !ok) return ok;
     if (auto ok = same(name_, "policy", policy, has.policy); !ok) return ok;
     if (auto ok = same(name_, "cost", wanted.cost, has.cost); !ok) return ok;
     if (auto ok = same(name_, "token", wanted.token, has.token); !ok) return ok;

@@ -2,8 +2,10 @@
 
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -199,13 +201,16 @@ Outcome<UniqueFd> start_server(ServerPost post, Plan& plan) {
 
 /// With -f, beside a server that runs already: stays until the mount is gone, and takes it down when it is asked to
 /// end.
-void stay_with(const UniqueFd& connection, const std::string& mountpoint) {
+Outcome<Done> stay_with(const UniqueFd& connection, const std::string& mountpoint) {
     const UniqueFd signals = signal_descriptor({SIGTERM, SIGINT});
     while (!wait_for_hangup_or(connection.get(), signals.get())) {
         signalfd_siginfo signal{};
         if (::read(signals.get(), &signal, sizeof signal) < 0) continue;
-        if (const Status gone = unmount_fuse(mountpoint); !gone) return;
+        if (const Status gone = unmount_fuse(mountpoint); !gone) return Done{};
     }
+    struct stat facts {};
+    if (::stat(mountpoint.c_str(), &facts) == 0 || last_errno().code != ENOTCONN) return Done{};
+    return Failure{ExitCode::server, mountpoint + ": its server has ended, and nobody answers there: unmount it"};
 }
 
 }  // namespace
@@ -235,8 +240,8 @@ ExitCode run_mount(const MountLine& line) {
         }
         const auto done = hand_over(*plan, connection);
         if (done) {
-            if (plan->stays) stay_with(connection, plan->places.mountpoint);
-            return ExitCode::ok;
+            const auto stayed = plan->stays ? stay_with(connection, plan->places.mountpoint) : Done{};
+            return stayed ? ExitCode::ok : complain(stayed.failure());
         }
         if (!is_gone(done.failure())) return complain(done.failure());
         if (now_ns() >= deadline)

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 
@@ -33,7 +34,8 @@ constexpr TimeNs kFirstMessageFor = 5 * kSecond;  // a peer that says nothing is
 constexpr TimeNs kMountingFor = 60 * kSecond;     // between offer and serve the peer mounts, perhaps an automount below
 constexpr TimeNs kInitFor = 15 * kSecond;         // the kernel's INIT
 constexpr TimeNs kAnswerFor = 5 * kSecond;        // a peer that does not take its answer
-constexpr TimeNs kGoingFor = 5 * kSecond;         // a mount that has been unmounted finishes what it has
+constexpr TimeNs kGoingFor = 2 * kSecond;         // the kernel tells of the end of a mount
+constexpr TimeNs kFinishingFor = 25 * kSecond;    // a mount that has been unmounted finishes what it has
 constexpr std::size_t kMaxWaitingPeers = 64;      // conversations without a mount; others wait to be accepted
 
 bool is_directory(int fd) {
@@ -44,6 +46,13 @@ bool is_directory(int fd) {
 bool is_socket(int fd) {
     struct stat facts {};
     return ::fstat(fd, &facts) == 0 && S_ISSOCK(facts.st_mode);
+}
+
+/// A socket that is closed with something unread takes the answer with it.
+void discard_received(int socket) {
+    constexpr int kMessages = 64;
+    std::byte byte;
+    for (int i = 0; i<kMessages&& ::recv(socket, &byte, 1, MSG_DONTWAIT | MSG_TRUNC)> 0; ++i) continue;
 }
 
 /// As a log names them: "uid 0, process 17".
@@ -66,6 +75,11 @@ Outcome<Done> check_descriptors(std::size_t mounts) {
 /// What the kernel says of callers are numbers in the namespaces of who mounted.
 Outcome<Done> check_namespaces(const PeerIds& peer, const std::string& device_group) {
     if (is_in_our_namespaces(peer.pid)) return Done{};
+    if (!proc_is_ours()) {
+        return Failure{ExitCode::system,
+                       "/proc is that of another pid namespace, and callers cannot be found there: "
+                       "mount one (unshare --mount-proc)"};
+    }
     return Failure{ExitCode::conflict, "the server of device group " + device_group +
                                            " runs in another pid or user namespace, where callers have other "
                                            "numbers; give another devgroup"};
@@ -204,18 +218,27 @@ Outcome<Done> Server::check_against_others(const OfferMessage& offer, dev_t sour
     return check_descriptors(mounts_);
 }
 
-/// What mounts have in force that have just been unmounted is no reason to refuse another.
+/// What mounts had in force that have been unmounted is nothing to another one: it comes when they have finished.
 Outcome<std::shared_ptr<Gate>> Server::join(const DeviceRequest& wanted) {
-    auto gate = service_.join(wanted);
-    if (gate || gate.failure().code != ExitCode::conflict) return gate;
     std::unique_lock lock(mutex_);
-    for (Conversation& conversation : conversations_) {
+    const auto is_there = [](const Conversation& conversation) {
         const ServedMount* const mount = conversation.mount.get();
-        if (mount != nullptr && (!conversation.serving || !fuse_mount_point(mount->device()).empty())) return gate;
+        return mount != nullptr && (!conversation.serving || !fuse_mount_point(mount->device()).empty());
+    };
+    if (mounts_ != 0 && std::ranges::none_of(conversations_, is_there)) {
+        // One that was detached (umount -l) and is in use goes on, and is shared with.
+        const bool going = mount_gone_.wait_for(lock, std::chrono::nanoseconds(kGoingFor), [this] {
+            return std::ranges::all_of(conversations_, [](const Conversation& each) { return each.mount == nullptr; });
+        });
+        if (going &&
+            !mount_gone_.wait_for(lock, std::chrono::nanoseconds(kFinishingFor), [this] { return mounts_ == 0; })) {
+            return Failure{ExitCode::server, "device group " + service_.name() +
+                                                 ": its last mount still finishes what " +
+                                                 "it had in flight; try again"};
+        }
     }
-    const bool gone = mount_gone_.wait_for(lock, std::chrono::nanoseconds(kGoingFor), [this] { return mounts_ == 0; });
     lock.unlock();
-    return gone ? service_.join(wanted) : gate;
+    return service_.join(wanted);
 }
 
 void Server::begin(UniqueFd socket) {
@@ -230,6 +253,7 @@ void Server::hold_conversation(Conversation& conversation) {
     if (const auto answered = answer(conversation); !answered) {
         const Failure& failure = answered.failure();
         spdlog::warn("a command was refused: {}", failure.message);
+        discard_received(conversation.socket.get());
         // A peer that is gone, or does not listen, misses the reason; there is nobody else to tell.
         (void)send_message(conversation.socket.get(), encode_refusal(failure), {}, now_ns() + kAnswerFor);
     }
@@ -237,6 +261,7 @@ void Server::hold_conversation(Conversation& conversation) {
     {
         std::lock_guard lock(mutex_);
         mount = std::move(conversation.mount);
+        mount_gone_.notify_all();
     }
     const bool had_mount = mount != nullptr;
     mount.reset();  // waits for what is in flight: not under the lock

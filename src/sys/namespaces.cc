@@ -1,6 +1,9 @@
 #include "sys/namespaces.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <string_view>
 
 namespace bandfs {
 
@@ -15,6 +18,12 @@ bool shares_namespace(const std::string& process, const char* kind, bool untold)
 bool is_in_our_namespaces(pid_t process) {
     const std::string place = "/proc/" + std::to_string(process);
     return process > 0 && shares_namespace(place, "pid", true) && shares_namespace(place, "user", true);
+}
+
+bool proc_is_ours() {
+    char number[16];
+    const ssize_t length = ::readlink("/proc/self", number, sizeof number);
+    return length > 0 && std::string_view(number, static_cast<std::size_t>(length)) == std::to_string(::getpid());
 }
 
 }  // namespace bandfs

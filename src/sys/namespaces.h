@@ -15,4 +15,8 @@ bool shares_namespace(const std::string& process, const char* kind, bool untold)
 /// of one that has no number here; true when it cannot be told.
 bool is_in_our_namespaces(pid_t process);
 
+/// Whether /proc numbers processes as this one's pid namespace does. It does not when the namespace was made without a
+/// mount of its own.
+bool proc_is_ours();
+
 }  // namespace bandfs

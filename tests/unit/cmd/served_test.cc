@@ -192,6 +192,21 @@ TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
     EXPECT_TRUE(mounts().empty());
 }
 
+TEST_F(Served, TheForegroundSaysThatItsServerDied) {
+    ASSERT_EQ(mount("src", "mnt").code, 0);
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    Words second = words("src2", "mnt2");
+    second.push_back("-f");
+    const pid_t staying = start(second, null.get());
+    ASSERT_TRUE(eventually([this] { return is_served("mnt2"); }));
+    ::kill(server(), SIGKILL);
+    EXPECT_EQ(wait_for(staying), static_cast<int>(ExitCode::server));
+    EXPECT_TRUE(unmount("mnt2"));
+    EXPECT_TRUE(unmount("mnt"));
+    ASSERT_EQ(mount("src", "mnt").code, 0) << "and takes what it left in /run/bandfs";
+    EXPECT_TRUE(unmount("mnt"));
+}
+
 TEST_F(Served, TheForegroundFailsWithTheCodeOfItsMount) {
     Words command = words("src", "src/a");
     command.push_back("-f");
@@ -239,6 +254,10 @@ TEST_F(Served, WhatAMountHadInForceGoesWithIt) {
         const Ran ran = mount("src", "mnt", "io_limit=" + std::to_string(64 + i));
         ASSERT_EQ(ran.code, 0) << ran.said;
         EXPECT_NE(read("mnt/.bandfs/table").find(" io_limit=" + std::to_string(64 + i)), std::string::npos);
+        std::ofstream(root_ + "/mnt/written") << std::string(1 << 20, 'x');
+        ASSERT_TRUE(unmount("mnt"));
+        ASSERT_EQ(mount("src", "mnt").code, 0);
+        ASSERT_NE(read("mnt/.bandfs/table").find(" io_limit=128"), std::string::npos) << read("mnt/.bandfs/table");
         ASSERT_TRUE(unmount("mnt"));
     }
 }

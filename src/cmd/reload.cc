@@ -98,7 +98,7 @@ WantedGroups with_defaults(WantedGroups after, const WantedGroups& before) {
 }  // namespace
 
 Outcome<ReloadedMount> read_again(ServedMount* mount, const AskedMount& asked, const std::string& device_group) {
-    const auto config = MountConfig::read(asked, false);
+    const auto config = MountConfig::read(asked, true);
     if (!config) return config.failure();
     auto request = config->request(device_group);
     if (!request) return Failure{ExitCode::config, asked.mountpoint + ": " + request.failure().message};

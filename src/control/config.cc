@@ -11,6 +11,8 @@
 
 #include <toml++/toml.h>
 
+#include "bandfs/device_group.h"
+#include "bandfs/mount_groups.h"
 #include "control/config_keys.h"
 #include "control/message_grammar.h"
 #include "control/nearest.h"
@@ -147,6 +149,22 @@ private:
     std::vector<ConfigProblem>& problems_;
 };
 
+/// What a policy has.
+struct PolicyAbilities {
+    bool cost = true, limits = true, parents = true;
+};
+
+PolicyAbilities abilities_of(const std::string& policy) {
+    const auto device_group = DeviceGroup::create({}, policy);
+    if (device_group == nullptr) return {};
+    MountGroups groups(*device_group, kDefaultWeight);
+    PolicyAbilities abilities;
+    abilities.cost = !device_group->policy_parameter("cost").empty();
+    abilities.limits = device_group->set_ceiling(groups.default_group(), 1) == Error::none;
+    abilities.parents = groups.attach(1, kDefaultWeight, &groups.default_group()) == Error::none;
+    return abilities;
+}
+
 /// Reads the file's tables and checks what no key can tell alone.
 class ConfigReader {
 public:
@@ -200,6 +218,9 @@ private:
             report(table.get("io_limit")->source(),
                    "\"io_limit\" must not be less than io_throttle, " + std::to_string(*device_group.io_throttle));
         }
+        if (device_group.policy && device_group.cost && !abilities_of(*device_group.policy).cost) {
+            report(table.get("cost")->source(), "the policy " + *device_group.policy + " has no cost");
+        }
         result_.config.device_groups.push_back(std::move(device_group));
     }
 
@@ -227,12 +248,16 @@ private:
         mount.place = place_of(table.source());
         if (const toml::node* const options = table.get("options")) mount.options_place = place_of(options->source());
         Reader(mount_keys(), result_.problems).read(table, "[[mount]]", kStructure, mount);
+        const ConfiguredDeviceGroup* const device_group =
+            mount.device_group ? result_.config.find_device_group(*mount.device_group) : nullptr;
+        policy_ = device_group ? device_group->policy.value_or("") : "";
+        can_ = policy_.empty() ? PolicyAbilities{} : abilities_of(policy_);
         check_limits(mount, table);
         if (!mount.mountpoint.empty() && !mountpoints_.insert(mount.mountpoint).second) {
             report(table.get("mountpoint")->source(),
                    in_quotes(mount.mountpoint) + " is the mountpoint of another mount");
         }
-        if (mount.device_group && !result_.config.find_device_group(*mount.device_group)) {
+        if (mount.device_group && !device_group) {
             report(table.get("device_group")->source(),
                    "there is no [device_group." + *mount.device_group + "] in this file");
         }
@@ -267,6 +292,11 @@ private:
 
     template <typename Limited>
     void check_limits(const Limited& limited, const toml::table& table) {
+        if (!can_.limits) {
+            const std::string none = "the policy " + policy_ + " has no min and max";
+            if (limited.min.value_or(0) != 0) report(table.get("min")->source(), none);
+            if (limited.max.value_or(0) != 0) report(table.get("max")->source(), none);
+        }
         if (!limited.min || !limited.max || *limited.max == 0 || *limited.min <= *limited.max) return;
         report(table.get("max")->source(), "\"max\" must not be less than min, " + std::to_string(*limited.min));
     }
@@ -275,7 +305,9 @@ private:
     void check_ids(const ConfiguredMount& mount, const ConfiguredGroup& group, const toml::table& table,
                    std::set<std::uint64_t>& ids) {
         const GroupType type = mount.type.value_or(GroupType::none);
-        if (group.parent) {
+        if (group.parent && !can_.parents) {
+            report(table.get("parent")->source(), "the policy " + policy_ + " has no parents");
+        } else if (group.parent) {
             const Parsed<std::uint64_t> parent = parse_group_id(type, *group.parent);
             if (!parent || !ids.contains(*parent)) {
                 report(table.get("parent")->source(),
@@ -293,6 +325,8 @@ private:
 
     ParsedConfig& result_;
     std::set<std::string> mountpoints_;
+    std::string policy_;   ///< of the mount that is being read; empty: the file does not say
+    PolicyAbilities can_;  ///< and what it has
 };
 
 ParsedConfig failed(ConfigProblem problem) {

@@ -240,8 +240,8 @@ public:
         if (wanted.token && device_group_.token_base() != *wanted.token)
             note(device_group_.set_token_base(*wanted.token));
         if (wanted.held_max_mib) note(device_group_.set_held_bytes_limit(*wanted.held_max_mib * kMiB));
-        marks(wanted.io_throttle.value_or(device_group_.io_throttle()),
-              wanted.io_limit.value_or(device_group_.io_limit()));
+        const std::uint32_t io_throttle = wanted.io_throttle.value_or(device_group_.io_throttle());
+        marks(io_throttle, std::max(wanted.io_limit.value_or(device_group_.io_limit()), io_throttle));
     }
 
     /// What has to go before the policy changes.
@@ -347,10 +347,6 @@ std::vector<std::string> describe_scheduler(const InForce& now, const DeviceGrou
 
 std::string why_not_scheduler(const WantedScheduler& scheduler, const DeviceGroupSettings& settings,
                               const DeviceGroupSettings& now) {
-    if (settings.io_limit < settings.io_throttle) {
-        return "io_limit " + std::to_string(settings.io_limit) + " is less than io_throttle " +
-               std::to_string(settings.io_throttle);
-    }
     const bool marks = settings.io_limit != now.io_limit || settings.io_throttle != now.io_throttle;
     // A running device group's high mark stands above its low mark when it is set.
     if (marks && scheduler.io_limit && settings.io_limit != now.io_limit && settings.io_limit < 2) {
@@ -371,7 +367,7 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
     });
     DeviceGroupSettings settings = now.settings;
     settings.io_throttle = scheduler.io_throttle.value_or(settings.io_throttle);
-    settings.io_limit = scheduler.io_limit.value_or(settings.io_limit);
+    settings.io_limit = std::max(scheduler.io_limit.value_or(settings.io_limit), settings.io_throttle);
     settings.token_base = scheduler.token.value_or(settings.token_base);
     if (scheduler.held_max_mib) settings.held_bytes_limit = *scheduler.held_max_mib * kMiB;
     if (std::string reason = why_not_scheduler(scheduler, settings, now.settings); !reason.empty()) return reason;

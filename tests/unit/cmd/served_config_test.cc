@@ -54,8 +54,7 @@ TEST_F(ServedConfig, CheckSaysWhatIsWrongAndWhere) {
               file_ + ":6:11: option allow_othr: there is no such option; did you mean allow_other?\n");
     write(device_text("policy = \"weight\"\n") + mount_text("min = \"1M\"\n"));
     const Ran impossible = run({"check", file_});
-    EXPECT_NE(impossible.said.find("the default group: the policy weight has no min and max"), std::string::npos)
-        << impossible.said;
+    EXPECT_EQ(impossible.said, file_ + ":7:7: the policy weight has no min and max\n");
     EXPECT_EQ(run({"check", root_ + "/none"}).said, root_ + "/none: No such file or directory\n");
     EXPECT_EQ(run({"check", root_ + "/none"}).code, static_cast<int>(ExitCode::config));
 }
@@ -95,6 +94,12 @@ TEST_F(ServedConfig, ReloadAppliesAChangedFileAndAWrongOneChangesNothing) {
     write(device_text("io_limit = 64\n") + mount_text("type = \"user\"\n" + groups + "300\n"));
     ASSERT_EQ(mount_by_file().code, 0);
     ASSERT_EQ(run({"set", root_ + "/mnt", "attach", "77"}).code, 0);
+    write(device_text("") + mount_text("", "src", "elsewhere"));
+    const Ran without = run({"reload", group_});
+    EXPECT_EQ(without.code, static_cast<int>(ExitCode::config)) << "the mount's own file must have it";
+    EXPECT_NE(without.said.find("there is no [[mount]] with source " + root_ + "/src"), std::string::npos)
+        << without.said;
+
     write(device_text("io_limit = 32\n") + mount_text("type = \"user\"\n" + groups + "200\n[[mount.group]]\nid = 5\n"));
     const Ran tried = run({"reload", "--check", root_ + "/mnt"});
     EXPECT_EQ(tried.code, 0) << tried.said;

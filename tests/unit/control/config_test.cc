@@ -189,6 +189,11 @@ const Wrong kWrong[] = {
      {"f:7:9: \"owner\" is wrong: there is no user \"no-such-user\""}},
     {MOUNT "type = \"user\"\n[[mount.group]]\nid = 0\n[[mount.group]]\nid = \"root\"",
      {"f:8:6: \"root\" is the id of another group of this mount"}},
+    {"[device_group.a]\npolicy = \"weight\"\ncost = \"time\"\n" MOUNT
+     "device_group = \"a\"\ntype = \"user\"\nmax = 5\n[[mount.group]]\nid = 1\nmin = 4\n[[mount.group]]\nid = 2\n"
+     "parent = 1",
+     {"f:3:8: the policy weight has no cost", "f:9:7: the policy weight has no min and max",
+      "f:12:7: the policy weight has no min and max", "f:15:10: the policy weight has no parents"}},
     {MOUNT "[[mount.rule]]\ngroup = \"a\"", {"f:4:1: rules need the \"type\" rules in their [[mount]]"}},
     {MOUNT "type = \"rules\"\n[[mount.rule]]\nuid = 0", {"f:5:1: [[mount.rule]] lacks \"group\""}},
     {MOUNT "type = \"rules\"\n[[mount.rule]]\ngroup = \"a\"\nprogam = \"x\"",

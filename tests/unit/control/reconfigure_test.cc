@@ -84,6 +84,18 @@ TEST_F(Reconfigure, AnotherParentMovesAGroupWithItsChildren) {
     EXPECT_EQ(groups(), "1:100 2:100 3<2:100 4<3:100");
 }
 
+TEST_F(Reconfigure, AHighMarkBelowTheLowOneIsRaisedToIt) {
+    for (int again = 0; again < 2; ++again) {
+        ASSERT_EQ(run({}, {}, {.io_throttle = 200}), "");
+        filesystem.gate->with([](DeviceGroup& device_group) { EXPECT_EQ(device_group.io_limit(), 200u); });
+    }
+    for (int again = 0; again < 2; ++again) {
+        ASSERT_EQ(run({}, {}, {.io_throttle = 4, .io_limit = 3}), "");
+        filesystem.gate->with([](DeviceGroup& device_group) { EXPECT_EQ(device_group.io_limit(), 4u); });
+    }
+    EXPECT_TRUE(of_device.empty()) << "as it was";
+}
+
 TEST_F(Reconfigure, LimitsMoveInWhateverOrderTheyCan) {
     const WantedGroups low = wanted({{.id = 7, .min = 1000, .max = 2000}});
     const WantedGroups high = wanted({{.id = 7, .min = 5000, .max = 9000}});
@@ -132,8 +144,6 @@ TEST_F(Reconfigure, ARefusalChangesNothing) {
               "/mnt/data: group 7: its min is more than its max");
     EXPECT_EQ(run(before, {.type = GroupType::user, .groups = {{.id = 7, .weight = 60}}}),
               "/mnt/data: group 9 is attached, so the type cannot change");
-    EXPECT_EQ(run(before, wanted({{.id = 7, .weight = 60}, {.id = 8, .parent = 7}}), {.io_throttle = 200}),
-              "io_limit 128 is less than io_throttle 200");
     EXPECT_EQ(groups(), as_was);
     filesystem.gate->with([](DeviceGroup& device_group) { EXPECT_EQ(device_group.policy_name(), "fair"); });
 }

@@ -112,7 +112,7 @@ _bandfs()
             _bandfs_complete_operand "$program" "${COMP_WORDS[1]}" "$cur"
         fi
     elif [[ $cur == -* ]]; then
-        COMPREPLY=($(compgen -W $'-o\n-f\n-d\n-V\n-h\n--version\n--help' -- "$cur"))
+        COMPREPLY=($(compgen -W $'-o\n-f\n-d\n-s\n-V\n-h\n--version\n--help' -- "$cur"))
     else
         COMPREPLY=($(compgen -d -- "$cur"))
         ((COMP_CWORD == 1)) && COMPREPLY+=($(compgen -W "$(_bandfs_subcommands "$program")" -- "$cur"))

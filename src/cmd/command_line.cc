@@ -19,7 +19,7 @@ constexpr option kLongOptions[] = {
 
 std::string help_text() {
     std::ostringstream out;
-    out << "Usage: bandfs SOURCE MOUNTPOINT [-o OPTION,...] [-f] [-d]\n"
+    out << "Usage: bandfs SOURCE MOUNTPOINT [-o OPTION,...] [-f] [-d] [-s]\n"
            "       bandfs SUBCOMMAND ...\n\n"
            "Mounts SOURCE at MOUNTPOINT and shares its disk among callers by weight.\n\n"
            "  -o OPTION,...             options of the mount, see below; may be given many times\n"

@@ -254,15 +254,34 @@ std::optional<uid_t> ControlTree::owner_of_parent(const ControlPlace& place) {
     return owner_of(parent);
 }
 
+std::string ControlTree::rules_in_force() const {
+    const auto rules = filesystem_.rules.get();
+    return rules ? rules_text(*rules) : "";
+}
+
 bool ControlTree::may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who) {
     if (may_change(who)) return true;
     const ControlMessage* const message = find_message(attribute);
     return message && message->sender == Sender::parents_owner && owner_of_parent(place) == who.uid;
 }
 
+/// Whether a refusal is said. Whoever tries again and again must not fill the logs, nor push out what they have.
+bool ControlTree::is_told(const ControlCaller& who) {
+    if (may_change(who)) return true;
+    const TimeNs now = now_ns();
+    const std::lock_guard lock(changes_);
+    if (now - told_since_ >= kTellAgain) {
+        told_.clear();
+        told_since_ = now;
+    }
+    return told_.size() < kToldUsers && told_.insert(who.uid).second;
+}
+
 MessageResult ControlTree::logged(std::string_view name, const ControlCaller& who, MessageResult result) {
-    const std::string line = std::string(name) + " by uid " + std::to_string(who.uid) + ", thread " +
-                             std::to_string(who.tid) + (result.ok() ? ": " : ", refused: ") + result.detail;
+    if (!result.ok() && !is_told(who)) return result;
+    const std::string line =
+        EventLog::one_line(std::string(name) + " by uid " + std::to_string(who.uid) + ", thread " +
+                           std::to_string(who.tid) + (result.ok() ? ": " : ", refused: ") + result.detail);
     log_.add(line);
     if (hooks_.logged) hooks_.logged(line, result.ok());
     return result;
@@ -277,18 +296,8 @@ MessageResult ControlTree::apply(std::string_view name, std::string_view argumen
 }
 
 MessageResult ControlTree::forbidden(std::string_view name, const ControlCaller& who) {
-    // Whoever tries again and again must not fill the logs, nor push out what they have.
-    const TimeNs now = now_ns();
-    MessageResult result{EPERM, "only root and the owner of the mount may send messages"};
-    {
-        const std::lock_guard lock(changes_);
-        if (now - told_since_ >= kTellAgain) {
-            told_.clear();
-            told_since_ = now;
-        }
-        if (told_.size() >= kToldUsers || !told_.insert(who.uid).second) return result;
-    }
-    return logged(find_message(name) != nullptr ? name : "unknown message", who, std::move(result));
+    return logged(find_message(name) != nullptr ? name : "unknown message", who,
+                  {EPERM, "only root and the owner of the mount may send messages"});
 }
 
 MessageResult ControlTree::send(std::string_view name, std::string_view argument, const ControlCaller& who) {
@@ -302,7 +311,7 @@ Status ControlTree::send_to_group(const ControlPlace& place, std::string_view me
     return status_of(apply(message, id + ":" + std::string(value), who));
 }
 
-Status ControlTree::write(std::string_view path, std::string_view text, const ControlCaller& who) {
+Status ControlTree::write(std::string_view path, std::string_view text, bool goes_on, const ControlCaller& who) {
     const Result<ControlPlace> place = find(path);
     if (!place) return place.error();
     if (place->is_directory()) return Errno{EISDIR};
@@ -312,6 +321,9 @@ Status ControlTree::write(std::string_view path, std::string_view text, const Co
     if (of_mount) {
         const MountAttribute& attribute = *place->mount_attribute;
         if (!attribute.settable()) return Errno{EROFS};
+        // Programs write their lines one by one.
+        if (goes_on && attribute.name == "rules")
+            return status_of(send("rules", rules_in_force() + std::string(text), who));
         return status_of(send(attribute.name, text, who));
     }
     if (!place->group_attribute->settable()) return Errno{EROFS};

@@ -66,7 +66,7 @@ public:
     Result<ControlNode> look(std::string_view path) override;
     Result<std::vector<ControlName>> list(std::string_view path) override;
     Result<std::string> read(std::string_view path) override;
-    Status write(std::string_view path, std::string_view text, const ControlCaller& who) override;
+    Status write(std::string_view path, std::string_view text, bool goes_on, const ControlCaller& who) override;
     Status make_directory(std::string_view path, const ControlCaller& who) override;
     Status remove_directory(std::string_view path, const ControlCaller& who) override;
     Result<std::vector<std::string>> list_xattrs(std::string_view path) override;
@@ -87,6 +87,8 @@ private:
     std::optional<uid_t> owner_of_parent(const ControlPlace& place);
     bool may_set(const ControlPlace& place, std::string_view attribute, const ControlCaller& who);
     MessageResult apply(std::string_view name, std::string_view argument, const ControlCaller& who);
+    bool is_told(const ControlCaller& who);
+    std::string rules_in_force() const;
     MessageResult forbidden(std::string_view name, const ControlCaller& who);
     MessageResult logged(std::string_view name, const ControlCaller& who, MessageResult result);
     Status send_to_group(const ControlPlace& place, std::string_view message, std::string_view value,

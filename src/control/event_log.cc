@@ -1,6 +1,7 @@
 // control/event_log.cc
 #include "control/event_log.h"
 
+#include <algorithm>
 #include <ctime>
 #include <utility>
 
@@ -19,15 +20,17 @@ std::string time_stamp() {
 }  // namespace
 
 void EventLog::add(std::string_view text) {
-    std::string line = time_stamp();
-    for (const char c : text.substr(0, kLineLimit)) {
-        const auto byte = static_cast<unsigned char>(c);
-        line += byte < 0x20 || byte == 0x7f ? '?' : c;
-    }
-    line += '\n';
+    std::string line = time_stamp() + one_line(text) + '\n';
     const std::lock_guard lock(mutex_);
     if (lines_.size() == kCapacity) lines_.pop_front();
     lines_.push_back(std::move(line));
+}
+
+std::string EventLog::one_line(std::string_view text) {
+    std::string line(text.substr(0, kLineLimit));
+    std::ranges::replace_if(
+        line, [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }, '?');
+    return line;
 }
 
 std::string EventLog::text() const {

@@ -16,10 +16,11 @@ public:
     /// A caller chooses part of an event's text; it is cut there.
     static constexpr std::size_t kLineLimit = 512;  // bytes
 
-    /// Adds a line, with the time of day in front, in place of the oldest when the log is full. Control characters
-    /// become
-    /// '?', so that an event stays one line.
+    /// Adds a line, as one_line() makes it, with the time of day in front, in place of the oldest when the log is full.
     void add(std::string_view text);
+
+    /// The text of an event with '?' for control characters, so that it stays one line, and cut at kLineLimit.
+    static std::string one_line(std::string_view text);
 
     /// All lines, the oldest first, each ended by a newline.
     std::string text() const;

@@ -75,6 +75,7 @@ std::string parse_value(GroupType type, std::string_view text, Argument& ret_arg
     if (separator == std::string_view::npos) return parse(text, ret_value);
     const std::string_view who = trimmed(text.substr(0, separator));
     const bool is_default = who == "default" || (who == "0" && !zero_is_a_group_id(type));
+    ret_argument.word = who;
     if (!is_default) {
         if (std::string reason = parse_id(type, who, ret_argument.group); !reason.empty()) return reason;
     }

@@ -27,7 +27,7 @@ enum class ArgumentForm { nothing, word, number, new_id, id, value, rate, user, 
 
 /// An argument, taken apart.
 struct Argument {
-    std::string_view word;          ///< of `word` and `text`; of `new_id` the ID as written
+    std::string_view word;          ///< of `word` and `text`; of those with an ID this as written
     std::uint64_t number = 0;       ///< of `number`, `value` and `rate`
     std::optional<GroupId> group;   ///< of all with an ID; nullopt is the default group
     std::optional<GroupId> parent;  ///< of `new_id`

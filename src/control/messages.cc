@@ -82,6 +82,7 @@ MessageResult set_cost(MessageContext& context, const Argument& argument) {
 MessageResult set_io_throttle(MessageContext& context, const Argument& argument) {
     const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
         const std::uint64_t before = device_group.io_throttle();
+        if (argument.number == before) return Change{.before = before};
         return Change{device_group.set_io_throttle(argument.number), before, device_group.io_limit()};
     });
     if (change.error == Error::none) return {0, changed(change.before, argument.number)};
@@ -91,6 +92,7 @@ MessageResult set_io_throttle(MessageContext& context, const Argument& argument)
 MessageResult set_io_limit(MessageContext& context, const Argument& argument) {
     const Change change = context.filesystem.gate->with([&](DeviceGroup& device_group) {
         const std::uint64_t before = device_group.io_limit();
+        if (argument.number == before) return Change{.before = before};
         return Change{device_group.set_io_limit(argument.number), before, device_group.io_throttle()};
     });
     if (change.error == Error::none) return {0, changed(change.before, argument.number)};
@@ -187,18 +189,23 @@ constexpr std::uint64_t kNewGroup = 0;
 MessageResult set_weight(MessageContext& context, const Argument& argument) {
     Filesystem& filesystem = context.filesystem;
     const bool may_attach = filesystem.automatic.weight() != 0 && argument.group;
+    const GroupType type = filesystem.type.load();
+    const Parsed<std::uint64_t> valid = may_attach ? parse_group_id(type, argument.word) : std::uint64_t{0};
     const Change change = filesystem.gate->with([&](DeviceGroup& device_group) {
         Group* const group = find_group(filesystem, argument.group);
+        if (!group && !valid) return Change{.error = Error::exists};
         if (!group && may_attach) return Change{filesystem.groups->attach(*argument.group, argument.number), kNewGroup};
         if (!group) return Change{.group_found = false};
         const std::uint64_t before = group->weight();
         return Change{device_group.set_weight(*group, argument.number), before};
     });
     if (!change.group_found) return no_such_group(argument);
+    if (change.error == Error::exists) return refused(EINVAL, valid.reason());
     if (change.error != Error::none) return refused(EINVAL, "must be 1 to 1000000");
     make_permanent(filesystem, argument);
     if (change.before != kNewGroup)
         return {0, group_text(argument.group) + ": " + changed(change.before, argument.number)};
+    if (type == GroupType::rules) keep_rule_group(argument.word);
     filesystem.automatic.forget_others();
     return {0, group_text(argument.group) + ", attached: " + std::to_string(argument.number)};
 }

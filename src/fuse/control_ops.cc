@@ -306,12 +306,11 @@ void read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_
     fuse_reply_buf(req, text.data(), text.size());
 }
 
-/// One write is one value, wherever the file's position stands.
-void write(fuse_req_t req, fuse_ino_t ino, const char* text, std::size_t size, off_t, fuse_file_info*) {
+void write(fuse_req_t req, fuse_ino_t ino, const char* text, std::size_t size, off_t offset, fuse_file_info*) {
     const Result<std::string> path = path_of(req, ino);
     Status written = path ? Status() : Status(path.error());
     if (written && size > kLongestValue) written = Errno{EINVAL};
-    if (written) written = port_of(req).write(*path, {text, size}, caller_of(req));
+    if (written) written = port_of(req).write(*path, {text, size}, offset > 0, caller_of(req));
     if (written) {
         fuse_reply_write(req, size);
     } else {

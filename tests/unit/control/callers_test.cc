@@ -64,6 +64,18 @@ TEST_F(Callers, TheTypeTakesItsOwnGroupsAlong) {
     EXPECT_EQ(filesystem.groups->attached(), 0u);
 }
 
+TEST_F(Callers, AWeightAttachesNoIdThatTheTypeHasNot) {
+    EXPECT_EQ(send("auto", "30"), 0);
+    for (const auto& [type, id] : {std::pair{"none", "5"}, std::pair{"user", "4294967296"}, std::pair{"pid", "4194305"},
+                                   std::pair{"rules", "5"}}) {
+        ASSERT_EQ(send("type", type), 0) << type;
+        EXPECT_EQ(send("weight", std::string(id) + ":7"), EINVAL) << type;
+        EXPECT_EQ(filesystem.groups->attached(), 0u) << type;
+    }
+    EXPECT_EQ(send("weight", "nightly:7"), 0);
+    EXPECT_EQ(value("groups/nightly/name"), "nightly\n");
+}
+
 TEST_F(Callers, RulesAreSetAllAtOnce) {
     EXPECT_EQ(send("type", "rules"), 0);
     EXPECT_EQ(send("attach", "backup"), 0);
@@ -73,9 +85,14 @@ TEST_F(Callers, RulesAreSetAllAtOnce) {
     EXPECT_EQ(value("rules"), "backup program=restic\nrest uid=0\n");
     EXPECT_EQ(value("groups/backup/members"), "backup program=restic\n");
     EXPECT_EQ(value("groups/default/members"), "everybody else\n");
-    EXPECT_EQ(tree->write("rules", "all\n", kStranger).code(), EPERM);
-    EXPECT_EQ(tree->write("rules", "all\n", kOwner).code(), 0);
+    EXPECT_EQ(tree->write("rules", "all\n", false, kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("rules", "all\n", false, kOwner).code(), 0);
     EXPECT_EQ(value("rules"), "all\n");
+    // As a program does that writes line by line.
+    EXPECT_EQ(tree->write("rules", "backup uid=0\n", false, kOwner).code(), 0);
+    EXPECT_EQ(tree->write("rules", "rest path=/\"x\n", true, kOwner).code(), 0);
+    EXPECT_EQ(tree->write("rules", "rest colour=1\n", true, kOwner).code(), EINVAL);
+    EXPECT_EQ(value("rules"), "backup uid=0\nrest path=/\"x\n");
     EXPECT_EQ(send("rules", ""), 0);
     EXPECT_EQ(value("rules"), "");
 }

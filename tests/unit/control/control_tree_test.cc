@@ -80,7 +80,7 @@ TEST_F(ControlDirectoryTree, MkdirAttachesAndRmdirDetaches) {
     EXPECT_EQ(tree->make_directory("groups/0", kRoot).code(), EINVAL);
     EXPECT_EQ(tree->make_directory("other", kRoot).code(), EPERM);
     EXPECT_EQ(tree->make_directory("groups/1000/x", kRoot).code(), EPERM);
-    EXPECT_EQ(tree->write("groups/1000/weight", "30\n", kRoot).code(), 0);
+    EXPECT_EQ(tree->write("groups/1000/weight", "30\n", false, kRoot).code(), 0);
     EXPECT_EQ(filesystem.groups->find(1000)->weight(), 30u);
     EXPECT_EQ(tree->remove_directory("groups/1000", kRoot).code(), 0);
     EXPECT_EQ(filesystem.groups->find(1000), nullptr);
@@ -105,9 +105,9 @@ TEST_F(ControlDirectoryTree, AGroupHasManyNamesAndOnePath) {
 
 TEST_F(ControlDirectoryTree, OnlyRootAndTheOwnerChange) {
     ASSERT_EQ(send("attach", "1000"), 0);
-    EXPECT_EQ(tree->write("weight", "30", kStranger).code(), EPERM);
-    EXPECT_EQ(tree->write("status", "30", kStranger).code(), EPERM);
-    EXPECT_EQ(tree->write("groups/1000/weight", "30", kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("weight", "30", false, kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("status", "30", false, kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/1000/weight", "30", false, kStranger).code(), EPERM);
     EXPECT_EQ(tree->set_xattr("", "user.bandfs.weight", "30", kStranger).code(), EPERM);
     EXPECT_EQ(tree->set_xattr("groups/1000", "user.bandfs.weight", "30", kStranger).code(), EPERM);
     EXPECT_EQ(tree->make_directory("groups/8", kStranger).code(), EPERM);
@@ -116,7 +116,7 @@ TEST_F(ControlDirectoryTree, OnlyRootAndTheOwnerChange) {
     EXPECT_EQ(value("weight"), "100\n");
     EXPECT_EQ(value("groups/1000/weight"), "100\n");
     EXPECT_EQ(names("groups").size(), 2u);
-    EXPECT_EQ(tree->write("weight", "30", kOwner).code(), 0);
+    EXPECT_EQ(tree->write("weight", "30", false, kOwner).code(), 0);
     EXPECT_EQ(tree->set_xattr("groups/1000", "user.bandfs.weight", "40", kOwner).code(), 0);
 }
 
@@ -127,23 +127,34 @@ TEST_F(ControlDirectoryTree, TheOwnerOfAGroupSetsTheWeightsOfItsChildren) {
     ASSERT_EQ(send("attach", "9"), 0);
     EXPECT_EQ(value("groups/8/parent"), "7\n");
     EXPECT_EQ(value("groups/7/parent"), "none\n");
-    EXPECT_EQ(tree->write("groups/8/weight", "30", kStranger).code(), EPERM);
-    EXPECT_EQ(tree->write("groups/7/owner", std::to_string(kStranger.uid), kStranger).code(), EPERM);
-    ASSERT_EQ(tree->write("groups/7/owner", std::to_string(kStranger.uid), kRoot).code(), 0);
+    EXPECT_EQ(tree->write("groups/8/weight", "30", false, kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/7/owner", std::to_string(kStranger.uid), false, kStranger).code(), EPERM);
+    ASSERT_EQ(tree->write("groups/7/owner", std::to_string(kStranger.uid), false, kRoot).code(), 0);
     EXPECT_EQ(value("groups/7/owner"), "1001\n");
     EXPECT_EQ(mode("groups/8/weight"), 0666u);
     EXPECT_EQ(mode("groups/9/weight"), 0644u);
-    EXPECT_EQ(tree->write("groups/8/weight", "30", kStranger).code(), 0);
+    EXPECT_EQ(tree->write("groups/8/weight", "30", false, kStranger).code(), 0);
     EXPECT_EQ(tree->set_xattr("groups/8", "user.bandfs.weight", "31", kStranger).code(), 0);
     EXPECT_EQ(value("groups/8/weight"), "31\n");
     constexpr ControlCaller kOther{1002, 1002, 4};
-    EXPECT_EQ(tree->write("groups/8/weight", "32", kOther).code(), EPERM);
-    EXPECT_EQ(tree->write("groups/8/max", "32", kStranger).code(), EPERM);
-    EXPECT_EQ(tree->write("groups/8/owner", "none", kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/8/weight", "32", false, kOther).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/8/max", "32", false, kStranger).code(), EPERM);
+    EXPECT_EQ(tree->write("groups/8/owner", "none", false, kStranger).code(), EPERM);
     for (const char* path : {"groups/7/weight", "groups/9/weight", "groups/default/weight", "weight"}) {
-        EXPECT_EQ(tree->write(path, "30", kStranger).code(), EPERM) << path;
+        EXPECT_EQ(tree->write(path, "30", false, kStranger).code(), EPERM) << path;
     }
     EXPECT_EQ(tree->send("weight", "8:33", kStranger).code, EPERM);
+    // Nor can he write lines of his own into the log, or push out what it has.
+    const std::string before = value("log");
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(tree->write("groups/8/weight", "x\nweight by uid 0: forged \x1b[31m", false, kStranger).code(),
+                  EINVAL);
+    }
+    EXPECT_EQ(value("log"), before);
+    const std::string said = "x\nweight by uid 0: forged \x1b[31m";
+    EXPECT_EQ(tree->write("groups/8/weight", said, false, kRoot).code(), EINVAL);
+    EXPECT_EQ(std::ranges::count(logged.back(), '\n'), 0) << logged.back();
+    EXPECT_EQ(std::ranges::count(logged.back(), '\x1b'), 0) << logged.back();
     EXPECT_EQ(tree->remove_directory("groups/8", kStranger).code(), EPERM);
     EXPECT_EQ(tree->remove_directory("groups/7", kRoot).code(), EBUSY) << "it has a child";
     EXPECT_EQ(tree->remove_directory("groups/8", kRoot).code(), 0);
@@ -169,11 +180,11 @@ TEST_F(ControlDirectoryTree, EachErrorHasItsCase) {
     EXPECT_EQ(tree->get_xattr("", "user.bandfs.speed").code(), ENODATA);
     EXPECT_EQ(tree->get_xattr("", "user.bandfs.attach").code(), ENODATA);
     EXPECT_EQ(tree->get_xattr("", "system.posix_acl_access").code(), ENODATA);
-    EXPECT_EQ(tree->write("status", "1", kRoot).code(), EROFS);
-    EXPECT_EQ(tree->write("groups/1000/stat", "1", kRoot).code(), EROFS);
-    EXPECT_EQ(tree->write("groups", "1", kRoot).code(), EISDIR);
-    EXPECT_EQ(tree->write("speed", "1", kRoot).code(), ENOENT);
-    EXPECT_EQ(tree->write("weight", "", kRoot).code(), EINVAL);
+    EXPECT_EQ(tree->write("status", "1", false, kRoot).code(), EROFS);
+    EXPECT_EQ(tree->write("groups/1000/stat", "1", false, kRoot).code(), EROFS);
+    EXPECT_EQ(tree->write("groups", "1", false, kRoot).code(), EISDIR);
+    EXPECT_EQ(tree->write("speed", "1", false, kRoot).code(), ENOENT);
+    EXPECT_EQ(tree->write("weight", "", false, kRoot).code(), EINVAL);
 }
 
 TEST_F(ControlDirectoryTree, EveryMessageIsAFileAndAnXattr) {

@@ -100,7 +100,7 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
-    if (longest_ > 0) lone_limit_ = units_of_backlog();
+    if (longest_ > 0) backlog_limit_ = units_of_backlog();
     longest_ = 0;
     busy_ = pressed_ = in_flight_time_ = 0;
     bytes_ = 0;
@@ -113,7 +113,7 @@ void FairDepth::open_span(TimeNs now) noexcept {
         span_ = Span::probe;
     } else if (before == Span::usual && usual_pace_ > 0) {
         const bool hungry = usual_pace_ >= kHungry * std::max(usual_limit(), stretched_);
-        const int slowly = now < shallow_until_ && !hungry ? kShallowFactor : 1;
+        const int slowly = shallow(now) && !hungry ? kShallowFactor : 1;
         if (now - stretch_.since >= stretch_.every * slowly) {
             span_ = Span::stretch;
         } else if (stretched_ > usual_limit() && now - shrink_.since >= shrink_.every) {
@@ -124,9 +124,9 @@ void FairDepth::open_span(TimeNs now) noexcept {
     spare_ = static_cast<unsigned>(std::min(spare_of_span(), kMost));
 }
 
-/// How many of the longest units take kLoneBacklog.
+/// How many of the longest units take kBacklog.
 unsigned FairDepth::units_of_backlog() const noexcept {
-    const double units = static_cast<double>(kLoneBacklog) / (longest_ * slowdown_);
+    const double units = static_cast<double>(kBacklog) * parallelism_ / (longest_ * slowdown_);
     return static_cast<unsigned>(std::clamp(units, 1.0, kMost));
 }
 

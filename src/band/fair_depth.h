@@ -38,7 +38,7 @@ public:
     static constexpr TimeNs kTrialFirst = 500'000'000, kTrialLast = 64'000'000'000;
     static constexpr int kShallowFactor = 16;
     static constexpr TimeNs kShallowFor = 500'000'000;
-    static constexpr TimeNs kLoneBacklog = 2'000'000;
+    static constexpr TimeNs kBacklog = 2'000'000;
 
     /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
     void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
@@ -54,7 +54,7 @@ public:
     void issued(double disk_time) noexcept {
         if (disk_time <= longest_) return;
         longest_ = disk_time;
-        lone_limit_ = std::min(lone_limit_, units_of_backlog());
+        backlog_limit_ = std::min(backlog_limit_, units_of_backlog());
     }
     /// A unit is done that takes the disk so long when it is alone; it was alone now, or not.
     void completed(double disk_time, std::uint32_t bytes, bool alone, TimeNs now) noexcept {
@@ -74,12 +74,14 @@ public:
     double parallelism() const noexcept { return parallelism_; }
     /// Units in flight at most.
     unsigned limit() const noexcept { return limit_; }
-    /// So many units, as long as the longest of late, take kLoneBacklog one after the other. Held units are of use only
-    /// to others: while one group is alone, no more have to be than would keep a newcomer waiting.
-    unsigned lone_limit() const noexcept { return lone_limit_; }
+    /// So many units, as long as the longest of late, take kBacklog: no more have to be held than would keep a newcomer
+    /// waiting, while one group is alone or all have units waiting.
+    unsigned backlog_limit() const noexcept { return backlog_limit_; }
     /// So many units in flight hardly slow each other.
     unsigned spare() const noexcept { return spare_; }
     bool probing() const noexcept { return probes_left_ > 0; }
+    /// Whether somebody is there who is not there all the time, for whom each unit in flight is a longer wait.
+    bool shallow(TimeNs now) const noexcept { return now < shallow_until_; }
 
 private:
     /// What the open span is for.
@@ -103,8 +105,8 @@ private:
     double limit_of_span() const noexcept;
     double spare_of_span() const noexcept;
 
-    // What is asked for each unit; changes only between spans, but for lone_limit_, which long units lower at once.
-    unsigned limit_ = 1, spare_ = 1, lone_limit_ = 1;
+    // What is asked for each unit; changes only between spans, but for backlog_limit_, which long units lower at once.
+    unsigned limit_ = 1, spare_ = 1, backlog_limit_ = 1;
     double slowdown_ = 1;
 
     double parallelism_ = 1;

@@ -10,7 +10,6 @@
 #include "band/fair_batch.h"
 #include "band/fair_cost.h"
 #include "band/fair_depth.h"
-#include "band/fair_limits.h"
 #include "band/fair_order.h"
 #include "band/fair_runs.h"
 #include "band/fair_state.h"
@@ -87,9 +86,19 @@ private:
 
     Choice choose(TimeNs now) const noexcept;
     unsigned limit() const noexcept {
-        const bool lone = now_ >= shared_until_ && !depth_.probing();
-        const unsigned least = lone ? std::max(context_.load.io_throttle, depth_.lone_limit()) : 1;
+        const bool lone = now_ >= shared_until_;
+        unsigned least = 1;
+        if (!depth_.probing() && (lone || !depth_.shallow(now_))) {
+            least = depth_.backlog_limit();
+            least = lone ? std::max(context_.load.io_throttle, least) : std::min(least, fair_mix());
+        }
         return std::min(context_.load.io_limit, std::max(least, depth_.limit()));
+    }
+    /// So many in flight that the group which should be next and has nothing here has its share.
+    unsigned fair_mix() const noexcept {
+        FairNode* const expected = order_.first_expected();
+        if (expected == nullptr) return kMaxInFlight;
+        return static_cast<unsigned>(of(expected)->group->issued() * order_.active_weight() / expected->weight);
     }
     void place(FairState& state, TimeNs now) noexcept;
     FairLimitPlace stand(FairState& state, TimeNs now) noexcept;

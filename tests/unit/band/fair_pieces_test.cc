@@ -202,7 +202,7 @@ TEST(FairDepth, LanesAreFoundSoonAndNoMoreThanThereAre) {
 }
 
 TEST(FairDepth, WhoIsAloneMayHaveWhatIsDoneInTwoMilliseconds) {
-    const auto lone_limit = [](double disk_time, TimeNs took) {
+    const auto backlog_limit = [](double disk_time, TimeNs took) {
         FairDepth depth;
         TimeNs now = 0;
         for (int i = 0; i < 5000; ++i) {
@@ -211,11 +211,21 @@ TEST(FairDepth, WhoIsAloneMayHaveWhatIsDoneInTwoMilliseconds) {
             depth.passed(now, 1, false);
             depth.completed(disk_time, 4096, true, now);
         }
-        return depth.lone_limit();
+        return depth.backlog_limit();
     };
-    EXPECT_EQ(lone_limit(3.2e6, 3'200'000), 1u);
-    EXPECT_NEAR(lone_limit(40e3, 40'000), 50, 1);
-    EXPECT_NEAR(lone_limit(40e3, 160'000), 12, 1) << "a disk that is slower than its units say";
+    EXPECT_EQ(backlog_limit(3.2e6, 3'200'000), 1u);
+    EXPECT_NEAR(backlog_limit(40e3, 40'000), 50, 1);
+    EXPECT_NEAR(backlog_limit(40e3, 160'000), 12, 1) << "a disk that is slower than its units say";
+
+    FairDepth depth;  // one that works on three at a time
+    TimeNs now = 0;
+    for (int i = 0; i < 5000; ++i) {
+        now += depth.probing() ? 150'000 : 50'000;
+        depth.issued(150e3);
+        depth.passed(now, depth.probing() ? 1 : 4, !depth.probing());
+        depth.completed(150e3, 128 << 10, depth.probing(), now);
+    }
+    EXPECT_NEAR(depth.backlog_limit(), 40, 1);
 }
 
 TEST(FairDepth, ADiskThatSortsIsGivenMoreToChooseFrom) {

@@ -5,11 +5,16 @@
 #include <utility>
 
 namespace bandfs {
+namespace {
+
+constexpr double kLeastFloor = 1e-3;  // bytes per second
+
+}  // namespace
 
 void FairKin::join(double weight, double floor) noexcept {
     busy_weight_ += weight;
     busy_floor_ += floor;
-    if (members_++ == 0 && parent_) parent_->join(weight_, this->floor());
+    if (members_++ == 0 && parent_) parent_->join(weight_, claimed());
 }
 
 void FairKin::leave(double weight, double floor) noexcept {
@@ -17,7 +22,7 @@ void FairKin::leave(double weight, double floor) noexcept {
     busy_floor_ -= floor;
     if (--members_ > 0) return;
     busy_weight_ = 0;  // what rounding has left
-    if (parent_) parent_->leave(weight_, this->floor());
+    if (parent_) parent_->leave(weight_, claimed());
 }
 
 void FairKin::set_busy(bool busy) noexcept {
@@ -48,32 +53,36 @@ double FairKin::effective() const noexcept {
 }
 
 double FairKin::set_floor(double floor) noexcept {
-    double change = -this->floor();
+    double change = -claimed();
     floor_ = floor;
-    change += this->floor();
+    change += claimed();
     for (const FairKin* node = this; node->parent_ && change != 0; node = node->parent_.get()) {
         FairKin& parent = *node->parent_;
-        const double before = parent.floor();
+        const double before = parent.claimed();
         parent.children_floor_ += change;
         if (node->members_ > 0) parent.busy_floor_ += change;
-        change = parent.floor() - before;
+        change = parent.claimed() - before;
     }
     return change;
 }
 
 double FairKin::guaranteed() const noexcept {
-    if (!parent_) return floor();
-    const double others = members_ > 0 ? parent_->busy_floor_ - floor() : parent_->busy_floor_;
-    return floor() + part() * std::max(0.0, parent_->guaranteed() - others - floor());
+    if (!parent_) return claimed();
+    const double others = members_ > 0 ? parent_->busy_floor_ - claimed() : parent_->busy_floor_;
+    return claimed() + part() * std::max(0.0, parent_->guaranteed() - others - claimed());
+}
+
+double FairKin::ceiling_above() const noexcept {
+    return parent_ ? part() * parent_->allowed() : std::numeric_limits<double>::infinity();
 }
 
 double FairKin::allowed() const noexcept {
-    const double above = parent_ ? part() * parent_->allowed() : std::numeric_limits<double>::infinity();
-    return ceiling_ > 0 ? std::min(ceiling_, above) : above;
+    return ceiling_ > 0 ? std::min(ceiling_, ceiling_above()) : ceiling_above();
 }
 
 double FairKin::own_floor() const noexcept {
-    return own_part() * std::max(0.0, guaranteed() - busy_floor_);
+    const double all = guaranteed();
+    return all > 0 ? std::max(kLeastFloor, own_part() * (all - busy_floor_)) : 0;
 }
 
 }  // namespace bandfs

@@ -35,7 +35,8 @@ public:
     /// What the group and its children are guaranteed, in bytes per second. Returns by how much that changes what all
     /// groups are guaranteed together: a child's is a part of its parent's, or has it grow.
     double set_floor(double floor) noexcept;
-    /// What is guaranteed to the group's own units beside its kin that have something to do.
+    /// What is guaranteed to the group's own units beside its kin that have something to do. Where all is their kin's
+    /// it is next to nothing, and 0 only without any floor: it may become more without anybody's telling.
     double own_floor() const noexcept;
 
     /// What the group and its children get at most, in bytes per second; 0: no bound.
@@ -43,6 +44,8 @@ public:
     /// The part of it, and of those above, that is for the group's own units beside its kin that have something to do;
     /// infinity when there is none.
     double own_ceiling() const noexcept { return own_part() * allowed(); }
+    /// The part of those above that is for the group and its children together.
+    double ceiling_above() const noexcept;
 
 private:
     void join(double weight, double floor) noexcept;
@@ -50,7 +53,7 @@ private:
     /// The part of what its parent's children get that it would have, itself being busy.
     double part() const noexcept;
     double own_part() const noexcept { return weight_ / (busy_ ? busy_weight_ : busy_weight_ + weight_); }
-    double floor() const noexcept { return std::max(floor_, children_floor_); }
+    double claimed() const noexcept { return std::max(floor_, children_floor_); }
     /// Its floor and its part of what others leave of its parent's.
     double guaranteed() const noexcept;
     double allowed() const noexcept;

@@ -6,8 +6,10 @@
 namespace bandfs {
 namespace {
 
+constexpr TimeNs kFarthest = 3'600'000'000'000;  // ahead is nothing due, or sums would overflow at 1 byte/s
+
 TimeNs time_for(std::uint32_t bytes, double bytes_per_second) noexcept {
-    return static_cast<TimeNs>(bytes * 1e9 / bytes_per_second);
+    return static_cast<TimeNs>(std::min(bytes * 1e9 / bytes_per_second, static_cast<double>(kFarthest)));
 }
 
 }  // namespace
@@ -17,19 +19,26 @@ void FairLimits::set(FairLimit& limit, double floor, double ceiling, TimeNs now)
     move(limit, FairLimitPlace::none);
     limit.floor = floor;
     limit.ceiling = ceiling;
-    limit.floor_due = limit.ceiling_free = now;
+    limit.floor_due = limit.floor_look = limit.ceiling_free = now;
     move(limit, place);
 }
 
-void FairLimits::set_floor(FairLimit& limit, double floor) noexcept {
-    if (floor == limit.floor) return;
-    if (floor == 0 && limit.place != FairLimitPlace::capped) move(limit, FairLimitPlace::none);
+void FairLimits::set_floor(FairLimit& limit, double floor, TimeNs now) noexcept {
+    const FairLimitPlace place = limit.place;
+    move(limit, FairLimitPlace::none);
+    if (limit.floor > 0 && floor > 0 && limit.floor_due > now) {
+        const double ahead = static_cast<double>(limit.floor_due - now) * (limit.floor / floor);
+        limit.floor_due = now + static_cast<TimeNs>(std::min(ahead, static_cast<double>(kFarthest)));
+    }
     limit.floor = floor;
+    limit.floor_look = std::min(limit.floor_due, now + kLookAgain);
+    move(limit, place);
 }
 
 void FairLimits::cap(FairLimit& limit, TimeNs until) noexcept {
     move(limit, FairLimitPlace::none);
     limit.capped_until = until;
+    limit.was_capped = true;
     move(limit, FairLimitPlace::capped);
 }
 
@@ -71,26 +80,34 @@ void FairLimits::charge(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexc
     move(limit, FairLimitPlace::none);
     charge_ceiling(limit, bytes, now);
     if (limit.floor > 0) {
-        limit.floor_due = std::max(limit.floor_due, now - kFloorSlack) + time_for(bytes, limit.floor * scale());
+        const TimeNs takes = time_for(bytes, limit.floor * scale());
+        const TimeNs due = std::max(limit.floor_due, now - kFloorSlack) + takes;
+        limit.floor_look = limit.floor_due = std::min(due, now + std::max(takes, kFloorSlack));
     }
     move(limit, place);
 }
 
 void FairLimits::charge_ceiling(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept {
     if (limit.ceiling == 0) return;
-    limit.ceiling_free = std::max(limit.ceiling_free, now - kCeilingSlack) + time_for(bytes, limit.ceiling);
+    const TimeNs free = std::max(limit.ceiling_free, now - kCeilingSlack) + time_for(bytes, limit.ceiling);
+    limit.ceiling_free = std::min(free, now + kFarthest);
 }
 
-TimeNs FairLimits::free_at(const FairLimit& limit, const FairLimit& above) noexcept {
-    if (above.ceiling == 0) return 0;
-    const auto ahead = static_cast<double>(limit.had - above.turn);
+void FairLimits::charge_part(TimeNs& had, FairLimit& above, std::uint32_t bytes, double part) noexcept {
+    had = std::max(had, above.turn - kFloorSlack);
+    above.turn = std::max(above.turn, had);
+    had = std::min(had + time_for(bytes, part), kNever / 2);
+}
+
+TimeNs FairLimits::free_at(TimeNs had, const FairLimit& above) noexcept {
+    const auto ahead = static_cast<double>(had - above.turn);
     if (ahead <= 0) return above.ceiling_free;
     return above.ceiling_free + static_cast<TimeNs>(kYield * ahead / (ahead + 2 * kYield));
 }
 
 TimeNs FairLimits::wakes_at() const noexcept {
     const TimeNs free = capped_.empty() ? kNever : capped_.begin()->capped_until;
-    const TimeNs due = ready_.empty() ? kNever : ready_.begin()->floor_due;
+    const TimeNs due = ready_.empty() ? kNever : ready_.begin()->floor_look;
     return std::min(free, due);
 }
 

@@ -23,10 +23,14 @@ struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<b
     double ceiling = 0;
     TimeNs capped_until = 0;  ///< when it was capped
     TimeNs floor_due = 0;     ///< its next unit is to be issued by then, or it gets less than its floor
+    TimeNs floor_look = 0;    ///< when its floor is due, or is to be looked at again, since it depends on its kin's
     TimeNs ceiling_free = 0;  ///< its next unit, or its children's, may be issued from then on
-    TimeNs had = 0;           ///< of ceilings that it has in common with kin: bytes over its part of them
-    TimeNs turn = 0;          ///< of its own ceiling: what who was served last had had
+    // Who shares a ceiling has a tag there (SFQ, virtual time: bytes over its part); `turn` is the last served one's.
+    TimeNs had = 0;           ///< tag of the group's own units, at the nearest ceiling
+    TimeNs had_together = 0;  ///< tag of all below its own ceiling, at the next one above
+    TimeNs turn = 0;          ///< of its own ceiling
     FairLimitPlace place = FairLimitPlace::none;
+    bool was_capped = false;  ///< since its last unit: it was held back, and did not sleep
 };
 
 /// Keeps the groups that have a floor or a ceiling, in order of what is due (mClock: Gulati, Merchant and Varman,
@@ -34,7 +38,8 @@ struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<b
 ///
 /// A ceiling is a rate with a tolerance: a group that came late by at most kCeilingSlack catches up, so short waits for
 /// others do not cost it its rate; over 10 s it gets at most 0.3 % and one unit too much. A floor is met when units are
-/// issued as they fall due; a group that did not ask has no claim to more than kFloorSlack of its floor.
+/// issued as they fall due; a group that did not ask has no claim to more than kFloorSlack of its floor, and one that
+/// got more by its weight is not held to account for more than that, or a unit.
 ///
 /// Floors that come to more than the disk does are scaled down together, so that each gets the same part.
 ///
@@ -44,24 +49,31 @@ public:
     static constexpr TimeNs kCeilingSlack = 30'000'000;
     static constexpr TimeNs kYield = 10'000'000;  ///< the longest that kin wait for each other
     static constexpr TimeNs kFloorSlack = 100'000'000;
-    static constexpr double kOfCapacity = 0.97;  ///< floors are scaled to that part of what the disk does
+    static constexpr TimeNs kLookAgain = 500'000'000;  ///< at a floor that depends on kin
+    static constexpr double kOfCapacity = 0.97;        ///< floors are scaled to that part of what the disk does
 
     void set(FairLimit& limit, double floor, double ceiling, TimeNs now) noexcept;
-    /// Another floor, which what the group has had before counts for.
-    void set_floor(FairLimit& limit, double floor) noexcept;
+    /// The floor of a group with kin, as it is now; what the group has had before counts for it.
+    void set_floor(FairLimit& limit, double floor, TimeNs now) noexcept;
     void move(FairLimit& limit, FairLimitPlace place) noexcept;
     void cap(FairLimit& limit, TimeNs until) noexcept;
     void charge(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
     /// For a unit of another group, below this one.
     static void charge_ceiling(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
-    /// When a unit of `limit` is free of the ceiling of `above`, which is itself or a group above it. Those who have
-    /// had more of it than others wait for a moment longer, which costs the ceiling nothing.
-    static TimeNs free_at(const FairLimit& limit, const FairLimit& above) noexcept;
+    /// Tags whoever shares the ceiling of `above` with a unit, `part` bytes per second of it being its own.
+    static void charge_part(TimeNs& had, FairLimit& above, std::uint32_t bytes, double part) noexcept;
+    /// When one with that tag is free of the ceiling of `above`. Those who have had more of it than others wait for a
+    /// moment longer, which costs the ceiling nothing.
+    static TimeNs free_at(TimeNs had, const FairLimit& above) noexcept;
     /// A capped group that no longer has to wait; it stays in its place. nullptr: none.
     FairLimit* first_free(TimeNs now) const noexcept { return first(capped_, &FairLimit::capped_until, now); }
     /// A group whose floor is due, and that has a unit, or is expected. nullptr: none.
-    FairLimit* first_due(TimeNs now) const noexcept { return first(ready_, &FairLimit::floor_due, now); }
-    FairLimit* first_due_expected(TimeNs now) const noexcept { return first(expected_, &FairLimit::floor_due, now); }
+    FairLimit* first_due(TimeNs now) const noexcept { return due(first_look(now), now); }
+    FairLimit* first_due_expected(TimeNs now) const noexcept {
+        return due(first(expected_, &FairLimit::floor_look, now), now);
+    }
+    /// A group that has a unit, whose floor is due or to be looked at. nullptr: none.
+    FairLimit* first_look(TimeNs now) const noexcept { return first(ready_, &FairLimit::floor_look, now); }
     /// When a capped group will be free, or a floor of a group with units due; kNever: none.
     TimeNs wakes_at() const noexcept;
 
@@ -90,6 +102,9 @@ private:
     using Tree = boost::intrusive::multiset<FairLimit, boost::intrusive::compare<By<Key>>,
                                             boost::intrusive::constant_time_size<false>>;
 
+    static FairLimit* due(FairLimit* limit, TimeNs now) noexcept {
+        return limit != nullptr && limit->floor_due <= now ? limit : nullptr;
+    }
     template <typename T>
     static FairLimit* first(const T& tree, TimeNs FairLimit::*key, TimeNs now) noexcept {
         if (tree.empty() || (*tree.begin()).*key > now) return nullptr;
@@ -97,7 +112,7 @@ private:
     }
 
     Tree<&FairLimit::capped_until> capped_;
-    Tree<&FairLimit::floor_due> ready_, expected_;
+    Tree<&FairLimit::floor_look> ready_, expected_;
     std::uint32_t placed_ = 0;  ///< groups in any place but none
     double floors_ = 0;
     double capacity_ = 0;

@@ -103,7 +103,9 @@
 // patience is half of the disk time that the group had since it last came, so at most a third of the disk is lost to
 // waiting.
 //
-// Cost. O(log n) for each unit: a group changes its place a bounded number of times for each of its units.
+// Cost. O(log n) for each unit: a group changes its place a bounded number of times for each of its units, and with kin
+// O(depth) beside. One that waits for a ceiling may have to be looked at again each time that one of its kin was
+// served.
 //
 // HOW TO WATCH IT
 //

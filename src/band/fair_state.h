@@ -35,8 +35,9 @@ struct FairState : FairNode {
 
 /// When the ceilings of a group with rarities, and of those above it, let it go on.
 TimeNs free_at(const FairState& state) noexcept;
-/// A unit of a group with kin, to the ceilings above it. Kin share a ceiling in the order of start times (SFQ), what
-/// they have had being counted in FairLimit::had.
+/// What the group has had of ceilings in common counts no more: it was priced by other weights or ceilings.
+void forget_parts(FairState& state) noexcept;
+/// Charges a unit of a group with kin to the ceilings above it, which kin share in the order of start tags (SFQ).
 void charge_above(FairState& state, std::uint32_t bytes, TimeNs now) noexcept;
 
 }  // namespace bandfs

@@ -377,6 +377,15 @@ TEST_F(FairLimitsTest, ACappedGroupWakesWhenItIsFree) {
     EXPECT_EQ(limits_.first_free(free), &a_);
 }
 
+TEST_F(FairLimitsTest, NothingIsDueForEverHoweverMuchPassedBeside) {
+    limits_.set(a_, 1, 1, 0);
+    for (int i = 0; i < 200'000; ++i) limits_.charge(a_, 128 << 10, i * kMs);
+    EXPECT_GT(a_.ceiling_free, 200'000 * kMs);
+    EXPECT_LT(a_.ceiling_free, 4'000'000 * kMs);
+    EXPECT_GT(a_.floor_due, 200'000 * kMs);
+    EXPECT_LT(a_.floor_due, 4'000'000 * kMs);
+}
+
 TEST_F(FairLimitsTest, TheFloorThatIsDueFirstComesFirst) {
     limits_.set(a_, 1e6, 0, 0);
     limits_.set(b_, 3e6, 0, 0);
@@ -474,15 +483,30 @@ TEST_F(FairLimitsTest, WhoHadMoreOfACommonCeilingWaitsAMoment) {
     FairLimit above;
     limits_.set(above, 0, 1e6, 0);
     FairLimits::charge_ceiling(above, 100'000, 0);
-    a_.had = 5 * kMs;
-    b_.had = 50 * kMs;
-    EXPECT_EQ(FairLimits::free_at(FairLimit(), above), above.ceiling_free);
-    EXPECT_LT(above.ceiling_free, FairLimits::free_at(a_, above));
-    EXPECT_LT(FairLimits::free_at(a_, above), FairLimits::free_at(b_, above));
-    EXPECT_LT(FairLimits::free_at(b_, above), above.ceiling_free + FairLimits::kYield);
+    EXPECT_EQ(FairLimits::free_at(0, above), above.ceiling_free);
+    EXPECT_LT(above.ceiling_free, FairLimits::free_at(5 * kMs, above));
+    EXPECT_LT(FairLimits::free_at(5 * kMs, above), FairLimits::free_at(50 * kMs, above));
+    EXPECT_LT(FairLimits::free_at(50 * kMs, above), above.ceiling_free + FairLimits::kYield);
     above.turn = 50 * kMs;
-    EXPECT_EQ(FairLimits::free_at(b_, above), above.ceiling_free);
-    EXPECT_EQ(FairLimits::free_at(b_, a_), 0) << "which has none";
+    EXPECT_EQ(FairLimits::free_at(50 * kMs, above), above.ceiling_free);
+}
+
+TEST_F(FairLimitsTest, WhoSharesACeilingIsTaggedByItsPart) {
+    FairLimit above;
+    TimeNs heavy = 0, light = 0;
+    int of_light = 0;
+    for (int i = 0; i < 400; ++i) {
+        const bool second = light < heavy;
+        of_light += second;
+        FairLimits::charge_part(second ? light : heavy, above, 1000, second ? 1e5 : 3e5);
+    }
+    EXPECT_NEAR(of_light, 100, 2);
+    TimeNs newcomer = 0;
+    FairLimits::charge_part(newcomer, above, 1000, 1e5);
+    EXPECT_GE(newcomer, above.turn - FairLimits::kFloorSlack) << "no claim to what it did not take";
+    TimeNs worthless = 0;
+    for (int i = 0; i < 10; ++i) FairLimits::charge_part(worthless, above, 1 << 20, 1e-12);
+    EXPECT_GT(worthless, 0) << "and it does not overflow";
 }
 
 void completed(FairRuns& runs, FairBatch& batch, const Unit& unit, TimeNs now) {

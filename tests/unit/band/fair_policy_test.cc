@@ -1,4 +1,5 @@
 // The policy `fair` behind a device group: what only shows when the pieces are together.
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <set>
@@ -22,6 +23,7 @@ protected:
     ~FairPolicyTest() override {
         mount_->go_down();
         busy_.clear();
+        pump();
         while (device_->issued() + device_->blocked() > 0) step();
     }
 
@@ -120,6 +122,50 @@ TEST_F(FairPolicyTest, AGroupThatGoesDownPassesAtOnceAndIsNotWaitedFor) {
     EXPECT_EQ(device_->blocked(), heavy.held());
     for (int i = 0; i < 100 && !gone; ++i) step();
     EXPECT_TRUE(gone);
+}
+
+TEST_F(FairPolicyTest, WhoWaitsForACeilingAboveGoesOnWhenThatIsLifted) {
+    Group& parent = attach(1, 100);
+    Group &a = attach(2, 300, &parent), &b = attach(3, 100, &parent);
+    ASSERT_EQ(device_->set_ceiling(parent, 1000), Error::none);
+    keep_busy(a, 2);
+    keep_busy(b, 2);
+    while (!disk_.empty()) step();
+    EXPECT_EQ(device_->issued(), 0u);
+    EXPECT_GT(a.held() + b.held(), 0u);
+    EXPECT_GT(device_->wakes_at(), now_ + 1000 * kMs);
+    ASSERT_EQ(device_->set_ceiling(parent, 100'000'000), Error::none);
+    pump();
+    EXPECT_GT(device_->issued(), 0u);
+    for (int i = 0; i < 400; ++i) {  // and what each had of the old one is nothing against it
+        now_ = std::max(now_, std::min(device_->wakes_at(), now_ + kMs));
+        pump();
+        if (!disk_.empty()) step();
+    }
+    EXPECT_NEAR(static_cast<double>(done_[&a]) / done_[&b], 3, 0.3);
+}
+
+TEST_F(FairPolicyTest, AFloorAboveHelpsWhoWaitsAlready) {
+    Group &parent = attach(1, 1), &hog = attach(2, 1'000'000);
+    Group& child = attach(3, 1, &parent);
+    keep_busy(hog, 8);
+    keep_busy(child, 4);
+    run(1000);
+    ASSERT_EQ(device_->set_floor(parent, 40'000'000), Error::none);
+    run(10);
+    EXPECT_GE(done_[&child], 2) << "of ten, 131 MB/s in all";
+    run(1000);
+    EXPECT_NEAR(done_[&child], 320, 20) << "305, and 31 that it may make good";
+}
+
+TEST_F(FairPolicyTest, WhoHadMoreThanHisFloorHasItAgainAtOnce) {
+    Group &floor = attach(1, 1), &hog = attach(2, 1000);
+    ASSERT_EQ(device_->set_floor(floor, 20'000'000), Error::none);
+    keep_busy(floor, 4);
+    run(10'000);  // alone: six times that
+    keep_busy(hog, 16);
+    run(400);
+    EXPECT_GT(done_[&floor], 30) << "of the 61 that are guaranteed";
 }
 
 TEST_F(FairPolicyTest, RefusesWhatItCannotPromise) {

@@ -2,7 +2,7 @@
 
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -208,8 +208,10 @@ Outcome<Done> stay_with(const UniqueFd& connection, const std::string& mountpoin
         if (::read(signals.get(), &signal, sizeof signal) < 0) continue;
         if (const Status gone = unmount_fuse(mountpoint); !gone) return Done{};
     }
-    struct stat facts {};
-    if (::stat(mountpoint.c_str(), &facts) == 0 || last_errno().code != ENOTCONN) return Done{};
+    struct statfs facts {};  // which the kernel always asks the server for
+    if (::statfs(mountpoint.c_str(), &facts) == 0) return Done{};
+    const int code = last_errno().code;
+    if (code != ENOTCONN && code != ECONNABORTED) return Done{};
     return Failure{ExitCode::server, mountpoint + ": its server has ended, and nobody answers there: unmount it"};
 }
 

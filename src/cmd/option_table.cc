@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <sstream>
 
 #include "bandfs/device_group.h"
@@ -114,11 +115,12 @@ std::string take_fsname(MountRequest& request, const OptionValue& value) {
 }
 
 std::string take_umask(MountRequest& request, const OptionValue& value) {
-    const bool octal = !value.text.empty() && value.text.size() <= 4 &&
-                       value.text.find_first_not_of("01234567") == std::string_view::npos;
-    const unsigned long bits = octal ? std::stoul(std::string(value.text), nullptr, 8) : ~0ul;
-    if (bits > 0777) return "must be permissions as an octal number from 0 to 777";
-    request.mount.shown.umask = static_cast<mode_t>(bits);
+    mode_t bits = 0;
+    const char* const end = value.text.data() + value.text.size();
+    const auto [stopped, error] = std::from_chars(value.text.data(), end, bits, 8);
+    if (error != std::errc{} || stopped != end || bits > 0777)
+        return "must be permissions as an octal number, 0 to 777";
+    request.mount.shown.umask = bits;
     return {};
 }
 

@@ -27,6 +27,9 @@ public:
     /// What somebody stated before and nobody does now goes back to its default.
     void forget(const DeviceRequest& before) {
         const DeviceGroupSettings defaults;
+        // A high mark that was raised with the low one goes with it.
+        const bool raised = before.io_throttle && !wanted_.io_throttle;
+        if (raised && !wanted_.io_limit) wanted_.io_limit = defaults.io_limit;
         forget(wanted_.policy, before.policy, std::string("default"));
         forget(wanted_.io_throttle, before.io_throttle, defaults.io_throttle);
         forget(wanted_.io_limit, before.io_limit, defaults.io_limit);

@@ -167,10 +167,15 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
         return Failure{ExitCode::server, "the kernel did not start the mount in time"};
     }
     lock.unlock();
+    was_in_table_ = !fuse_mount_point(mounted).empty();
     if (const Status set = set_readahead(mounted, filesystem_.options.readahead_kib); !set) {
         spdlog::info("{}: readahead stays as the kernel has it: {}", info_.mountpoint, words_of(set.error()));
     }
     return Done{};
+}
+
+bool ServedMount::is_unmounted() const {
+    return was_in_table_ && fuse_mount_point(device_).empty();
 }
 
 void ServedMount::wait_until_gone() {

@@ -47,6 +47,8 @@ public:
     void detach();
 
     dev_t device() const { return device_; }
+    /// Whether the mount was in this process's mount table and is there no more: it ends, unless it is still in use.
+    bool is_unmounted() const;
     const MountInfo& info() const { return info_; }
     Filesystem& filesystem() { return filesystem_; }
     ControlTree* control() { return control_.get(); }  ///< nullptr: it has none
@@ -81,7 +83,8 @@ private:
     std::unique_ptr<ControlTree> control_;
     std::unique_ptr<Session> session_;
     UniqueFd watch_;
-    std::atomic<dev_t> device_{0};  ///< st_dev, 0 before it is mounted
+    std::atomic<dev_t> device_{0};           ///< st_dev, 0 before it is mounted
+    std::atomic<bool> was_in_table_{false};  ///< not so when it was mounted in another mount namespace
     std::atomic<TimeNs> said_descriptors_gone_{-kSayAgain};
     bool floors_scaled_ = false;  ///< of the thread that waits
 

@@ -52,7 +52,8 @@ bool is_socket(int fd) {
 void discard_received(int socket) {
     constexpr int kMessages = 64;
     std::byte byte;
-    for (int i = 0; i<kMessages&& ::recv(socket, &byte, 1, MSG_DONTWAIT | MSG_TRUNC)> 0; ++i) continue;
+    int left = kMessages;
+    while (left > 0 && ::recv(socket, &byte, 1, MSG_DONTWAIT | MSG_TRUNC) > 0) --left;
 }
 
 /// As a log names them: "uid 0, process 17".
@@ -74,12 +75,12 @@ Outcome<Done> check_descriptors(std::size_t mounts) {
 
 /// What the kernel says of callers are numbers in the namespaces of who mounted.
 Outcome<Done> check_namespaces(const PeerIds& peer, const std::string& device_group) {
-    if (is_in_our_namespaces(peer.pid)) return Done{};
     if (!proc_is_ours()) {
         return Failure{ExitCode::system,
                        "/proc is that of another pid namespace, and callers cannot be found there: "
                        "mount one (unshare --mount-proc)"};
     }
+    if (is_in_our_namespaces(peer.pid)) return Done{};
     return Failure{ExitCode::conflict, "the server of device group " + device_group +
                                            " runs in another pid or user namespace, where callers have other "
                                            "numbers; give another devgroup"};
@@ -221,20 +222,20 @@ Outcome<Done> Server::check_against_others(const OfferMessage& offer, dev_t sour
 /// What mounts had in force that have been unmounted is nothing to another one: it comes when they have finished.
 Outcome<std::shared_ptr<Gate>> Server::join(const DeviceRequest& wanted) {
     std::unique_lock lock(mutex_);
-    const auto is_there = [](const Conversation& conversation) {
-        const ServedMount* const mount = conversation.mount.get();
-        return mount != nullptr && (!conversation.serving || !fuse_mount_point(mount->device()).empty());
+    const auto some_are_there = [this] {
+        return std::ranges::any_of(conversations_, [](const Conversation& each) {
+            return each.mount != nullptr && !each.mount->is_unmounted();
+        });
     };
-    if (mounts_ != 0 && std::ranges::none_of(conversations_, is_there)) {
+    if (mounts_ != 0 && !some_are_there()) {
         // One that was detached (umount -l) and is in use goes on, and is shared with.
         const bool going = mount_gone_.wait_for(lock, std::chrono::nanoseconds(kGoingFor), [this] {
             return std::ranges::all_of(conversations_, [](const Conversation& each) { return each.mount == nullptr; });
         });
-        if (going &&
-            !mount_gone_.wait_for(lock, std::chrono::nanoseconds(kFinishingFor), [this] { return mounts_ == 0; })) {
+        const auto gone = [&] { return mounts_ == 0 || some_are_there(); };
+        if (going && !mount_gone_.wait_for(lock, std::chrono::nanoseconds(kFinishingFor), gone)) {
             return Failure{ExitCode::server, "device group " + service_.name() +
-                                                 ": its last mount still finishes what " +
-                                                 "it had in flight; try again"};
+                                                 ": its last mount still finishes what it had in flight; try again"};
         }
     }
     lock.unlock();

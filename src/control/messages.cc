@@ -47,6 +47,7 @@ struct Change {
     std::uint64_t before = 0;
     std::uint64_t bound = 0;  ///< the other mark, which bounds this one
     bool group_found = true;
+    bool id_valid = true;
 };
 
 Group* find_group(Filesystem& filesystem, const std::optional<GroupId>& id) {
@@ -193,14 +194,14 @@ MessageResult set_weight(MessageContext& context, const Argument& argument) {
     const Parsed<std::uint64_t> valid = may_attach ? parse_group_id(type, argument.word) : std::uint64_t{0};
     const Change change = filesystem.gate->with([&](DeviceGroup& device_group) {
         Group* const group = find_group(filesystem, argument.group);
-        if (!group && !valid) return Change{.error = Error::exists};
+        if (!group && !valid) return Change{.id_valid = false};
         if (!group && may_attach) return Change{filesystem.groups->attach(*argument.group, argument.number), kNewGroup};
         if (!group) return Change{.group_found = false};
         const std::uint64_t before = group->weight();
         return Change{device_group.set_weight(*group, argument.number), before};
     });
     if (!change.group_found) return no_such_group(argument);
-    if (change.error == Error::exists) return refused(EINVAL, valid.reason());
+    if (!change.id_valid) return refused(EINVAL, valid.reason());
     if (change.error != Error::none) return refused(EINVAL, "must be 1 to 1000000");
     make_permanent(filesystem, argument);
     if (change.before != kNewGroup)

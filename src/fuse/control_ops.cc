@@ -306,11 +306,12 @@ void read(fuse_req_t req, fuse_ino_t, std::size_t size, off_t offset, fuse_file_
     fuse_reply_buf(req, text.data(), text.size());
 }
 
-void write(fuse_req_t req, fuse_ino_t ino, const char* text, std::size_t size, off_t offset, fuse_file_info*) {
+void write(fuse_req_t req, fuse_ino_t ino, const char* text, std::size_t size, off_t offset, fuse_file_info* fi) {
     const Result<std::string> path = path_of(req, ino);
+    const bool goes_on = offset > 0 || (fi->flags & O_APPEND) != 0;
     Status written = path ? Status() : Status(path.error());
     if (written && size > kLongestValue) written = Errno{EINVAL};
-    if (written) written = port_of(req).write(*path, {text, size}, offset > 0, caller_of(req));
+    if (written) written = port_of(req).write(*path, {text, size}, goes_on, caller_of(req));
     if (written) {
         fuse_reply_write(req, size);
     } else {

@@ -41,8 +41,8 @@ struct ControlName {
 /// Every Errno is what the caller gets: ENOENT, EPERM, EINVAL, EEXIST, EBUSY, ENODATA, EROFS, EACCES, ENOTDIR, EISDIR.
 ///
 /// A file is read as a whole and written as a whole: one write(2) is one value, but for a file of lines, which may come
-/// in several. What may be read and what may be set is
-/// decided here, by name and by `who`; the modes tell the kernel the same.
+/// in several. What may be read and what may be set is decided here, by name and by `who`; the modes tell the kernel
+/// the same.
 class ControlPort {
 public:
     virtual ~ControlPort() = default;
@@ -50,7 +50,7 @@ public:
     virtual Result<ControlNode> look(std::string_view path) = 0;
     virtual Result<std::vector<ControlName>> list(std::string_view path) = 0;  ///< without "." and ".."
     virtual Result<std::string> read(std::string_view path) = 0;               ///< a whole file, as of now
-    /// `goes_on`: the write does not stand at the beginning of the file.
+    /// `goes_on`: the write does not stand at the beginning of the file, or appends.
     virtual Status write(std::string_view path, std::string_view text, bool goes_on, const ControlCaller& who) = 0;
     virtual Status make_directory(std::string_view path, const ControlCaller& who) = 0;
     virtual Status remove_directory(std::string_view path, const ControlCaller& who) = 0;

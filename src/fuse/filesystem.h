@@ -30,6 +30,8 @@ struct ShownAttributes {
     std::optional<uid_t> uid, gid;
     std::optional<mode_t> umask;  ///< permissions are all but these, no set-id bits
 
+    /// Then files may be anybody's below: set-id bits are neither shown nor set.
+    bool any() const { return uid || gid || umask; }
     bool operator==(const ShownAttributes&) const = default;
 };
 

@@ -113,6 +113,8 @@ void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int wh
             if (!status) return status.error();
         }
         AttrChange change = decode(*wanted, which);
+        if (change.mode && filesystem_of(request).options.shown.any())
+            *change.mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
         if (change.owners_as_they_are) {
             if (leaves_setid_bits(request)) return tree.attributes(inode);
             if (const Status status = may_leave_owners(request, tree, inode); !status) return status.error();

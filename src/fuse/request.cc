@@ -39,6 +39,7 @@ struct stat shown(const Filesystem& filesystem, struct stat attributes) {
     if (instead.uid) attributes.st_uid = *instead.uid;
     if (instead.gid) attributes.st_gid = *instead.gid;
     if (instead.umask) attributes.st_mode = (attributes.st_mode & S_IFMT) | (0777 & ~*instead.umask);
+    if (instead.any()) attributes.st_mode &= ~static_cast<mode_t>(S_ISUID | S_ISGID);
     return attributes;
 }
 

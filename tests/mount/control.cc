@@ -166,6 +166,24 @@ TEST_F(Control, MessagesAndTheirErrors) {
     EXPECT_NE(table().find("type=pid"), std::string::npos) << table();
 }
 
+TEST_F(Control, RulesComeLineByLine) {
+    ASSERT_EQ(mount_->message("type", "rules"), 0);
+    const std::string rules = mount_->path() + "/.bandfs/rules";
+    const auto write_lines = [&](int flags, const std::vector<std::string>& lines) {
+        const int fd = open(rules.c_str(), O_WRONLY | flags);
+        for (const std::string& line : lines) {
+            EXPECT_EQ(write(fd, line.data(), line.size()), static_cast<ssize_t>(line.size())) << line;
+        }
+        close(fd);
+    };
+    write_lines(O_TRUNC, {"a uid=1\n", "b uid=2\n"});
+    EXPECT_EQ(mount_->control("rules"), "a uid=1\nb uid=2\n");
+    write_lines(O_APPEND, {"c uid=3\n", "d uid=4\n"});
+    EXPECT_EQ(mount_->control("rules"), "a uid=1\nb uid=2\nc uid=3\nd uid=4\n");
+    write_lines(O_TRUNC, {"e uid=5\n"});
+    EXPECT_EQ(mount_->control("rules"), "e uid=5\n");
+}
+
 TEST_F(Control, OnlyTheOwnerSets) {
     const std::string before = table();
     const auto try_message = [this](const char* name, const char* value) {

@@ -195,10 +195,11 @@ TEST_F(Served, TheForegroundStaysUntilTheMountIsGone) {
 TEST_F(Served, TheForegroundSaysThatItsServerDied) {
     ASSERT_EQ(mount("src", "mnt").code, 0);
     const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    Words second = words("src2", "mnt2");
+    Words second = words("src2", "mnt2", "attr_timeout=3600");
     second.push_back("-f");
     const pid_t staying = start(second, null.get());
     ASSERT_TRUE(eventually([this] { return is_served("mnt2"); }));
+    EXPECT_TRUE(fs::is_directory(root_ + "/mnt2")) << "which the kernel remembers";
     ::kill(server(), SIGKILL);
     EXPECT_EQ(wait_for(staying), static_cast<int>(ExitCode::server));
     EXPECT_TRUE(unmount("mnt2"));

@@ -144,7 +144,7 @@ TEST_F(ControlDirectoryTree, TheOwnerOfAGroupSetsTheWeightsOfItsChildren) {
         EXPECT_EQ(tree->write(path, "30", false, kStranger).code(), EPERM) << path;
     }
     EXPECT_EQ(tree->send("weight", "8:33", kStranger).code, EPERM);
-    // Nor can he write lines of his own into the log, or push out what it has.
+    // Nor can he write lines of his own into the log, or fill it with what is refused.
     const std::string before = value("log");
     for (int i = 0; i < 3; ++i) {
         EXPECT_EQ(tree->write("groups/8/weight", "x\nweight by uid 0: forged \x1b[31m", false, kStranger).code(),

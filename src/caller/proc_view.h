@@ -41,6 +41,8 @@ public:
     virtual Result<UniqueFd> open_task(pid_t tid) = 0;
     /// Whether the task of that descriptor has ended.
     virtual bool is_gone(const UniqueFd& task) = 0;
+    /// In less time than that no number of a task is given back and given to another. 0: that cannot be told.
+    virtual TimeNs reuse_time() { return 0; }
     /// Whether that thread is there and belongs to that process. Quicker than is_gone().
     virtual bool is_thread_of(pid_t process, pid_t tid) = 0;
     /// ENOTTY: this kernel cannot say. ESRCH: the task has ended.

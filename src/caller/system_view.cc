@@ -9,8 +9,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -155,6 +158,21 @@ public:
         return ::poll(&ended, 1, 0) > 0;
     }
 
+    /// Numbers are dealt out in turn: each one once before the first comes again.
+    TimeNs reuse_time() override {
+        constexpr TimeNs kReadEvery = 50 * kMillisecond;  // somebody may change it
+        constexpr TimeNs kOfTask = 1000;                  // a million new ones a second: no machine makes so many
+        constexpr TimeNs kMost = 80 * kMillisecond;
+        const TimeNs time = now();
+        TimeNs read_at = numbers_read_at_;
+        if (time - read_at >= kReadEvery && numbers_read_at_.compare_exchange_strong(read_at, time)) {
+            const Result<std::string> numbers = read_file("/proc/sys/kernel/pid_max");
+            const long most = numbers ? std::strtol(numbers->c_str(), nullptr, 10) : 0;
+            reuse_time_ = std::clamp<TimeNs>(most * kOfTask, 0, kMost);
+        }
+        return reuse_time_;
+    }
+
     bool is_thread_of(pid_t process, pid_t tid) override {
         // Signal 0 is not sent. Who may not send one learns that there is somebody all the same.
         return ::syscall(SYS_tgkill, process, tid, 0) == 0 || last_errno() == Errno{EPERM};
@@ -226,6 +244,7 @@ public:
 
 private:
     const ProcFeatures features_;
+    std::atomic<TimeNs> numbers_read_at_{-kSecond}, reuse_time_{0};
 };
 
 }  // namespace

@@ -43,7 +43,11 @@ TaskCache::Entry* TaskCache::find(Shard& shard, pid_t tid, TimeNs now, Liveness 
     if (tid <= 0) return nullptr;
     Entry* entry = known(shard, tid, now);
     if (entry != nullptr && !entry->gone) {
-        entry->gone = has_ended(*entry, liveness);
+        const bool certain = liveness == Liveness::of_task && now - entry->checked < view_.reuse_time();
+        if (!certain) {
+            entry->gone = has_ended(*entry, liveness);
+            if (liveness == Liveness::of_task) entry->checked = now;
+        }
         if (!entry->gone) {
             entry->seen_alive = now;
             return entry;
@@ -61,7 +65,7 @@ std::unique_ptr<TaskCache::Entry> TaskCache::meet(pid_t tid, TimeNs now, bool& r
     auto entry = std::make_unique<Entry>();
     KnownTask& task = entry->task;
     task.tid = tid;
-    entry->seen_alive = entry->moved_up = now;
+    entry->checked = entry->seen_alive = entry->moved_up = now;
     Result<UniqueFd> descriptor = view_.open_task(tid);
     ret_nobody = descriptor.code() == ESRCH;
     if (ret_nobody) return nullptr;

@@ -28,9 +28,8 @@ struct KnownTask {
 /// Threads, with their process and what else was read of them. Thread-safe.
 ///
 /// 1. An entry is about one task, not about a number: each look-up asks the kernel whether the thread is still one of
-/// that
-///    process, or, for what is kept of the task itself, whether the task of the kept descriptor has ended. A successor
-///    under the number gets an entry of its own.
+///    that process, or, for what is kept of the task itself, whether the task of the kept descriptor has ended. (Not
+///    within the time in which no number comes to another task.) A successor under the number gets an entry of its own.
 /// 2. There are at most `capacity` entries and as many descriptors, and one more for each lock; those not asked for
 /// longest
 ///    go first (to a tenth of a second).
@@ -79,8 +78,9 @@ private:
     /// Aligned, so that a look-up of one of many touches two cache lines and not three.
     struct alignas(64) Entry : boost::intrusive::unordered_set_base_hook<>, boost::intrusive::list_base_hook<> {
         KnownTask task;
-        TimeNs seen_alive = 0;
-        TimeNs moved_up = 0;  // in the order of asking
+        TimeNs checked = 0;     // that it had its number
+        TimeNs seen_alive = 0;  // or it was taken for that
+        TimeNs moved_up = 0;    // in the order of asking
         bool gone = false;
         /// Of two types, for a process that serves mounts of different types; `none` is free.
         std::array<Property, 2> properties{};

@@ -142,6 +142,27 @@ TEST_P(CachedResolverTest, BetweenTwoLooksNothingIsRead) {
     EXPECT_EQ(view.liveness_checks, 300);
 }
 
+TEST_P(CachedResolverTest, NobodyIsAskedForWhileNoNumberCanComeAgain) {
+    view.reuse = 40 * kMillisecond;
+    EXPECT_EQ(resolve(GroupType::cgroup), 10U);
+    view.liveness_checks = 0;
+    for (int i = 0; i < 39; ++i) {
+        view.time += kMillisecond;
+        EXPECT_EQ(resolve(GroupType::cgroup), 10U);
+    }
+    EXPECT_EQ(view.liveness_checks, 0);
+    const FakeTask task = view.task(kThread);
+    view.time += TaskCache::kLastWords - kMillisecond;
+    view.remove(kThread);
+    EXPECT_EQ(resolve(GroupType::cgroup), 10U) << "its last requests are its own, from the last that it sent on";
+    view.add(kThread, task);
+    EXPECT_EQ(resolve(GroupType::cgroup), 10U);
+    view.time += view.reuse;
+    view.add(kThread, in_cgroup(700, "/b"));
+    EXPECT_EQ(resolve(GroupType::cgroup), 11U);
+    EXPECT_GT(view.liveness_checks, 0);
+}
+
 TEST_P(CachedResolverTest, WhatIsReadOfAnotherTaskDoesNotCount) {
     const GroupType memory = *group_type_named("cgroup:memory");
     EXPECT_EQ(resolve(GroupType::pid), kProcess);

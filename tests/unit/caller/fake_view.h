@@ -34,6 +34,7 @@ public:
     int user_error = ENOENT;
     int reads = 0;  ///< of files of tasks
     int liveness_checks = 0;
+    TimeNs reuse = 0;
     std::function<void()> after_read;  ///< something happens just after the next read of a task's file
 
     void add(pid_t tid, FakeTask task) {
@@ -63,6 +64,7 @@ public:
         const auto found = tasks_.find(handle.tid);
         return found == tasks_.end() || found->second.serial != handle.serial;
     }
+    TimeNs reuse_time() override { return reuse; }
     bool is_thread_of(pid_t process, pid_t tid) override {
         ++liveness_checks;
         return tasks_.contains(tid) && task(tid).process == process;

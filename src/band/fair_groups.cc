@@ -11,7 +11,7 @@ void FairPolicy::group_added(Group& group, TimeNs now) {
     state.weight = group.weight();
     order_.add(state);
     if (group.parent() != nullptr) kin_of(state);
-    if (group.floor() != 0 || group.ceiling() != 0) limits_changed(group, now);
+    if (group.floor() != 0 || group.ceiling() != 0) take_limits(state, now);
     place(state, now);
 }
 
@@ -89,14 +89,18 @@ void FairPolicy::guarantee(FairState& state, double floor) noexcept {
 
 void FairPolicy::limits_changed(Group& group, TimeNs now) {
     FairState& state = of(group);
-    if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
-    const auto floor = static_cast<double>(group.floor());
-    guarantee(state, floor);
-    limits_.set(*state.rarities, floor, static_cast<double>(group.ceiling()), now);
+    take_limits(state, now);
     place(state, now);
-    if (!state.rarities->kin) return;
-    state.rarities->kin->set_ceiling(state.rarities->ceiling);
-    kin_changed(now);
+    if (state.rarities->kin) kin_changed(now);
+}
+
+void FairPolicy::take_limits(FairState& state, TimeNs now) {
+    if (!state.rarities) state.rarities = std::make_unique<FairRarities>(state);
+    FairRarities& limits = *state.rarities;
+    const auto floor = static_cast<double>(state.group->floor());
+    guarantee(state, floor);
+    limits_.set(limits, floor, static_cast<double>(state.group->ceiling()), now);
+    if (limits.kin) limits.kin->set_ceiling(limits.ceiling);
 }
 
 /// Others have limits from it that wait, perhaps for long, by the old ones.

@@ -100,6 +100,7 @@ private:
     FairLimitPlace stand(FairState& state, TimeNs now) noexcept;
     void place_special(FairState& state, TimeNs now) noexcept;
     void guarantee(FairState& state, double floor) noexcept;
+    void take_limits(FairState& state, TimeNs now);
     void kin_changed(TimeNs now);
     Choice choose_uncapped(TimeNs now) noexcept;
     bool is_full() const noexcept { return context_.load.issued >= limit(); }

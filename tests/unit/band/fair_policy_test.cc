@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <string>
 #include <vector>
@@ -145,6 +146,23 @@ TEST_F(FairPolicyTest, WhoWaitsForACeilingAboveGoesOnWhenThatIsLifted) {
     EXPECT_NEAR(static_cast<double>(done_[&a]) / done_[&b], 3, 0.3);
 }
 
+TEST_F(FairPolicyTest, ItsOtherNameKeepsKinAndLimits) {
+    Group& parent = attach(1, 100);
+    Group &a = attach(2, 300, &parent), &b = attach(3, 100, &parent), &other = attach(4, 100);
+    for (GroupId id = 5; id < 40; ++id) attach(id, 100, id % 2 == 0 ? &parent : nullptr);
+    ASSERT_EQ(device_->set_ceiling(parent, 20'000'000), Error::none);
+    ASSERT_EQ(device_->set_ceiling(a, 10'000'000), Error::none);
+    ASSERT_EQ(device_->set_floor(b, 1'000'000), Error::none);
+    for (Group* group : {&a, &b, &other}) keep_busy(*group, 8);
+    for (const char* name : {"range-bw", "fair", "range-bw"}) {
+        ASSERT_EQ(device_->set_policy(name, now_), Error::none);
+        pump();
+        run(1000);
+        EXPECT_NEAR(done_[&a] + done_[&b], 153, 12) << "20 of 131 MB/s";
+        EXPECT_NEAR(done_[&a], 76, 8);
+    }
+}
+
 TEST_F(FairPolicyTest, AFloorAboveHelpsWhoWaitsAlready) {
     Group &parent = attach(1, 1), &hog = attach(2, 1'000'000);
     Group& child = attach(3, 1, &parent);
@@ -166,6 +184,69 @@ TEST_F(FairPolicyTest, WhoHadMoreThanHisFloorHasItAgainAtOnce) {
     keep_busy(hog, 16);
     run(400);
     EXPECT_GT(done_[&floor], 30) << "of the 61 that are guaranteed";
+}
+
+TEST_F(FairPolicyTest, NoUnitIsLostWhateverHappensToKinAndLimits) {
+    for (unsigned seed = 1; seed <= 3; ++seed) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed);
+        std::mt19937 random(seed);
+        const auto below = [&random](unsigned n) { return static_cast<unsigned>(random() % n); };
+        std::vector<GroupId> ids;
+        const auto any_group = [&]() -> Group& {
+            Group* const found = ids.empty() ? nullptr : mount_->find(ids[below(static_cast<unsigned>(ids.size()))]);
+            return found != nullptr ? *found : mount_->default_group();
+        };
+        constexpr std::uint64_t kRates[] = {0, 1, 1000, 1'000'000, 50'000'000};
+        GroupId next = seed * 100'000;
+        for (int i = 0; i < 4000; ++i) {
+            switch (below(20)) {
+                case 0:
+                    ids.push_back(++next);
+                    attach(next, 1 + below(1000), below(2) == 0 ? nullptr : &any_group());
+                    break;
+                case 1:
+                    if (below(3) == 0) (void)mount_->detach(any_group().id(), now_, [] {});
+                    break;
+                case 2:
+                    (void)device_->set_ceiling(any_group(), kRates[below(5)]);
+                    break;
+                case 3:
+                    (void)device_->set_floor(any_group(), kRates[below(5)]);
+                    break;
+                case 4:
+                    (void)device_->set_weight(any_group(), 1 + below(1'000'000));
+                    break;
+                case 5:
+                    if (below(10) == 0) {
+                        EXPECT_EQ(device_->set_policy(below(2) == 0 ? "fair" : "range-bw", now_), Error::none);
+                    }
+                    break;
+                case 6:
+                    now_ += below(50) * kMs;
+                    break;
+                case 7:
+                case 8:
+                case 9:
+                case 10:
+                    if (!disk_.empty()) step();
+                    break;
+                default:
+                    units_.push_back(std::make_unique<Unit>());
+                    units_.back()->group = &any_group();
+                    units_.back()->bytes = 1 + below(131072);
+                    admit(*units_.back());
+            }
+            pump();
+        }
+        mount_->for_each([&](Group& group) { EXPECT_EQ(device_->set_ceiling(group, 0), Error::none); });
+        for (int i = 0; i < 100'000 && device_->issued() + device_->blocked() > 0; ++i) {
+            if (disk_.empty()) now_ = std::max(now_, device_->wakes_at());
+            pump();
+            if (!disk_.empty()) step();
+        }
+        ASSERT_EQ(device_->blocked(), 0u);
+        ASSERT_EQ(device_->issued(), 0u);
+    }
 }
 
 TEST_F(FairPolicyTest, RefusesWhatItCannotPromise) {

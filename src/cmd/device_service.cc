@@ -78,13 +78,8 @@ void DeviceService::set_hold(std::uint32_t seconds) {
 }
 
 Outcome<Done> DeviceService::make(const DeviceRequest& wanted) {
-    DeviceGroupSettings settings;
-    settings.io_throttle = wanted.io_throttle.value_or(settings.io_throttle);
-    settings.io_limit = wanted.io_limit.value_or(settings.io_limit);
-    settings.token_base = wanted.token.value_or(settings.token_base);
-    if (wanted.held_max_mib) settings.held_bytes_limit = *wanted.held_max_mib * kMiB;
     const std::string policy = wanted.policy.value_or(std::string(kDefaultPolicy));
-    auto group = DeviceGroup::create(settings, policy);
+    auto group = DeviceGroup::create(wanted.over({}), policy);
     if (group == nullptr) return Failure{ExitCode::usage, "option policy=" + policy + ": there is no such policy"};
     if (wanted.cost && group->set_policy_parameter("cost", *wanted.cost) != Error::none) {
         return Failure{ExitCode::usage, "option cost=" + *wanted.cost + ": the policy " + policy + " has none"};

@@ -357,6 +357,14 @@ std::string why_not_scheduler(const WantedScheduler& scheduler, const DeviceGrou
 
 }  // namespace
 
+DeviceGroupSettings WantedScheduler::over(DeviceGroupSettings settings) const {
+    settings.io_throttle = io_throttle.value_or(settings.io_throttle);
+    settings.io_limit = std::max(io_limit.value_or(settings.io_limit), settings.io_throttle);
+    settings.token_base = token.value_or(settings.token_base);
+    if (held_max_mib) settings.held_bytes_limit = *held_max_mib * kMiB;
+    return settings;
+}
+
 std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<MountChange> mounts, bool apply,
                         std::vector<std::string>& ret_changes) {
     const InForce now = gate.with([](DeviceGroup& device_group) {
@@ -365,11 +373,7 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
                        device_group.policy_name(),
                        device_group.policy_parameter("cost")};
     });
-    DeviceGroupSettings settings = now.settings;
-    settings.io_throttle = scheduler.io_throttle.value_or(settings.io_throttle);
-    settings.io_limit = std::max(scheduler.io_limit.value_or(settings.io_limit), settings.io_throttle);
-    settings.token_base = scheduler.token.value_or(settings.token_base);
-    if (scheduler.held_max_mib) settings.held_bytes_limit = *scheduler.held_max_mib * kMiB;
+    const DeviceGroupSettings settings = scheduler.over(now.settings);
     if (std::string reason = why_not_scheduler(scheduler, settings, now.settings); !reason.empty()) return reason;
 
     Rehearsal rehearsal;
@@ -418,12 +422,9 @@ std::string reconfigure(Gate& gate, const WantedScheduler& scheduler, std::span<
 }
 
 std::string why_impossible(const WantedScheduler& scheduler, const WantedGroups& groups) {
-    DeviceGroupSettings settings;
-    settings.io_throttle = scheduler.io_throttle.value_or(settings.io_throttle);
-    settings.io_limit = scheduler.io_limit.value_or(std::max(settings.io_limit, settings.io_throttle));
-    settings.token_base = scheduler.token.value_or(settings.token_base);
     Rehearsal rehearsal;
-    std::string reason = begin(rehearsal, settings, scheduler.policy.value_or("default"), scheduler.cost.value_or(""));
+    std::string reason =
+        begin(rehearsal, scheduler.over({}), scheduler.policy.value_or("default"), scheduler.cost.value_or(""));
     if (!reason.empty()) return reason;
     MountChange change;
     change.after = &groups;

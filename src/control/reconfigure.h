@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "bandfs/settings.h"
 #include "caller/group_type.h"
 #include "control/messages.h"
 #include "fuse/filesystem.h"
@@ -44,6 +45,9 @@ struct WantedScheduler {
     std::optional<std::uint32_t> io_limit;
     std::optional<std::uint64_t> token;
     std::optional<std::uint64_t> held_max_mib;  ///< of one group
+
+    /// `settings` with what it says in place of them; a high mark below the low one is raised to it.
+    DeviceGroupSettings over(DeviceGroupSettings settings) const;
 };
 
 /// A mount of the device group, and what was and is to be configured. The same twice: it stays as it is.

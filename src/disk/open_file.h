@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -47,6 +48,7 @@ struct OpenFile {
     const int flags;                       ///< of open(2); each read and write brings its own
     /// Lineage of who opened it, for write-back without a caller. Constant once the caller has been told of the file.
     std::vector<std::uint64_t> opener;
+    pid_t opener_tid = 0;  ///< likewise; 0: nobody who has a number here
     std::atomic<std::uint32_t> error_mark;  ///< the write-back errors this open has been told about
 };
 

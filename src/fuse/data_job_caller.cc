@@ -21,10 +21,6 @@ bool has_ancestors(GroupType type) {
     return type.kind == GroupType::Kind::cgroup || type.kind == GroupType::Kind::cpuset;
 }
 
-std::vector<GroupId> copy_of(std::span<const GroupId> ids) {
-    return {ids.begin(), ids.end()};
-}
-
 /// What of a path is below a directory, "/" in front; empty when nothing is.
 std::string path_below(const std::string& directory, const std::string& path) {
     if (directory == "/") return path;
@@ -33,47 +29,53 @@ std::string path_below(const std::string& directory, const std::string& path) {
 }
 
 /// Where the file is below SOURCE; empty when that cannot be told.
-std::string path_below_source(Filesystem& filesystem, int file) {
-    const Result<std::string> path = file < 0 ? Result<std::string>(Errno{EBADF}) : path_of_descriptor(file);
+std::string path_below_source(Filesystem& filesystem, const OpenFile* file) {
+    const Result<std::string> path =
+        file == nullptr ? Result<std::string>(Errno{EBADF}) : path_of_descriptor(file->data->descriptor());
     if (!path) return {};
     if (std::string found = path_below(filesystem.source_path, *path); !found.empty()) return found;
     const Result<std::string> moved = filesystem.tree->path_of_root();
     return moved ? path_below(*moved, *path) : "";
 }
 
-CallerLineage lineage_by_rules(Filesystem& filesystem, const CallerIds& caller, std::span<const GroupId> otherwise,
-                               int file) {
+/// Whether it is the thread that opened the file.
+bool is_opener(const CallerIds& caller, const OpenFile* file) {
+    return file != nullptr && caller.tid != 0 && caller.tid == file->opener_tid;
+}
+
+CallerLineage lineage_of_unknown(Filesystem& filesystem, const CallerIds& caller, const OpenFile* file) {
+    const bool opened = is_opener(caller, file);
+    if (!opened) filesystem.counters.unattributed.fetch_add(1, std::memory_order_relaxed);
+    return opened || (file != nullptr && caller.tid == 0) ? CallerLineage(file->opener) : CallerLineage();
+}
+
+CallerLineage lineage_by_rules(Filesystem& filesystem, const CallerIds& caller, const OpenFile* file) {
     // The kernel itself says 0 for all three, and so does root of an outer pid namespace.
-    if (caller.tid == 0 && caller.uid == 0 && caller.gid == 0) {
-        filesystem.counters.unattributed.fetch_add(1, std::memory_order_relaxed);
-        return CallerLineage(copy_of(otherwise));
-    }
+    if (caller.tid == 0 && caller.uid == 0 && caller.gid == 0) return lineage_of_unknown(filesystem, caller, file);
     const std::shared_ptr<const RuleList> rules = filesystem.rules.get();
     if (!rules || rules->empty()) return {};
     const auto task = rules->asks_task() ? filesystem.callers->match_task(*rules, caller.tid) : std::nullopt;
     const std::string path = rules->asks_path() ? path_below_source(filesystem, file) : std::string();
     const auto id = rules->first(caller, task, path);
+    if (rules->asks_task() && !task && (!id || is_opener(caller, file)))
+        return lineage_of_unknown(filesystem, caller, file);
     return id ? CallerLineage(*id) : CallerLineage();
 }
 
-CallerLineage find_lineage(Filesystem& filesystem, GroupType type, const CallerIds& caller,
-                           std::span<const GroupId> otherwise, int file) {
-    if (type == GroupType::rules) return lineage_by_rules(filesystem, caller, otherwise, file);
+CallerLineage find_lineage(Filesystem& filesystem, GroupType type, const CallerIds& caller, const OpenFile* file) {
+    if (type == GroupType::rules) return lineage_by_rules(filesystem, caller, file);
     const std::optional<GroupId> id = filesystem.callers->resolve(type, caller);
-    if (!id) {
-        filesystem.counters.unattributed.fetch_add(1, std::memory_order_relaxed);
-        return CallerLineage(copy_of(otherwise));
-    }
+    if (!id) return lineage_of_unknown(filesystem, caller, file);
     return has_ancestors(type) ? CallerLineage(filesystem.callers->lineage(type, *id)) : CallerLineage(*id);
 }
 
 }  // namespace
 
-CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise, int file) {
+CallerLineage lineage_of(fuse_req* request, const OpenFile* file) {
     Filesystem& filesystem = filesystem_of(request);
     const GroupType type = filesystem.type.load(std::memory_order_relaxed);
     if (type == GroupType::none) return {};
-    CallerLineage lineage = find_lineage(filesystem, type, ids_of(request), otherwise, file);
+    CallerLineage lineage = find_lineage(filesystem, type, ids_of(request), file);
     if (filesystem.automatic.in_use()) {
         filesystem.automatic.seen(*filesystem.gate, *filesystem.groups, lineage.ids(), now_ns());
     }

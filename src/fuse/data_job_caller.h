@@ -11,6 +11,7 @@ struct fuse_req;
 namespace bandfs {
 
 struct Filesystem;
+struct OpenFile;
 
 /// Group ids, nearest first; the first that has a group attached takes the caller, the default group when none has.
 class CallerLineage {
@@ -28,11 +29,13 @@ private:
     std::vector<GroupId> several_;
 };
 
-/// The lineage of who sent this request, as the mount's type sees it: empty for type `none`. A caller that cannot be
-/// attributed (it is gone, or has no number here) is counted, and `otherwise` stands in: who opened the file. `file` is
-/// a descriptor of the file, for rules by path; -1: there is none yet. Where groups come into being by themselves, this
-/// is when.
-CallerLineage lineage_of(fuse_req* request, std::span<const GroupId> otherwise = {}, int file = -1);
+/// The lineage of who sent this request, as the mount's type sees it: empty for type `none`. `file` is the one that it
+/// is about; none while that is being opened, but for rules by path.
+///
+/// Who opened the file stands in for a caller that is gone when it is the same thread, and for one without a number.
+/// Any other that cannot be attributed has no lineage, and is counted with those without a number. Where groups come
+/// into being by themselves, this is when.
+CallerLineage lineage_of(fuse_req* request, const OpenFile* file = nullptr);
 
 /// Whether lineage_of() of a file that is being opened has to wait for its descriptor.
 bool lineage_needs_file(const Filesystem& filesystem);

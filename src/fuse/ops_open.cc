@@ -34,7 +34,9 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
 
 /// Enters the file among those that are open, and fills in what the kernel is told of it. Returns FOPEN_ flags that
 /// libfuse does not know.
-std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
+std::uint32_t enter(fuse_req_t request, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
+    Filesystem& filesystem = filesystem_of(request);
+    file->opener_tid = fuse_req_ctx(request)->pid;
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
     const bool direct = filesystem.options.direct_io || IoFlags(file->flags).direct();
@@ -58,7 +60,7 @@ Result<std::shared_ptr<OpenFile>> open_for_caller(fuse_req_t request, Inode& ino
         return filesystem.data->files().open(*filesystem.tree, inode, flags, lineage_of(request).to_vector());
     }
     auto file = filesystem.data->files().open(*filesystem.tree, inode, flags, {});
-    if (file) (*file)->opener = lineage_of(request, {}, (*file)->data->descriptor()).to_vector();
+    if (file) (*file)->opener = lineage_of(request, file->get()).to_vector();
     return file;
 }
 
@@ -77,7 +79,7 @@ void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
         return;
     }
     info->keep_cache = may_keep_pages(filesystem, node, **file);
-    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
+    const std::uint32_t fopen_flags = enter(request, *std::move(file), *info);
     if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
 }
 
@@ -98,15 +100,15 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
         return;
     }
     Inode& inode = *created->entry.inode;
-    std::vector<GroupId> lineage = lineage_of(request, {}, created->descriptor.get()).to_vector();
     Result<std::shared_ptr<OpenFile>> file =
-        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, std::move(lineage), inode.id());
+        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, {}, inode.id());
     if (!file) {
         filesystem.tree->forget(inode, 1);
         fuse_reply_err(request, file.code());
         return;
     }
-    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
+    (*file)->opener = lineage_of(request, file->get()).to_vector();
+    const std::uint32_t fopen_flags = enter(request, *std::move(file), *info);
     if (reply_create(request, entry_param_of(filesystem, created->entry), *info, fopen_flags) < 0) {
         filesystem.handles.remove(info->fh);
         filesystem.tree->forget(inode, 1);

@@ -11,7 +11,7 @@ void op_read(fuse_req_t request, fuse_ino_t, size_t bytes, off_t offset, fuse_fi
     if (refused_leaving(request)) return;
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
-    const CallerLineage lineage = lineage_of(request, file->opener, file->data->descriptor());
+    const CallerLineage lineage = lineage_of(request, file.get());
     current_message().left = filesystem.data->read(
         std::make_unique<FuseRead>(request, file, IoFlags(info->flags), static_cast<std::uint64_t>(offset),
                                    static_cast<std::uint32_t>(bytes)),

@@ -35,7 +35,7 @@ void op_fallocate(fuse_req_t request, fuse_ino_t node, int mode, off_t offset, o
     if (refused_leaving(request)) return;
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
-    const CallerLineage lineage = lineage_of(request, file->opener);
+    const CallerLineage lineage = lineage_of(request, file.get());
     const auto begin = static_cast<std::uint64_t>(offset);
     const auto bytes = static_cast<std::uint64_t>(length);
     auto allocate =

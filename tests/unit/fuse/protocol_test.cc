@@ -332,6 +332,54 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     }
 }
 
+/// Nobody knows who these are.
+class NoResolver final : public Resolver {
+public:
+    std::optional<std::uint64_t> resolve(GroupType, const CallerIds&) override { return known; }
+    std::vector<std::uint64_t> lineage(GroupType, std::uint64_t id) override { return {id}; }
+    bool dying(pid_t) override { return false; }
+    std::vector<gid_t> supplementary_groups(pid_t) override { return {}; }
+
+    std::optional<std::uint64_t> known;
+};
+
+TEST_F(ProtocolTest, WhoOpenedTheFileStandsInForItselfAndNobodyElse) {
+    constexpr pid_t kOpener = 4711;
+    NoResolver callers;
+    filesystem_.callers = &callers;
+    filesystem_.type = GroupType::pid;
+    const auto charged = [this] {
+        std::uint64_t units = 0;
+        filesystem_.gate->with([&](DeviceGroup&) {
+            units = filesystem_.groups->find(5)->statistics().of(Direction::read).requests;
+        });
+        return units;
+    };
+    filesystem_.gate->with([this](DeviceGroup&) { EXPECT_EQ(filesystem_.groups->attach(5, 100), Error::none); });
+    initialise();
+    const std::uint64_t node = look_up("file");
+    callers.known = 5;
+    fuse_open_in arguments{};
+    arguments.flags = O_RDONLY;
+    send(FUSE_OPEN, node, bytes_of(arguments), kOpener);
+    const std::uint64_t fh = receive().value_or(Answer{}).as<fuse_open_out>().fh;
+    callers.known.reset();
+
+    const auto charged_for_read_of = [&](pid_t caller) {
+        const std::uint64_t before = charged();
+        evict();
+        send(FUSE_READ, node, read_arguments(fh, 0, 4096), caller);
+        EXPECT_TRUE(receive());
+        return charged() - before;
+    };
+    EXPECT_EQ(charged_for_read_of(kOpener), 1u) << "it has ended since";
+    EXPECT_EQ(filesystem_.counters.unattributed, 0u);
+    EXPECT_EQ(charged_for_read_of(kOpener + 1), 0u) << "it got the file from who opened it";
+    EXPECT_EQ(filesystem_.counters.unattributed, 1u);
+    EXPECT_EQ(charged_for_read_of(0), 1u) << "the kernel's own";
+    EXPECT_EQ(filesystem_.counters.unattributed, 2u);
+}
+
 TEST_F(ProtocolTest, TheKernelRemembersThatANameIsNotThere) {
     initialise();
     const Answer answer = call(FUSE_LOOKUP, FUSE_ROOT_ID, std::string("none") + '\0');

@@ -41,6 +41,8 @@ public:
     static std::unique_ptr<DeviceGroup> create(const DeviceGroupSettings& settings, std::string_view policy);
     /// The names `create` and `set_policy` take, for help texts and error messages.
     static std::span<const std::string_view> policy_names();
+    /// Whether two of these names mean the same rules.
+    static bool is_same_policy(std::string_view one, std::string_view other);
     ~DeviceGroup();
     DeviceGroup(const DeviceGroup&) = delete;
     DeviceGroup& operator=(const DeviceGroup&) = delete;

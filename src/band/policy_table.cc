@@ -44,4 +44,10 @@ std::span<const std::string_view> DeviceGroup::policy_names() {
     return kNames;
 }
 
+bool DeviceGroup::is_same_policy(std::string_view one, std::string_view other) {
+    const PolicyEntry* const first = find_policy(one);
+    const PolicyEntry* const second = find_policy(other);
+    return first != nullptr && second != nullptr && first->make == second->make;
+}
+
 }  // namespace bandfs

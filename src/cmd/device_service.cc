@@ -46,12 +46,6 @@ TimeNs hold_in_force(std::uint32_t wanted_s) {
     return *timeout * kSecond / 2;
 }
 
-/// The policy that a name means: "default" is another's.
-std::string policy_named(const std::string& name) {
-    const auto group = DeviceGroup::create({}, name);
-    return group == nullptr ? name : std::string(group->policy_name());
-}
-
 }  // namespace
 
 Outcome<std::shared_ptr<Gate>> DeviceService::join(const DeviceRequest& wanted) {
@@ -101,12 +95,12 @@ Outcome<Done> DeviceService::compare(const DeviceRequest& wanted) {
                        std::string(group.policy_name()),
                        std::string(group.policy_parameter("cost"))};
     });
-    const auto policy = wanted.policy ? std::optional(policy_named(*wanted.policy)) : std::nullopt;
+    const bool other_rules = wanted.policy && !DeviceGroup::is_same_policy(*wanted.policy, has.policy);
     if (auto ok = same(name_, "io_throttle", wanted.io_throttle, has.io_throttle); !ok) return ok;
     // One that is below io_throttle was raised to that.
     const bool raised = wanted.io_limit && *wanted.io_limit < has.io_throttle && has.io_limit == has.io_throttle;
     if (auto ok = same(name_, "io_limit", raised ? std::nullopt : wanted.io_limit, has.io_limit); !ok) return ok;
-    if (auto ok = same(name_, "policy", policy, has.policy); !ok) return ok;
+    if (other_rules) return conflict(name_, "policy", *wanted.policy, has.policy);
     if (auto ok = same(name_, "cost", wanted.cost, has.cost); !ok) return ok;
     if (auto ok = same(name_, "token", wanted.token, has.token); !ok) return ok;
     if (auto ok = same(name_, "held_max", wanted.held_max_mib, has.held_max_mib); !ok) return ok;

@@ -45,6 +45,15 @@ TEST_F(Served, SettingsOfTheDeviceGroupMustAgree) {
     EXPECT_EQ(mount("src2", "mnt2", "io_limit=64,policy=weight,io_throttle=4").code, 0);
 }
 
+TEST_F(Served, APolicyAgreesUnderItsOtherNames) {
+    ASSERT_EQ(mount("src", "mnt", "policy=range-bw").code, 0);
+    for (const std::string name : {"fair", "default", "range-bw"}) {
+        EXPECT_EQ(mount("src2", "mnt2", "policy=" + name).code, 0) << name;
+        EXPECT_TRUE(unmount("mnt2"));
+    }
+    EXPECT_EQ(mount("src2", "mnt2", "policy=weight").code, static_cast<int>(ExitCode::conflict));
+}
+
 TEST_F(Served, WhatIsWrongIsSaidAndNothingIsMounted) {
     const std::vector<std::pair<Words, ExitCode>> cases = {
         {{root_ + "/none", root_ + "/mnt"}, ExitCode::source},

@@ -1,6 +1,7 @@
 #include "sys/magic_links.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -27,8 +28,10 @@ Result<std::string> path_of_descriptor(int fd) {
     if (length < 0) return last_errno();
     const std::string_view text(path.data(), static_cast<std::size_t>(length));
     constexpr std::string_view kDeleted = " (deleted)";
-    // A name that ends so by itself is cut as well: to look at it would mean to walk the mount, perhaps our own.
-    return std::string(text.ends_with(kDeleted) ? text.substr(0, text.size() - kDeleted.size()) : text);
+    // A name may end so by itself. To look at it would mean to walk the mount, perhaps our own.
+    struct stat file {};
+    const bool removed = text.ends_with(kDeleted) && ::fstat(fd, &file) == 0 && file.st_nlink == 0;
+    return std::string(removed ? text.substr(0, text.size() - kDeleted.size()) : text);
 }
 
 }  // namespace bandfs

@@ -36,10 +36,8 @@ std::string take_devgroup(MountRequest& request, const OptionValue& value) {
 }
 
 std::string take_type(MountRequest& request, const OptionValue& value) {
-    const auto type = group_type_named(value.text);
-    if (!type && value.text.starts_with("cgroup:"))
-        return "names no controller of cgroup v1; one would be cgroup:blkio";
-    if (!type) return one_of(group_type_names());
+    const Parsed<GroupType> type = parse_group_type(value.text);
+    if (!type) return type.reason();
     request.type = *type;
     return {};
 }

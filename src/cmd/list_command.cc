@@ -9,6 +9,7 @@
 
 #include "cmd/subcommands.h"
 #include "cmd/wire.h"
+#include "control/event_log.h"
 #include "sys/clock.h"
 #include "sys/runtime_directory.h"
 #include "sys/unix_socket.h"
@@ -86,8 +87,9 @@ Json all_device_groups(Outcome<Done>& ret_failed) {
     return all;
 }
 
+/// Names are anybody's, and a terminal obeys some.
 std::string plain(const Json& value) {
-    return value.is_string() ? value.get<std::string>() : value.dump();
+    return EventLog::one_line(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
 void print(const Json& device_groups) {

@@ -6,6 +6,7 @@
 #include "cmd/subcommands.h"
 #include "control/messages.h"
 #include "control/nearest.h"
+#include "fuse/control_port.h"
 
 namespace bandfs {
 namespace {
@@ -43,10 +44,11 @@ std::string flaw_of(const ControlDirectory& directory, const std::string& name, 
     return parse_argument(message->form, *type, argument).reason;
 }
 
-/// Why the server refused a message just now, as it noted in the mount's log; "" when it did not.
-std::string noted_reason(const ControlDirectory& directory, const std::string& name) {
+/// Why the server refused a message just now, as it noted in the mount's log, which was `before`; "" when it did not.
+std::string noted_reason(const ControlDirectory& directory, const std::string& name,
+                         const Outcome<std::string>& before) {
     const auto log = directory.read("log");
-    if (!log) return {};
+    if (!log || !before || *log == *before) return {};
     constexpr std::string_view kRefused = " refused: ";
     const std::size_t at = log->rfind(std::string(kRefused) + name + " ");
     if (at == std::string::npos || log->find('\n', at) + 1 != log->size()) return {};  // another event came between
@@ -72,15 +74,20 @@ Outcome<Done> run_set(const SubcommandLine& line) {
     const std::string& name = line.operands[1];
     std::string argument;
     for (std::size_t i = 2; i < line.operands.size(); ++i) argument += (i > 2 ? " " : "") + line.operands[i];
+    if (argument.size() > ControlPort::kLongestValue) {
+        return Failure{ExitCode::refused, "message " + name + ": its text has " + std::to_string(argument.size()) +
+                                              " bytes, and may have " + std::to_string(ControlPort::kLongestValue)};
+    }
     const std::string what = "message " + name + (argument.empty() ? "" : " " + argument);
     if (const std::string flaw = flaw_of(*directory, name, argument); !flaw.empty()) {
         return Failure{ExitCode::refused, what + ": " + flaw};
     }
+    const auto log = directory->read("log");
     const Status sent = directory->set(name, argument);
     if (sent) return Done{};
     const bool forbidden = sent.error() == Errno{EPERM} || sent.error() == Errno{EACCES};
     if (forbidden) return system_failure(ExitCode::permission, what, sent.error());
-    const std::string reason = noted_reason(*directory, name);
+    const std::string reason = noted_reason(*directory, name, log);
     if (!reason.empty()) return Failure{ExitCode::refused, reason};
     return system_failure(ExitCode::refused, what, sent.error());
 }

@@ -14,8 +14,10 @@ namespace {
 constexpr std::uint64_t kDebugLevels = 2;
 constexpr std::uint64_t kMostDirtyMib = 65536;  // as the option takes
 
+/// Cut where the reason that follows would not be seen in a line of the log.
 std::string in_quotes(std::string_view text) {
-    return "\"" + std::string(text) + "\"";
+    constexpr std::size_t kShown = 160;
+    return "\"" + std::string(text.substr(0, kShown)) + (text.size() > kShown ? "...\"" : "\"");
 }
 
 std::string group_text(const std::optional<GroupId>& id) {

@@ -25,8 +25,7 @@
 namespace bandfs {
 namespace {
 
-/// One value is one write; a longer text is none.
-constexpr std::size_t kLongestValue = 4096;
+constexpr std::size_t kLongestValue = ControlPort::kLongestValue;
 
 /// An open file: its text as of the open.
 class ControlFile : public Handle {

@@ -45,6 +45,9 @@ struct ControlName {
 /// the same.
 class ControlPort {
 public:
+    /// In bytes. One value is one write; a longer text is none (EINVAL).
+    static constexpr std::size_t kLongestValue = 4096;
+
     virtual ~ControlPort() = default;
 
     virtual Result<ControlNode> look(std::string_view path) = 0;

@@ -54,6 +54,22 @@ TEST_F(Served, APolicyAgreesUnderItsOtherNames) {
     EXPECT_EQ(mount("src2", "mnt2", "policy=weight").code, static_cast<int>(ExitCode::conflict));
 }
 
+TEST_F(Served, ARefusalIsToldWithItsOwnReason) {
+    ASSERT_EQ(mount("src", "mnt", "type=rules").code, 0);
+    const auto said = [this](const std::string& rules) {
+        const Ran ran = run({"set", root_ + "/mnt", "rules", rules});
+        EXPECT_EQ(ran.code, static_cast<int>(ExitCode::refused));
+        return ran.said;
+    };
+    EXPECT_NE(said("a foo=1").find("foo"), std::string::npos);
+    const std::string long_text = said("a path=/" + std::string(5000, 'x'));
+    EXPECT_EQ(long_text.find("foo"), std::string::npos) << long_text;
+    EXPECT_NE(long_text.find("may have 4096"), std::string::npos) << long_text;
+    std::string many;
+    for (int i = 0; i != 65; ++i) many += "group" + std::to_string(i) + " uid=" + std::to_string(i) + "; ";
+    EXPECT_NE(said(many).find("64"), std::string::npos);
+}
+
 TEST_F(Served, WhatIsWrongIsSaidAndNothingIsMounted) {
     const std::vector<std::pair<Words, ExitCode>> cases = {
         {{root_ + "/none", root_ + "/mnt"}, ExitCode::source},
@@ -62,6 +78,7 @@ TEST_F(Served, WhatIsWrongIsSaidAndNothingIsMounted) {
         {{root_ + "/src", root_ + "/src/a"}, ExitCode::mountpoint},
         {words("src", "mnt", "unit_size=5"), ExitCode::usage},
         {words("src", "mnt", "type=user,group=no-such-user:3"), ExitCode::usage},
+        {words("src", "mnt", "type=cgroup:disk"), ExitCode::usage},
         {{root_ + "/src"}, ExitCode::usage},
         {{"status", root_ + "/mnt"}, ExitCode::no_mount},
         {{"set", root_ + "/mnt", "weight", "3"}, ExitCode::no_mount},

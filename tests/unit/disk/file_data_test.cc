@@ -1,6 +1,11 @@
 #include "disk/file_data.h"
 
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -30,7 +35,7 @@ std::vector<std::byte> pattern(std::size_t bytes) {
 class FileDataTest : public ::testing::Test {
 protected:
     std::shared_ptr<OpenFile> open(int flags) {
-        auto opened = files_.adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, {});
+        auto opened = files_.adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags);
         return opened ? *opened : nullptr;
     }
     void fill(const std::vector<std::byte>& data) {
@@ -238,10 +243,10 @@ TEST_F(FileDataTest, AbandonedIsWhatNobodyCanReach) {
 
 TEST_F(FileDataTest, DirectOpensWhereThereIsNoODirectAreRefused) {
     disk_.is.direct_alignment = 0;
-    EXPECT_EQ(files_.adopt(file_.open(O_RDWR | O_CREAT), O_RDWR | O_DIRECT, {}).code(), EINVAL);
+    EXPECT_EQ(files_.adopt(file_.open(O_RDWR | O_CREAT), O_RDWR | O_DIRECT).code(), EINVAL);
     disk_.is.direct_alignment = 512;
     FileTable others{disk_, {}};
-    const auto file = *others.adopt(file_.open(O_RDWR | O_CREAT), O_RDWR, {});
+    const auto file = *others.adopt(file_.open(O_RDWR | O_CREAT), O_RDWR);
     EXPECT_TRUE(file->data->direct_allows(1024, 512));
     EXPECT_FALSE(file->data->direct_allows(1000, 512));
     EXPECT_FALSE(file->data->direct_allows(1024, 500));
@@ -254,6 +259,25 @@ TEST(DiskVolumeTest, KnownFileSystemsAndTheRest) {
     EXPECT_EQ(write_back_kind_of(0x9123683E), WriteBackKind::synchronous);  // btrfs
     EXPECT_EQ(write_back_kind_of(0x65735546), WriteBackKind::synchronous);  // FUSE
     EXPECT_EQ(name_of(WriteBackKind::ranges), "ranges");
+}
+
+// In a mount namespace of its own, which goes with the child.
+TEST(DiskVolumeTest, AnOverlayIsWhatItsUpperLayerIs) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        constexpr const char* kLayers = "lowerdir=/tmp/l,upperdir=/tmp/u,workdir=/tmp/w";
+        if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+            ::mount("t", "/tmp", "tmpfs", 0, nullptr) != 0)
+            ::_exit(77);
+        for (const char* directory : {"/tmp/l", "/tmp/u", "/tmp/w", "/tmp/m"}) ::mkdir(directory, 0755);
+        if (::mount("o", "/tmp/m", "overlay", 0, kLayers) != 0) ::_exit(77);
+        const UniqueFd file(::open("/tmp/m/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        ::_exit(volume_of(file.get()).kind == WriteBackKind::synchronous ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    if (status == 77 << 8) GTEST_SKIP() << "no overlay can be mounted here";
+    EXPECT_EQ(status, 0) << "the upper layer is in memory";
 }
 
 // On the real disk: nothing that has just been written is missing from the page cache, and what was dropped is.

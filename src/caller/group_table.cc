@@ -100,19 +100,13 @@ Id resolve_cgroup(CallerSources& sources, GroupType type, const CallerIds& calle
     return sources.tasks.property(caller.tid, type, kCgroupTrust, read_cgroup, &sources);
 }
 
-/// The kernel itself (write-back) says 0 for all three, and so does root of an outer pid namespace; any other number is
-/// that of a caller, whether or not its thread has a number here.
-bool is_nobody(const CallerIds& caller) {
-    return caller.tid == 0 && caller.uid == 0 && caller.gid == 0;
-}
-
 Id resolve_user(CallerSources&, GroupType, const CallerIds& caller) {
-    if (is_nobody(caller) || caller.uid > kLargestUid) return std::nullopt;
+    if (caller.uid > kLargestUid) return std::nullopt;
     return caller.uid;
 }
 
 Id resolve_gid(CallerSources&, GroupType, const CallerIds& caller) {
-    if (is_nobody(caller) || caller.gid > kLargestUid) return std::nullopt;
+    if (caller.gid > kLargestUid) return std::nullopt;
     return caller.gid;
 }
 

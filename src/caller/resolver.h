@@ -34,7 +34,7 @@ public:
     virtual ~Resolver() = default;
 
     /// The id of this caller's group. nullopt when it cannot be attributed (the caller is gone, has no number here, or
-    /// the type is none): the default group's business. A caller without a number that is not root still has its user.
+    /// the type is none): the default group's business. A caller without a number still has its user.
     virtual std::optional<std::uint64_t> resolve(GroupType type, const CallerIds& caller) = 0;
 
     /// This id and those of its ancestors, nearest first: of a cgroup or cpuset the chain to the root, of every other

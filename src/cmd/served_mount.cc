@@ -87,6 +87,8 @@ void ServedMount::make_data_plane(const MountRequest& request) {
     DataPlaneSettings settings{.unit_size = request.mount.unit_size};
     if (request.dirty_mib) settings.dirty_bytes = std::uint64_t{*request.dirty_mib} << 20;
     filesystem_.data = std::make_unique<DataPlane>(*filesystem_.gate, *filesystem_.groups, DiskIo::system(), settings);
+    filesystem_.automatic.set_in_debt(
+        [this](GroupId id) { return filesystem_.data->dirty_bytes(DirtyOwner(id)) != 0; });
     filesystem_.tree->set_relief([this] {
         if (filesystem_.data->relieve()) return true;
         note_descriptors_gone();
@@ -198,10 +200,8 @@ void ServedMount::expire_groups() {
     if (!automatic.in_use()) return;
     const GroupType type = filesystem_.type.load();
     const bool of_processes = type == GroupType::pid || type == GroupType::pgrp;
-    automatic.expire(*filesystem_.gate, *filesystem_.groups, now_ns(), [&](GroupId id) {
-        const bool gone = !of_processes || filesystem_.callers->is_gone(type, id);
-        return gone && filesystem_.data->dirty_bytes(DirtyOwner(id)) == 0;
-    });
+    automatic.expire(*filesystem_.gate, *filesystem_.groups, now_ns(),
+                     [&](GroupId id) { return !of_processes || filesystem_.callers->is_gone(type, id); });
 }
 
 /// Floors that come to more than the disk does are scaled down: who relies on his has to know.

@@ -293,6 +293,22 @@ int FileData::untold_failure() const {
     return told_ ? 0 : last_failure_;
 }
 
+void FileData::waits(Direction direction, TimeNs now) {
+    Waiting& waiting = waiting_[static_cast<std::size_t>(direction)];
+    if (waiting.requests.fetch_add(1) == 0) waiting.moved = now;
+}
+
+void FileData::waits_no_more(Direction direction, TimeNs now) {
+    Waiting& waiting = waiting_[static_cast<std::size_t>(direction)];
+    waiting.moved = now;
+    waiting.requests.fetch_sub(1);
+}
+
+bool FileData::stuck(Direction direction, TimeNs now) const {
+    const Waiting& waiting = waiting_[static_cast<std::size_t>(direction)];
+    return waiting.requests != 0 && now - waiting.moved > kStuckAfter;
+}
+
 std::uint64_t FileData::note_dirty(std::uint64_t offset, std::uint64_t bytes, DirtyOwner owner) {
     const std::lock_guard lock(mutex_);
     return dirty_.note(offset, offset + bytes, owner);

@@ -1,6 +1,7 @@
 // disk/file_data.h - the data of one regular file: its descriptors, what of it is dirty, reads, writes, durability.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -9,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "bandfs/unit.h"
 #include "disk/dirty_extents.h"
 #include "disk/disk_io.h"
 #include "disk/disk_volume.h"
@@ -109,6 +111,13 @@ public:
     /// How many bytes fallocate(2) in this mode will write before or while it does the rest.
     std::uint64_t written_by_allocation(int mode, std::uint64_t offset, std::uint64_t bytes) const;
 
+    // Requests of callers that wait for their turn, or for the disk.
+
+    void waits(Direction direction, TimeNs now);
+    void waits_no_more(Direction direction, TimeNs now);
+    /// Whether some wait and none has ended for kStuckAfter: what waits for them in the kernel waits for long.
+    bool stuck(Direction direction, TimeNs now) const;
+
     // How often it is open.
 
     void opened() { opens_.fetch_add(1); }
@@ -119,6 +128,12 @@ public:
 
 private:
     friend class FileTable;
+
+    static constexpr TimeNs kStuckAfter = 10'000'000;
+    struct Waiting {
+        std::atomic<unsigned> requests{0};
+        std::atomic<TimeNs> moved{0};  ///< when the first came or the last went
+    };
 
     void adopt(UniqueFd fd, int flags);
     std::atomic<int>& direct_slot(bool writable) { return writable ? direct_writer_ : direct_reader_; }
@@ -146,6 +161,7 @@ private:
     bool quiet_reader_ = false;                ///< it leaves the time of the last access as it is; guarded
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
+    std::array<Waiting, kDirections> waiting_;
 
     mutable std::mutex mutex_;
     std::vector<UniqueFd> owned_;  // guarded, as what follows

@@ -31,8 +31,7 @@ int FileTable::backing_flags(int flags) {
     return mode | (flags & kKept) | O_CLOEXEC;
 }
 
-Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int flags,
-                                                  std::vector<std::uint64_t> opener) {
+Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int flags) {
     int below = backing_flags(flags);
     Result<UniqueFd> fd = tree.open_file(inode, below);
     if (fd.code() == EPERM && (flags & O_APPEND) != 0) {
@@ -45,22 +44,20 @@ Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int 
         fd = tree.open_file(inode, below);
     }
     if (!fd) return fd.error();
-    return enter(*std::move(fd), below, flags, std::move(opener), inode.id());
+    return enter(*std::move(fd), below, flags, inode.id());
 }
 
-Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener,
-                                                   NodeId node) {
-    return enter(std::move(fd), backing_flags(flags), flags, std::move(opener), node);
+Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, NodeId node) {
+    return enter(std::move(fd), backing_flags(flags), flags, node);
 }
 
 // `below`: the flags that `fd` was opened with, `flags`: those of the caller.
-Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener,
-                                                   NodeId node) {
+Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int flags, NodeId node) {
     Result<std::shared_ptr<FileData>> file = file_for(fd.get(), node);
     if (!file) return file.error();
     (*file)->adopt(std::move(fd), below);
     if ((flags & O_TRUNC) != 0) emptied_(**file);
-    auto opened = std::make_shared<OpenFile>(*file, flags, std::move(opener));
+    auto opened = std::make_shared<OpenFile>(*file, flags);
     if (IoFlags(flags).direct()) {
         if (const Status direct = open_direct(**file); !direct) return direct.error();
     }

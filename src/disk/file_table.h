@@ -40,9 +40,9 @@ public:
     FileTable& operator=(const FileTable&) = delete;
 
     /// Opens an inode as open(2) with `flags` would, O_TRUNC included. EINVAL: O_DIRECT where the file system has none.
-    Result<std::shared_ptr<OpenFile>> open(Tree& tree, Inode& inode, int flags, std::vector<std::uint64_t> opener);
+    Result<std::shared_ptr<OpenFile>> open(Tree& tree, Inode& inode, int flags);
     /// The same for a descriptor at hand, as creating a file gives one, that was opened with backing_flags(flags).
-    Result<std::shared_ptr<OpenFile>> adopt(UniqueFd fd, int flags, std::vector<std::uint64_t> opener, NodeId node = 0);
+    Result<std::shared_ptr<OpenFile>> adopt(UniqueFd fd, int flags, NodeId node = 0);
     /// The file of that key when it is open or dirty, else nullptr.
     std::shared_ptr<FileData> find(FileKey key);
     /// That of an inode; nullptr also when another file has its number now.
@@ -75,8 +75,7 @@ private:
         SpaceWatch space;
     };
 
-    Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, std::vector<std::uint64_t> opener,
-                                            NodeId node);
+    Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, NodeId node);
     Result<std::shared_ptr<FileData>> file_for(int fd, NodeId node);
     Status open_direct(FileData& file);
     // Called by a file that goes: before and after it closes its descriptors.

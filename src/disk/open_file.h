@@ -2,7 +2,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <sys/types.h>
 
 #include <atomic>
 #include <cstdint>
@@ -10,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "caller/group_type.h"
+#include "caller/resolver.h"
 #include "disk/file_data.h"
 
 namespace bandfs {
@@ -32,23 +33,28 @@ private:
     int flags_;
 };
 
+/// Who opened a file, for what comes without a caller, or from one that has ended.
+struct FileOpener {
+    CallerIds ids;
+    GroupType type;                      ///< of the lineage: that of the mount, at that time
+    std::vector<std::uint64_t> lineage;  ///< ids of groups, nearest first
+};
+
 /// One open of a caller; what fuse_file_info::fh points to. Shared by requests in flight (std::shared_ptr), so that a
 /// release does not pull it from under one. Made by FileTable, given back through DataPlane::release(). Thread-safe:
 /// all but the error mark is constant.
 struct OpenFile {
-    OpenFile(std::shared_ptr<FileData> file, int open_flags, std::vector<std::uint64_t> opener_lineage)
-        : data(std::move(file)), flags(open_flags), opener(std::move(opener_lineage)), error_mark(data->error_mark()) {
+    OpenFile(std::shared_ptr<FileData> file, int open_flags)
+        : data(std::move(file)), flags(open_flags), error_mark(data->error_mark()) {
         data->opened();
     }
     ~OpenFile() { data->closed(); }
     OpenFile(const OpenFile&) = delete;
     OpenFile& operator=(const OpenFile&) = delete;
 
-    const std::shared_ptr<FileData> data;  ///< one per inode while it is open anywhere
-    const int flags;                       ///< of open(2); each read and write brings its own
-    /// Lineage of who opened it, for write-back without a caller. Constant once the caller has been told of the file.
-    std::vector<std::uint64_t> opener;
-    pid_t opener_tid = 0;  ///< likewise; 0: nobody who has a number here
+    const std::shared_ptr<FileData> data;   ///< one per inode while it is open anywhere
+    const int flags;                        ///< of open(2); each read and write brings its own
+    FileOpener opener;                      ///< constant once the caller has been told of the file
     std::atomic<std::uint32_t> error_mark;  ///< the write-back errors this open has been told about
 };
 

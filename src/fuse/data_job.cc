@@ -70,6 +70,7 @@ FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags f
 }
 
 void FuseRead::kept() {
+    if (!direct()) wait_.emplace(data(), Direction::read);
     defer_until_killed(*this);
 }
 
@@ -100,6 +101,7 @@ bool FuseWrite::perform(std::uint64_t begin, std::uint64_t end) {
 }
 
 std::span<const std::byte> FuseWrite::keep_payload() {
+    if (direct()) wait_.emplace(data(), Direction::write);
     if (payload_.size() <= kCopyBytes) {
         // By whole pages malloc would take one more for each.
         const std::size_t alignment = data().memory_alignment();

@@ -60,6 +60,21 @@ private:
     Job* killable_ = nullptr;  ///< registered with libfuse to be told of interrupts
 };
 
+/// Counts a request among those of its file that wait. Lives as long as that does, and its file longer.
+class WaitOfFile {
+public:
+    WaitOfFile(FileData& file, Direction direction) : file_(file), direction_(direction) {
+        file_.waits(direction_, now_ns());
+    }
+    ~WaitOfFile() { file_.waits_no_more(direction_, now_ns()); }
+    WaitOfFile(const WaitOfFile&) = delete;
+    WaitOfFile& operator=(const WaitOfFile&) = delete;
+
+private:
+    FileData& file_;
+    const Direction direction_;
+};
+
 class FuseRead final : private DeferredReply, public ReadRequest {
 public:
     FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
@@ -68,6 +83,8 @@ public:
 private:
     void kept() override;
     void answer(Result<std::span<const std::byte>> data) override;
+
+    std::optional<WaitOfFile> wait_;
 };
 
 class FuseWrite final : private DeferredReply, public WriteRequest {
@@ -84,6 +101,7 @@ private:
     std::span<const std::byte> keep_payload() override;
     void answer(Result<std::size_t> written) override;
 
+    std::optional<WaitOfFile> wait_;
     std::span<const std::byte> payload_;       ///< in the message until keep_payload()
     PooledBuffer message_;                     ///< of a large payload
     std::unique_ptr<std::byte[], Free> copy_;  ///< of a small one: a buffer of 1 MiB would be too much for it

@@ -38,35 +38,40 @@ std::string path_below_source(Filesystem& filesystem, const OpenFile* file) {
     return moved ? path_below(*moved, *path) : "";
 }
 
-/// Whether it is the thread that opened the file.
-bool is_opener(const CallerIds& caller, const OpenFile* file) {
-    return file != nullptr && caller.tid != 0 && caller.tid == file->opener_tid;
+/// Whether it is the thread that opened the file, of which is known what it was then.
+bool is_opener(const CallerIds& caller, GroupType type, const OpenFile* file) {
+    return file != nullptr && caller.tid != 0 && caller.tid == file->opener.ids.tid && type == file->opener.type;
 }
 
-CallerLineage lineage_of_unknown(Filesystem& filesystem, const CallerIds& caller, const OpenFile* file) {
-    const bool opened = is_opener(caller, file);
+CallerLineage lineage_of_unknown(Filesystem& filesystem, GroupType type, const CallerIds& caller,
+                                 const OpenFile* file) {
+    const bool opened = is_opener(caller, type, file);
     if (!opened) filesystem.counters.unattributed.fetch_add(1, std::memory_order_relaxed);
-    return opened || (file != nullptr && caller.tid == 0) ? CallerLineage(file->opener) : CallerLineage();
+    return opened ? CallerLineage(file->opener.lineage) : CallerLineage();
 }
 
 CallerLineage lineage_by_rules(Filesystem& filesystem, const CallerIds& caller, const OpenFile* file) {
-    // The kernel itself says 0 for all three, and so does root of an outer pid namespace.
-    if (caller.tid == 0 && caller.uid == 0 && caller.gid == 0) return lineage_of_unknown(filesystem, caller, file);
     const std::shared_ptr<const RuleList> rules = filesystem.rules.get();
     if (!rules || rules->empty()) return {};
     const auto task = rules->asks_task() ? filesystem.callers->match_task(*rules, caller.tid) : std::nullopt;
     const std::string path = rules->asks_path() ? path_below_source(filesystem, file) : std::string();
     const auto id = rules->first(caller, task, path);
-    if (rules->asks_task() && !task && (!id || is_opener(caller, file)))
-        return lineage_of_unknown(filesystem, caller, file);
+    if (rules->asks_task() && !task && (!id || is_opener(caller, GroupType::rules, file)))
+        return lineage_of_unknown(filesystem, GroupType::rules, caller, file);
     return id ? CallerLineage(*id) : CallerLineage();
 }
 
 CallerLineage find_lineage(Filesystem& filesystem, GroupType type, const CallerIds& caller, const OpenFile* file) {
     if (type == GroupType::rules) return lineage_by_rules(filesystem, caller, file);
     const std::optional<GroupId> id = filesystem.callers->resolve(type, caller);
-    if (!id) return lineage_of_unknown(filesystem, caller, file);
+    if (!id) return lineage_of_unknown(filesystem, type, caller, file);
     return has_ancestors(type) ? CallerLineage(filesystem.callers->lineage(type, *id)) : CallerLineage(*id);
+}
+
+/// Where groups come into being by themselves, this is when.
+void note_use(Filesystem& filesystem, const CallerLineage& lineage) {
+    if (!filesystem.automatic.in_use()) return;
+    filesystem.automatic.seen(*filesystem.gate, *filesystem.groups, lineage.ids(), now_ns());
 }
 
 }  // namespace
@@ -76,9 +81,24 @@ CallerLineage lineage_of(fuse_req* request, const OpenFile* file) {
     const GroupType type = filesystem.type.load(std::memory_order_relaxed);
     if (type == GroupType::none) return {};
     CallerLineage lineage = find_lineage(filesystem, type, ids_of(request), file);
-    if (filesystem.automatic.in_use()) {
-        filesystem.automatic.seen(*filesystem.gate, *filesystem.groups, lineage.ids(), now_ns());
-    }
+    note_use(filesystem, lineage);
+    return lineage;
+}
+
+FileOpener opener_of(fuse_req* request, const OpenFile* file) {
+    const GroupType type = filesystem_of(request).type.load(std::memory_order_relaxed);
+    return {ids_of(request), type, lineage_of(request, file).to_vector()};
+}
+
+CallerLineage lineage_of_mapping(Filesystem& filesystem, const OpenFile& file) {
+    const GroupType type = filesystem.type.load(std::memory_order_relaxed);
+    if (type == GroupType::none) return {};
+    const FileOpener& opener = file.opener;
+    // What rules say of it depends on the rules there are, and on the file's name.
+    const bool as_it_was = type == opener.type && type != GroupType::rules;
+    CallerLineage lineage =
+        as_it_was ? CallerLineage(opener.lineage) : find_lineage(filesystem, type, opener.ids, &file);
+    note_use(filesystem, lineage);
     return lineage;
 }
 

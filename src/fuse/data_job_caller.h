@@ -11,6 +11,7 @@ struct fuse_req;
 namespace bandfs {
 
 struct Filesystem;
+struct FileOpener;
 struct OpenFile;
 
 /// Group ids, nearest first; the first that has a group attached takes the caller, the default group when none has.
@@ -32,10 +33,16 @@ private:
 /// The lineage of who sent this request, as the mount's type sees it: empty for type `none`. `file` is the one that it
 /// is about; none while that is being opened, but for rules by path.
 ///
-/// Who opened the file stands in for a caller that is gone when it is the same thread, and for one without a number.
-/// Any other that cannot be attributed has no lineage, and is counted with those without a number. Where groups come
-/// into being by themselves, this is when.
+/// A caller that cannot be attributed (it is gone, or has no number here) has no lineage and is counted, but for the
+/// thread that opened the file, which had one then. Where groups come into being by themselves, this is when.
 CallerLineage lineage_of(fuse_req* request, const OpenFile* file = nullptr);
+
+/// For a file that is being opened by this request; `file` as for lineage_of().
+FileOpener opener_of(fuse_req* request, const OpenFile* file = nullptr);
+
+/// Of what the kernel writes back of a mapping of the file, for nobody in particular: that of who opened it, as it was
+/// then; of another type, or by rules, as it is now.
+CallerLineage lineage_of_mapping(Filesystem& filesystem, const OpenFile& file);
 
 /// Whether lineage_of() of a file that is being opened has to wait for its descriptor.
 bool lineage_needs_file(const Filesystem& filesystem);

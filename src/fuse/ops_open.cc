@@ -32,17 +32,23 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
     return filesystem.stamps.unchanged(node, now, static_cast<TimeNs>(realtime.tv_sec) * kSecond + realtime.tv_nsec);
 }
 
-/// Enters the file among those that are open, and fills in what the kernel is told of it. Returns FOPEN_ flags that
-/// libfuse does not know.
-std::uint32_t enter(fuse_req_t request, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
-    Filesystem& filesystem = filesystem_of(request);
-    file->opener_tid = fuse_req_ctx(request)->pid;
+/// Whether the kernel would have an open that goes through its page cache wait for what others are waiting for: for
+/// direct writes to the file that are under way side by side, and for reads into pages that the open wants gone.
+bool would_wait(const Filesystem& filesystem, const FileData& file, bool keeps_pages) {
+    if (!filesystem.kernel.parallel_direct_writes) return false;  // there are no such writes, and no mapping of others
+    const TimeNs now = now_ns();
+    return file.stuck(Direction::write, now) || (!keeps_pages && file.stuck(Direction::read, now));
+}
+
+/// Enters the file among those that are open, and fills in what the kernel is told of it; `apart`: its pages are not
+/// used. Returns FOPEN_ flags that libfuse does not know.
+std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info, bool apart) {
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
     const bool direct = filesystem.options.direct_io || IoFlags(file->flags).direct();
     const bool parallel = direct && filesystem.kernel.parallel_direct_writes;
     info.noflush = filesystem.locks == nullptr;
-    info.direct_io = filesystem.options.direct_io || parallel;
+    info.direct_io = filesystem.options.direct_io || parallel || apart;
     info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
     return parallel ? kFopenParallelDirectWrites : 0;
 }
@@ -56,11 +62,10 @@ Result<std::shared_ptr<OpenFile>> open_for_caller(fuse_req_t request, Inode& ino
         if (!attributes) return attributes.error();
         ordinary.emplace(clearing_setid(request, attributes->st_mode));
     }
-    if (!lineage_needs_file(filesystem)) {
-        return filesystem.data->files().open(*filesystem.tree, inode, flags, lineage_of(request).to_vector());
-    }
-    auto file = filesystem.data->files().open(*filesystem.tree, inode, flags, {});
-    if (file) (*file)->opener = lineage_of(request, file->get()).to_vector();
+    const bool needs_file = lineage_needs_file(filesystem);
+    FileOpener opener = needs_file ? FileOpener() : opener_of(request);  // before O_TRUNC does anything
+    auto file = filesystem.data->files().open(*filesystem.tree, inode, flags);
+    if (file) (*file)->opener = needs_file ? opener_of(request, file->get()) : std::move(opener);
     return file;
 }
 
@@ -79,7 +84,13 @@ void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
         return;
     }
     info->keep_cache = may_keep_pages(filesystem, node, **file);
-    const std::uint32_t fopen_flags = enter(request, *std::move(file), *info);
+    const bool apart = would_wait(filesystem, *(*file)->data, info->keep_cache);
+    if (apart) {
+        // It leaves the kernel's pages alone, as they are; for who opens it next they are old.
+        info->keep_cache = true;
+        filesystem.stamps.forget(node);
+    }
+    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info, apart);
     if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
 }
 
@@ -101,14 +112,14 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
     }
     Inode& inode = *created->entry.inode;
     Result<std::shared_ptr<OpenFile>> file =
-        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, {}, inode.id());
+        filesystem.data->files().adopt(std::move(created->descriptor), info->flags, inode.id());
     if (!file) {
         filesystem.tree->forget(inode, 1);
         fuse_reply_err(request, file.code());
         return;
     }
-    (*file)->opener = lineage_of(request, file->get()).to_vector();
-    const std::uint32_t fopen_flags = enter(request, *std::move(file), *info);
+    (*file)->opener = opener_of(request, file->get());
+    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info, false);
     if (reply_create(request, entry_param_of(filesystem, created->entry), *info, fopen_flags) < 0) {
         filesystem.handles.remove(info->fh);
         filesystem.tree->forget(inode, 1);

@@ -48,7 +48,7 @@ void op_write_buf(fuse_req_t request, fuse_ino_t node, fuse_bufvec* payload, off
     }
     const IoFlags flags(writepage ? 0 : info->flags);
     // Of a page that the kernel writes back there is no caller to ask for.
-    const CallerLineage lineage = writepage ? CallerLineage() : lineage_of(request, file.get());
+    const CallerLineage lineage = writepage ? lineage_of_mapping(filesystem, *file) : lineage_of(request, file.get());
     current_message().left = filesystem.data->write(
         std::make_unique<FuseWrite>(request, file, flags, position(*file, flags, offset), bytes, writepage),
         lineage.ids(), current_message().others_wait);

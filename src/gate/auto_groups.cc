@@ -86,8 +86,9 @@ bool AutoGroups::make_room(Gate& gate, MountGroups& groups, TimeNs now) {
     return false;
 }
 
-// Requires the lock. False when the group has something to do, or children.
+// Requires the lock. False when the group has something to do or to come, or children.
 bool AutoGroups::remove(Gate& gate, MountGroups& groups, GroupId id, TimeNs now) {
+    if (in_debt_ && in_debt_(id)) return false;
     const bool gone = gate.with([&](DeviceGroup&) {
         const Group* const group = groups.find(id);
         if (group == nullptr) return true;

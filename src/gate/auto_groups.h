@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <span>
 #include <unordered_map>
+#include <utility>
 
 #include "bandfs/mount_groups.h"
 #include "gate/gate.h"
@@ -37,6 +38,9 @@ public:
     std::uint32_t most() const { return most_.load(std::memory_order_relaxed); }
     void set_most(std::uint32_t most) { most_ = most; }
 
+    /// What says of a group (called with no lock but this object's) whether something of it is still to come that no
+    /// unit shows yet. Set before the first request.
+    void set_in_debt(std::function<bool(GroupId)> in_debt) { in_debt_ = std::move(in_debt); }
     /// A request of a caller comes: makes sure of its group. `lineage` is that of MountGroups, nearest first.
     void seen(Gate& gate, MountGroups& groups, std::span<const GroupId> lineage, TimeNs now);
 
@@ -67,6 +71,7 @@ private:
     bool make_room(Gate& gate, MountGroups& groups, TimeNs now);
     bool remove(Gate& gate, MountGroups& groups, GroupId id, TimeNs now);
 
+    std::function<bool(GroupId)> in_debt_;
     std::atomic<std::uint32_t> weight_{0};
     std::atomic<std::uint32_t> most_{kMost};
     std::atomic<std::size_t> size_{0};  ///< entries that are ours

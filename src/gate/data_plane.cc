@@ -102,10 +102,7 @@ bool DataPlane::fail(ReadRequest& request, std::span<const GroupId> lineage, Err
 
 bool DataPlane::write(std::unique_ptr<WriteRequest> request, std::span<const GroupId> lineage, bool may_inline) {
     OpenFile& file = *request->file_;
-    if (request->writepage_) {
-        counters_.mapped_writes.fetch_add(1, std::memory_order_relaxed);
-        lineage = file.opener;
-    }
+    if (request->writepage_) counters_.mapped_writes.fetch_add(1, std::memory_order_relaxed);
     const std::size_t size = request->payload_.size();
     const bool direct = request->flags_.direct();
     if (direct && !file.data->direct_allows(request->offset_, size)) {

@@ -68,6 +68,8 @@ public:
 protected:
     /// Exactly once, with no lock held. First unregisters what kept() registered. The bytes stay until it returns.
     virtual void answer(Result<std::span<const std::byte>> data) = 0;
+    FileData& data() const { return *file_->data; }
+    bool direct() const { return flags_.direct(); }
 
 private:
     friend class DataPlane;
@@ -113,6 +115,7 @@ protected:
     virtual void answer(Result<std::size_t> written) = 0;
     bool perform(std::uint64_t begin, std::uint64_t end) override;
     FileData& data() const { return *file_->data; }
+    bool direct() const { return flags_.direct(); }
 
 private:
     friend class DataPlane;

@@ -168,9 +168,12 @@ protected:
         return bytes_of(arguments);
     }
 
-    static std::string write_arguments(std::uint64_t fh, const std::string& payload, std::uint32_t write_flags) {
+    static std::string write_arguments(std::uint64_t fh, const std::string& payload, std::uint32_t write_flags,
+                                       std::uint64_t offset = 0, int flags = 0) {
         fuse_write_in arguments{};
         arguments.fh = fh;
+        arguments.offset = offset;
+        arguments.flags = static_cast<std::uint32_t>(flags);
         arguments.size = static_cast<std::uint32_t>(payload.size());
         arguments.write_flags = write_flags;
         return bytes_of(arguments) + payload;
@@ -332,6 +335,38 @@ TEST_F(ProtocolTest, OnlyAKilledCallerIsAnsweredEintr) {
     }
 }
 
+TEST_F(ProtocolTest, AnOpenDoesNotWaitForDirectWritesThatAreHeld) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDWR | O_DIRECT).fh;
+    EXPECT_EQ(open(node, O_RDONLY).open_flags & FOPEN_DIRECT_IO, 0u);
+    disk_.stop();
+    for (int i = 0; i != 2; ++i) send(FUSE_WRITE, node, write_arguments(fh, std::string(4096, 'd'), 0, 0, O_DIRECT));
+    EXPECT_TRUE(eventually([&] { return (open(node, O_RDONLY).open_flags & FOPEN_DIRECT_IO) != 0; }));
+    disk_.go();
+    EXPECT_TRUE(receive() && receive());
+    EXPECT_EQ(open(node, O_RDONLY).open_flags & FOPEN_DIRECT_IO, 0u);
+}
+
+TEST_F(ProtocolTest, AnOpenDoesNotWaitForPagesThatOthersAreHeldFor) {
+    initialise();
+    const std::uint64_t node = look_up("file");
+    const std::uint64_t fh = open(node, O_RDONLY).fh;
+    evict();
+    disk_.stop();
+    for (int i = 0; i != 2; ++i) send(FUSE_READ, node, read_arguments(fh, 0, 4096));
+    std::uint32_t flags = 0;
+    EXPECT_TRUE(eventually([&] {
+        std::ofstream(source_ / "file", std::ios::app) << "changed";
+        flags = open(node, O_RDONLY).open_flags;
+        return (flags & FOPEN_DIRECT_IO) != 0;
+    }));
+    EXPECT_NE(flags & FOPEN_KEEP_CACHE, 0u) << "they would have to be waited for";
+    disk_.go();
+    EXPECT_TRUE(receive() && receive());
+    EXPECT_EQ(open(node, O_RDONLY).open_flags & (FOPEN_DIRECT_IO | FOPEN_KEEP_CACHE), 0u) << "but they are old";
+}
+
 /// Nobody knows who these are.
 class NoResolver final : public Resolver {
 public:
@@ -350,9 +385,8 @@ TEST_F(ProtocolTest, WhoOpenedTheFileStandsInForItselfAndNobodyElse) {
     filesystem_.type = GroupType::pid;
     const auto charged = [this] {
         std::uint64_t units = 0;
-        filesystem_.gate->with([&](DeviceGroup&) {
-            units = filesystem_.groups->find(5)->statistics().of(Direction::read).requests;
-        });
+        filesystem_.gate->with(
+            [&](DeviceGroup&) { units = filesystem_.groups->find(5)->statistics().of(Direction::read).requests; });
         return units;
     };
     filesystem_.gate->with([this](DeviceGroup&) { EXPECT_EQ(filesystem_.groups->attach(5, 100), Error::none); });
@@ -376,8 +410,36 @@ TEST_F(ProtocolTest, WhoOpenedTheFileStandsInForItselfAndNobodyElse) {
     EXPECT_EQ(filesystem_.counters.unattributed, 0u);
     EXPECT_EQ(charged_for_read_of(kOpener + 1), 0u) << "it got the file from who opened it";
     EXPECT_EQ(filesystem_.counters.unattributed, 1u);
-    EXPECT_EQ(charged_for_read_of(0), 1u) << "the kernel's own";
+    EXPECT_EQ(charged_for_read_of(0), 0u) << "it has no number here";
     EXPECT_EQ(filesystem_.counters.unattributed, 2u);
+    filesystem_.type = GroupType::pgrp;
+    EXPECT_EQ(charged_for_read_of(kOpener), 0u) << "5 is a process";
+    EXPECT_EQ(filesystem_.counters.unattributed, 3u);
+}
+
+TEST_F(ProtocolTest, AMappingsWriteBackIsTheOpenersWhateverTheTypeIsNow) {
+    NoResolver callers;
+    filesystem_.callers = &callers;
+    filesystem_.type = GroupType::user;
+    filesystem_.automatic.set_weight(50);
+    initialise();
+    const std::uint64_t node = look_up("file");
+    callers.known = 5;
+    const std::uint64_t fh = open(node, O_RDWR).fh;
+    std::uint64_t page = 0;
+    const auto dirtied_by_write_back = [&](GroupId group) {
+        const std::uint64_t before = filesystem_.data->dirty_bytes(DirtyOwner(group));
+        send(FUSE_WRITE, node, write_arguments(fh, std::string(4096, 'm'), FUSE_WRITE_CACHE, 4096 * page++), 0);
+        EXPECT_TRUE(receive());
+        return filesystem_.data->dirty_bytes(DirtyOwner(group)) - before;
+    };
+    callers.known = 6;
+    EXPECT_EQ(dirtied_by_write_back(5), 4096u) << "who opened it then";
+    filesystem_.automatic.clear(*filesystem_.gate, *filesystem_.groups, now_ns());
+    EXPECT_EQ(dirtied_by_write_back(5), 4096u) << "its group comes back by itself";
+    filesystem_.type = GroupType::gid;
+    EXPECT_EQ(dirtied_by_write_back(6), 4096u) << "5 was a user, and is not taken for a group";
+    filesystem_.automatic.clear(*filesystem_.gate, *filesystem_.groups, now_ns());
 }
 
 TEST_F(ProtocolTest, TheKernelRemembersThatANameIsNotThere) {

@@ -58,6 +58,23 @@ TEST_F(Automatic, AGroupComesWithTheFirstRequestAndLeavesAfterAMinute) {
     EXPECT_EQ(ids(), "4 3");
 }
 
+TEST_F(Automatic, AGroupWithSomethingToComeStays) {
+    GroupId in_debt = 3;
+    automatic.set_in_debt([&](GroupId id) { return id == in_debt; });
+    automatic.set_most(2);
+    seen({3});
+    now += 1;
+    seen({4});
+    now += 1;
+    seen({5});
+    EXPECT_EQ(ids(), "3 5") << "3 was there for longer, but what it dirtied is not on the disk";
+    now += AutoGroups::kIdleFor;
+    EXPECT_EQ(expire(), 1u);
+    EXPECT_EQ(ids(), "3");
+    in_debt = 0;
+    EXPECT_EQ(expire(), 1u);
+}
+
 TEST_F(Automatic, WhoeverMayNotGoStays) {
     seen({3});
     now += AutoGroups::kIdleFor;

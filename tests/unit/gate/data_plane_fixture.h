@@ -129,14 +129,13 @@ protected:
         disk_.at_sync.open();
     }
 
-    std::shared_ptr<OpenFile> open(int flags = O_RDWR, std::vector<GroupId> opener = {}) {
-        auto opened =
-            plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, std::move(opener));
+    std::shared_ptr<OpenFile> open(int flags = O_RDWR) {
+        auto opened = plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags);
         return opened ? *opened : nullptr;
     }
     std::shared_ptr<OpenFile> open_other() { return open_of(other_file_); }
     std::shared_ptr<OpenFile> open_of(const ScratchFile& file) {
-        return *plane_->files().adopt(file.open(O_RDWR | O_CREAT), O_RDWR, {});
+        return *plane_->files().adopt(file.open(O_RDWR | O_CREAT), O_RDWR);
     }
     void read(Answer& to, const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size,
               std::vector<GroupId> lineage = {kAlice}, bool may_inline = false, pid_t tid = 0) {

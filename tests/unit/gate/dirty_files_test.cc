@@ -115,7 +115,7 @@ TEST_F(DirtyFilesTest, AnOpenWithODirectGetsTheDescriptorsOfClosedFiles) {
     UniqueFd last = file_.open(FileTable::backing_flags(O_RDWR));
     std::vector<UniqueFd> all;
     for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) all.emplace_back(fd);
-    const auto opened = plane_->files().adopt(std::move(last), O_RDWR | O_DIRECT, {});
+    const auto opened = plane_->files().adopt(std::move(last), O_RDWR | O_DIRECT);
     all.clear();
     ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
     EXPECT_TRUE(opened) << opened.code();

@@ -133,7 +133,7 @@ TEST_F(FaultsTest, AWriteBackThatNobodyAskedForIsToldToTheNextFsync) {
 }
 
 TEST_F(FaultsTest, AMappingsWriteBackFailsLikeAnyOther) {
-    const auto file = open(O_RDWR, {kBob});
+    const auto file = open();
     disk_.write_back_error = EIO;
     Answer answer;
     write(answer, file, 0, pattern(kPage), {}, true);

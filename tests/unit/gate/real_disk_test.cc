@@ -94,7 +94,7 @@ protected:
     }
 
     std::shared_ptr<OpenFile> open(int flags) {
-        auto opened = plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags, {});
+        auto opened = plane_->files().adopt(file_.open(FileTable::backing_flags(flags) | O_CREAT), flags);
         return opened ? *opened : nullptr;
     }
     std::vector<std::byte> read(const std::shared_ptr<OpenFile>& file, std::uint64_t offset, std::uint32_t size) {

@@ -9,6 +9,11 @@
 #include "sys/setid.h"
 
 namespace bandfs {
+namespace {
+
+constexpr std::uint32_t kLarge = 64u << 10;  ///< a read that fills much of a buffer
+
+}  // namespace
 
 void FirstEnd::note(std::size_t place, int error) noexcept {
     const std::uint64_t mine = std::uint64_t{place} << kErrorBits | static_cast<std::uint64_t>(error);
@@ -36,7 +41,7 @@ ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uin
 
 bool ReadRequest::take_buffer(BufferPool& pool) {
     const std::lock_guard lock(taking_buffer_);  // two pieces may begin at once
-    if (!buffer_) buffer_ = pool.take();
+    if (!buffer_) buffer_ = size_ < kLarge ? pool.take() : pool.take_large();
     return static_cast<bool>(buffer_);
 }
 

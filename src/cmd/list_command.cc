@@ -89,7 +89,7 @@ Json all_device_groups(Outcome<Done>& ret_failed) {
 
 /// Names are anybody's, and a terminal obeys some.
 std::string plain(const Json& value) {
-    return EventLog::one_line(value.is_string() ? value.get<std::string>() : value.dump());
+    return EventLog::printable(value.is_string() ? value.get<std::string>() : value.dump());
 }
 
 void print(const Json& device_groups) {

@@ -27,7 +27,11 @@ void EventLog::add(std::string_view text) {
 }
 
 std::string EventLog::one_line(std::string_view text) {
-    std::string line(text.substr(0, kLineLimit));
+    return printable(text.substr(0, kLineLimit));
+}
+
+std::string EventLog::printable(std::string_view text) {
+    std::string line(text);
     std::ranges::replace_if(
         line, [](unsigned char byte) { return byte < 0x20 || byte == 0x7f; }, '?');
     return line;

@@ -19,7 +19,9 @@ public:
     /// Adds a line, as one_line() makes it, with the time of day in front, in place of the oldest when the log is full.
     void add(std::string_view text);
 
-    /// The text of an event with '?' for control characters, so that it stays one line, and cut at kLineLimit.
+    /// The text with '?' for control characters, so that it stays one line and no terminal obeys it.
+    static std::string printable(std::string_view text);
+    /// The text of an event: printable, and cut at kLineLimit.
     static std::string one_line(std::string_view text);
 
     /// All lines, the oldest first, each ended by a newline.

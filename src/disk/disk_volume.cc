@@ -26,14 +26,15 @@ struct KnownType {
 // Local file systems over one block device, whose pages stay dirty or under write-back until the disk has them.
 // overlayfs hands sync_file_range to the file of its upper layer, which is often not to be seen from here.
 constexpr std::array kKnown{
-    KnownType{kExt4, WriteBackKind::ranges},                                                     // and ext2, ext3
-    KnownType{0x58465342, WriteBackKind::ranges},                                                // xfs
-    KnownType{0xF2F52010, WriteBackKind::ranges},                                                // f2fs
-    KnownType{0x3153464A, WriteBackKind::ranges},                                                // jfs
-    KnownType{0x4D44, WriteBackKind::ranges},                                                    // vfat
-    KnownType{0x2011BAB0, WriteBackKind::ranges},                                                // exfat
-    KnownType{kOverlay, WriteBackKind::ranges},   KnownType{0x01021994, WriteBackKind::memory},  // tmpfs
-    KnownType{0x858458F6, WriteBackKind::memory},                                                // ramfs
+    KnownType{kExt4, WriteBackKind::ranges},       // and ext2, ext3
+    KnownType{0x58465342, WriteBackKind::ranges},  // xfs
+    KnownType{0xF2F52010, WriteBackKind::ranges},  // f2fs
+    KnownType{0x3153464A, WriteBackKind::ranges},  // jfs
+    KnownType{0x4D44, WriteBackKind::ranges},      // vfat
+    KnownType{0x2011BAB0, WriteBackKind::ranges},  // exfat
+    KnownType{kOverlay, WriteBackKind::ranges},    // overlayfs
+    KnownType{0x01021994, WriteBackKind::memory},  // tmpfs
+    KnownType{0x858458F6, WriteBackKind::memory},  // ramfs
 };
 
 /// The type of the upper layer of the overlay that `fd` is on; no value when it cannot be seen.

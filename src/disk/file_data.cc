@@ -293,20 +293,19 @@ int FileData::untold_failure() const {
     return told_ ? 0 : last_failure_;
 }
 
-void FileData::waits(Direction direction, TimeNs now) {
-    Waiting& waiting = waiting_[static_cast<std::size_t>(direction)];
-    if (waiting.requests.fetch_add(1) == 0) waiting.moved = now;
+void FileData::write_waits(TimeNs now) {
+    const std::lock_guard lock(mutex_);
+    if (writes_waiting_++ == 0) writes_wait_since_ = now;
 }
 
-void FileData::waits_no_more(Direction direction, TimeNs now) {
-    Waiting& waiting = waiting_[static_cast<std::size_t>(direction)];
-    waiting.moved = now;
-    waiting.requests.fetch_sub(1);
+void FileData::write_waits_no_more() {
+    const std::lock_guard lock(mutex_);
+    --writes_waiting_;
 }
 
-bool FileData::stuck(Direction direction, TimeNs now) const {
-    const Waiting& waiting = waiting_[static_cast<std::size_t>(direction)];
-    return waiting.requests != 0 && now - waiting.moved > kStuckAfter;
+bool FileData::writes_wait_long(TimeNs now) const {
+    const std::lock_guard lock(mutex_);
+    return writes_waiting_ != 0 && now - writes_wait_since_ > kLong;
 }
 
 std::uint64_t FileData::note_dirty(std::uint64_t offset, std::uint64_t bytes, DirtyOwner owner) {

@@ -1,7 +1,6 @@
 // disk/file_data.h - the data of one regular file: its descriptors, what of it is dirty, reads, writes, durability.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -111,12 +110,12 @@ public:
     /// How many bytes fallocate(2) in this mode will write before or while it does the rest.
     std::uint64_t written_by_allocation(int mode, std::uint64_t offset, std::uint64_t bytes) const;
 
-    // Requests of callers that wait for their turn, or for the disk.
+    // Direct writes of callers that wait for their turn, or for the disk after that.
 
-    void waits(Direction direction, TimeNs now);
-    void waits_no_more(Direction direction, TimeNs now);
-    /// Whether some wait and none has ended for kStuckAfter: what waits for them in the kernel waits for long.
-    bool stuck(Direction direction, TimeNs now) const;
+    void write_waits(TimeNs now);
+    void write_waits_no_more();
+    /// Whether there has been one all the time for kLong: who has to wait until there is none waits for longer.
+    bool writes_wait_long(TimeNs now) const;
 
     // How often it is open.
 
@@ -129,11 +128,7 @@ public:
 private:
     friend class FileTable;
 
-    static constexpr TimeNs kStuckAfter = 10'000'000;
-    struct Waiting {
-        std::atomic<unsigned> requests{0};
-        std::atomic<TimeNs> moved{0};  ///< when the first came or the last went
-    };
+    static constexpr TimeNs kLong = 20'000'000;  ///< 20 ms: a disk that is shared, and not one that is busy
 
     void adopt(UniqueFd fd, int flags);
     std::atomic<int>& direct_slot(bool writable) { return writable ? direct_writer_ : direct_reader_; }
@@ -161,12 +156,13 @@ private:
     bool quiet_reader_ = false;                ///< it leaves the time of the last access as it is; guarded
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
-    std::array<Waiting, kDirections> waiting_;
 
     mutable std::mutex mutex_;
     std::vector<UniqueFd> owned_;  // guarded, as what follows
     DirtyExtents dirty_;
-    std::uint32_t failures_ = 0;  ///< counts write-backs that failed
+    unsigned writes_waiting_ = 0;
+    TimeNs writes_wait_since_ = 0;  ///< when the first of those came
+    std::uint32_t failures_ = 0;    ///< counts write-backs that failed
     int last_failure_ = 0;
     bool told_ = true;  ///< somebody has been answered the last failure
 };

@@ -36,7 +36,7 @@ private:
 /// Who opened a file, for what comes without a caller, or from one that has ended.
 struct FileOpener {
     CallerIds ids;
-    GroupType type;                      ///< of the lineage: that of the mount, at that time
+    GroupType terms;                     ///< by which the lineage was found: the type, or the list of rules
     std::vector<std::uint64_t> lineage;  ///< ids of groups, nearest first
 };
 

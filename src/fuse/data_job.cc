@@ -70,7 +70,6 @@ FuseRead::FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags f
 }
 
 void FuseRead::kept() {
-    if (!direct()) wait_.emplace(data(), Direction::read);
     defer_until_killed(*this);
 }
 
@@ -101,7 +100,7 @@ bool FuseWrite::perform(std::uint64_t begin, std::uint64_t end) {
 }
 
 std::span<const std::byte> FuseWrite::keep_payload() {
-    if (direct()) wait_.emplace(data(), Direction::write);
+    if (direct()) wait_.emplace(data());
     if (payload_.size() <= kCopyBytes) {
         // By whole pages malloc would take one more for each.
         const std::size_t alignment = data().memory_alignment();
@@ -120,6 +119,7 @@ std::span<const std::byte> FuseWrite::keep_payload() {
 }
 
 void FuseWrite::answer(Result<std::size_t> written) {
+    wait_.reset();  // before who waits for the answer goes on
     const Replying replying = begin_reply();
     if (written)
         fuse_reply_write(request(), *written);

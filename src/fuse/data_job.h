@@ -60,19 +60,16 @@ private:
     Job* killable_ = nullptr;  ///< registered with libfuse to be told of interrupts
 };
 
-/// Counts a request among those of its file that wait. Lives as long as that does, and its file longer.
-class WaitOfFile {
+/// Counts a direct write among those of its file that wait. The file lives longer.
+class WaitOfWrite {
 public:
-    WaitOfFile(FileData& file, Direction direction) : file_(file), direction_(direction) {
-        file_.waits(direction_, now_ns());
-    }
-    ~WaitOfFile() { file_.waits_no_more(direction_, now_ns()); }
-    WaitOfFile(const WaitOfFile&) = delete;
-    WaitOfFile& operator=(const WaitOfFile&) = delete;
+    explicit WaitOfWrite(FileData& file) : file_(file) { file_.write_waits(now_ns()); }
+    ~WaitOfWrite() { file_.write_waits_no_more(); }
+    WaitOfWrite(const WaitOfWrite&) = delete;
+    WaitOfWrite& operator=(const WaitOfWrite&) = delete;
 
 private:
     FileData& file_;
-    const Direction direction_;
 };
 
 class FuseRead final : private DeferredReply, public ReadRequest {
@@ -83,8 +80,6 @@ public:
 private:
     void kept() override;
     void answer(Result<std::span<const std::byte>> data) override;
-
-    std::optional<WaitOfFile> wait_;
 };
 
 class FuseWrite final : private DeferredReply, public WriteRequest {
@@ -101,7 +96,7 @@ private:
     std::span<const std::byte> keep_payload() override;
     void answer(Result<std::size_t> written) override;
 
-    std::optional<WaitOfFile> wait_;
+    std::optional<WaitOfWrite> wait_;
     std::span<const std::byte> payload_;       ///< in the message until keep_payload()
     PooledBuffer message_;                     ///< of a large payload
     std::unique_ptr<std::byte[], Free> copy_;  ///< of a small one: a buffer of 1 MiB would be too much for it

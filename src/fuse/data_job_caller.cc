@@ -38,14 +38,22 @@ std::string path_below_source(Filesystem& filesystem, const OpenFile* file) {
     return moved ? path_below(*moved, *path) : "";
 }
 
+/// By what callers are told apart now: the type, and of rules which list of them.
+GroupType terms_in_force(const Filesystem& filesystem, GroupType type) {
+    if (type != GroupType::rules) return type;
+    const std::shared_ptr<const RuleList> rules = filesystem.rules.get();
+    return {GroupType::Kind::rules, rules ? rules->number() : std::uint8_t{0}};
+}
+
 /// Whether it is the thread that opened the file, of which is known what it was then.
-bool is_opener(const CallerIds& caller, GroupType type, const OpenFile* file) {
-    return file != nullptr && caller.tid != 0 && caller.tid == file->opener.ids.tid && type == file->opener.type;
+bool is_opener(const Filesystem& filesystem, GroupType type, const CallerIds& caller, const OpenFile* file) {
+    return file != nullptr && caller.tid != 0 && caller.tid == file->opener.ids.tid &&
+           terms_in_force(filesystem, type) == file->opener.terms;
 }
 
 CallerLineage lineage_of_unknown(Filesystem& filesystem, GroupType type, const CallerIds& caller,
                                  const OpenFile* file) {
-    const bool opened = is_opener(caller, type, file);
+    const bool opened = is_opener(filesystem, type, caller, file);
     if (!opened) filesystem.counters.unattributed.fetch_add(1, std::memory_order_relaxed);
     return opened ? CallerLineage(file->opener.lineage) : CallerLineage();
 }
@@ -56,7 +64,7 @@ CallerLineage lineage_by_rules(Filesystem& filesystem, const CallerIds& caller, 
     const auto task = rules->asks_task() ? filesystem.callers->match_task(*rules, caller.tid) : std::nullopt;
     const std::string path = rules->asks_path() ? path_below_source(filesystem, file) : std::string();
     const auto id = rules->first(caller, task, path);
-    if (rules->asks_task() && !task && (!id || is_opener(caller, GroupType::rules, file)))
+    if (rules->asks_task() && !task && (!id || is_opener(filesystem, GroupType::rules, caller, file)))
         return lineage_of_unknown(filesystem, GroupType::rules, caller, file);
     return id ? CallerLineage(*id) : CallerLineage();
 }
@@ -74,30 +82,34 @@ void note_use(Filesystem& filesystem, const CallerLineage& lineage) {
     filesystem.automatic.seen(*filesystem.gate, *filesystem.groups, lineage.ids(), now_ns());
 }
 
-}  // namespace
-
-CallerLineage lineage_of(fuse_req* request, const OpenFile* file) {
-    Filesystem& filesystem = filesystem_of(request);
-    const GroupType type = filesystem.type.load(std::memory_order_relaxed);
+CallerLineage lineage_by(Filesystem& filesystem, GroupType type, const CallerIds& caller, const OpenFile* file) {
     if (type == GroupType::none) return {};
-    CallerLineage lineage = find_lineage(filesystem, type, ids_of(request), file);
+    CallerLineage lineage = find_lineage(filesystem, type, caller, file);
     note_use(filesystem, lineage);
     return lineage;
 }
 
+}  // namespace
+
+CallerLineage lineage_of(fuse_req* request, const OpenFile* file) {
+    Filesystem& filesystem = filesystem_of(request);
+    return lineage_by(filesystem, filesystem.type.load(std::memory_order_relaxed), ids_of(request), file);
+}
+
 FileOpener opener_of(fuse_req* request, const OpenFile* file) {
-    const GroupType type = filesystem_of(request).type.load(std::memory_order_relaxed);
-    return {ids_of(request), type, lineage_of(request, file).to_vector()};
+    Filesystem& filesystem = filesystem_of(request);
+    const GroupType type = filesystem.type.load(std::memory_order_relaxed);
+    const GroupType terms = terms_in_force(filesystem, type);
+    return {ids_of(request), terms, lineage_by(filesystem, type, ids_of(request), file).to_vector()};
 }
 
 CallerLineage lineage_of_mapping(Filesystem& filesystem, const OpenFile& file) {
     const GroupType type = filesystem.type.load(std::memory_order_relaxed);
-    if (type == GroupType::none) return {};
     const FileOpener& opener = file.opener;
-    // What rules say of it depends on the rules there are, and on the file's name.
-    const bool as_it_was = type == opener.type && type != GroupType::rules;
-    CallerLineage lineage =
-        as_it_was ? CallerLineage(opener.lineage) : find_lineage(filesystem, type, opener.ids, &file);
+    // Another may have the thread's number by now: what it was is known by the old terms alone.
+    if (terms_in_force(filesystem, type) != opener.terms)
+        return lineage_by(filesystem, type, {0, opener.ids.uid, opener.ids.gid}, &file);
+    CallerLineage lineage(opener.lineage);
     note_use(filesystem, lineage);
     return lineage;
 }

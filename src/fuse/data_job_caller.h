@@ -41,7 +41,7 @@ CallerLineage lineage_of(fuse_req* request, const OpenFile* file = nullptr);
 FileOpener opener_of(fuse_req* request, const OpenFile* file = nullptr);
 
 /// Of what the kernel writes back of a mapping of the file, for nobody in particular: that of who opened it, as it was
-/// then; of another type, or by rules, as it is now.
+/// then. By another type or other rules since, it is that user's, as far as these ask for no more.
 CallerLineage lineage_of_mapping(Filesystem& filesystem, const OpenFile& file);
 
 /// Whether lineage_of() of a file that is being opened has to wait for its descriptor.

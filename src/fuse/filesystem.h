@@ -58,13 +58,14 @@ struct MountOptions {
 
 /// Counts of one mount that are neither the scheduler's nor the data plane's. Read by status.
 struct MountCounters {
-    /// Requests whose caller has no group id: charged to who opened the file, or to the default group.
+    /// Requests whose caller has no group id.
     std::atomic<std::uint64_t> unattributed{0};
 };
 
 /// What was agreed with the kernel in INIT. Written once, before the first other request.
 struct AgreedFeatures {
     std::atomic<bool> parallel_direct_writes{false};  ///< FOPEN_DIRECT_IO may be combined with shared mappings
+    std::atomic<bool> cached_opens_wait{false};       ///< until there are no such writes to the file (Linux 6.9)
 };
 
 class BackingLocks;

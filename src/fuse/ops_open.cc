@@ -32,23 +32,22 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
     return filesystem.stamps.unchanged(node, now, static_cast<TimeNs>(realtime.tv_sec) * kSecond + realtime.tv_nsec);
 }
 
-/// Whether the kernel would have an open that goes through its page cache wait for what others are waiting for: for
-/// direct writes to the file that are under way side by side, and for reads into pages that the open wants gone.
-bool would_wait(const Filesystem& filesystem, const FileData& file, bool keeps_pages) {
-    if (!filesystem.kernel.parallel_direct_writes) return false;  // there are no such writes, and no mapping of others
-    const TimeNs now = now_ns();
-    return file.stuck(Direction::write, now) || (!keeps_pages && file.stuck(Direction::read, now));
+/// Whether the kernel would have an open for reading that goes through its page cache wait, until all direct writes to
+/// the file are done that are under way side by side. One that goes past it need not.
+bool would_wait(const Filesystem& filesystem, const OpenFile& file) {
+    return filesystem.kernel.cached_opens_wait && (file.flags & O_ACCMODE) == O_RDONLY &&
+           !IoFlags(file.flags).direct() && file.data->writes_wait_long(now_ns());
 }
 
-/// Enters the file among those that are open, and fills in what the kernel is told of it; `apart`: its pages are not
-/// used. Returns FOPEN_ flags that libfuse does not know.
-std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info, bool apart) {
+/// Enters the file among those that are open, and fills in what the kernel is told of it. Returns FOPEN_ flags that
+/// libfuse does not know.
+std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse_file_info& info) {
     // The kernel sends O_DIRECT requests of their own for files it caches as well, but there one write excludes all
     // others.
     const bool direct = filesystem.options.direct_io || IoFlags(file->flags).direct();
     const bool parallel = direct && filesystem.kernel.parallel_direct_writes;
     info.noflush = filesystem.locks == nullptr;
-    info.direct_io = filesystem.options.direct_io || parallel || apart;
+    info.direct_io = filesystem.options.direct_io || parallel || would_wait(filesystem, *file);
     info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
     return parallel ? kFopenParallelDirectWrites : 0;
 }
@@ -84,13 +83,7 @@ void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
         return;
     }
     info->keep_cache = may_keep_pages(filesystem, node, **file);
-    const bool apart = would_wait(filesystem, *(*file)->data, info->keep_cache);
-    if (apart) {
-        // It leaves the kernel's pages alone, as they are; for who opens it next they are old.
-        info->keep_cache = true;
-        filesystem.stamps.forget(node);
-    }
-    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info, apart);
+    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
     if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
 }
 
@@ -119,7 +112,7 @@ void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t m
         return;
     }
     (*file)->opener = opener_of(request, file->get());
-    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info, false);
+    const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
     if (reply_create(request, entry_param_of(filesystem, created->entry), *info, fopen_flags) < 0) {
         filesystem.handles.remove(info->fh);
         filesystem.tree->forget(inode, 1);

@@ -16,23 +16,13 @@ TimeNs nanoseconds(const timespec& time) {
 
 }  // namespace
 
-std::size_t OpenStamps::place_of(std::uint64_t node) {
-    static_assert(kPlaces == std::size_t{1} << (64 - 50));
-    return (node * 0x9e3779b97f4a7c15u) >> 50;
-}
-
-void OpenStamps::forget(std::uint64_t node) {
-    const std::size_t place = place_of(node);
-    const std::lock_guard lock(locks_[place % kLocks]);
-    if (places_[place].node == node) places_[place] = {};
-}
-
 bool OpenStamps::unchanged(std::uint64_t node, const struct stat& now, TimeNs realtime) {
     Stamp stamp{node, now.st_ino, now.st_size, nanoseconds(now.st_mtim), nanoseconds(now.st_ctim)};
     const bool coarse = now.st_mtim.tv_nsec == 0 && now.st_ctim.tv_nsec == 0;
     const bool settled = std::max(stamp.mtime, stamp.ctime) < realtime - (coarse ? kCoarseGrain : kGrain);
 
-    const std::size_t place = place_of(node);
+    const std::size_t place = (node * 0x9e3779b97f4a7c15u) >> 50;
+    static_assert(kPlaces == std::size_t{1} << (64 - 50));
     std::lock_guard lock(locks_[place % kLocks]);
     const bool same = places_[place] == stamp;
     places_[place] = settled ? stamp : Stamp{};

@@ -23,8 +23,6 @@ public:
     /// day in nanoseconds from before `now` was read: a change so recent that another one could leave the same times is
     /// not remembered.
     bool unchanged(std::uint64_t node, const struct stat& now, TimeNs realtime);
-    /// The file counts as changed when it is opened next.
-    void forget(std::uint64_t node);
 
 private:
     struct Stamp {
@@ -37,8 +35,6 @@ private:
     };
     static constexpr std::size_t kPlaces = 16384;  // 640 KiB
     static constexpr std::size_t kLocks = 16;
-
-    static std::size_t place_of(std::uint64_t node);
 
     std::unique_ptr<Stamp[]> places_;  ///< place p is guarded by locks_[p % kLocks]
     std::array<std::mutex, kLocks> locks_;

@@ -77,7 +77,7 @@ private:
     std::atomic<std::size_t> size_{0};  ///< entries that are ours
     std::atomic<std::uint64_t> turned_away_{0};
 
-    mutable std::shared_mutex mutex_;  ///< taken before the gate's lock
+    mutable std::shared_mutex mutex_;  ///< taken before the gate's lock, and that of write-back
     std::unordered_map<GroupId, Entry> entries_;
     TimeNs full_until_ = 0;  ///< all were busy: room is not looked for again before
 };

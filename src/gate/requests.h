@@ -68,8 +68,6 @@ public:
 protected:
     /// Exactly once, with no lock held. First unregisters what kept() registered. The bytes stay until it returns.
     virtual void answer(Result<std::span<const std::byte>> data) = 0;
-    FileData& data() const { return *file_->data; }
-    bool direct() const { return flags_.direct(); }
 
 private:
     friend class DataPlane;
@@ -101,8 +99,7 @@ using WaitingWriteHook = JobHook<struct WaitingWriteTag>;
 /// A write to an open file, of at most 1 MiB. Its payload is borrowed until keep_payload().
 class WriteRequest : public Job, public WaitingWriteHook {
 public:
-    /// `writepage`: the kernel writes back a shared mapping; nobody waits, and who opened the file is charged. `flags`
-    /// do not matter then.
+    /// `writepage`: the kernel writes back a shared mapping, and nobody waits. `flags` do not matter then.
     WriteRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
                  std::span<const std::byte> payload, bool writepage, pid_t caller_tid);
     ~WriteRequest() override;

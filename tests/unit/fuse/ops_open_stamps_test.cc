@@ -38,16 +38,6 @@ TEST(OpenStamps, SizeAndTimesTell) {
     EXPECT_TRUE(stamps.unchanged(1, file_of(101, old + 1, old + 1), kNow));
 }
 
-TEST(OpenStamps, AForgottenFileCountsAsChanged) {
-    OpenStamps stamps;
-    const struct stat file = file_of(100, kNow - kS + 1, kNow - kS + 1);
-    EXPECT_FALSE(stamps.unchanged(1, file, kNow));
-    stamps.forget(2);
-    EXPECT_TRUE(stamps.unchanged(1, file, kNow));
-    stamps.forget(1);
-    EXPECT_FALSE(stamps.unchanged(1, file, kNow));
-}
-
 TEST(OpenStamps, AChangeWithinTheClocksGrainIsNotTrusted) {
     OpenStamps stamps;
     const struct stat fresh = file_of(100, kNow - 5 * kMs, kNow - 5 * kMs);

@@ -364,6 +364,30 @@ TEST_F(SessionTest, DirectWritesToOneFileGoToTheDiskTogether) {
     for (const pid_t writer : writers) EXPECT_EQ(exit_status(writer), 0);
 }
 
+TEST_F(SessionTest, AnOpenReturnsWhileDirectWritesAreHeld) {
+    mount(kOneAtATime);
+    if (!filesystem_.kernel.cached_opens_wait) GTEST_SKIP() << "this kernel has no open wait for direct writes";
+    write_contents(below("file"), std::string(64 * 4096, '\0'));
+    disk_.stop();
+    std::vector<pid_t> writers;
+    for (int i = 0; i < 4; ++i)
+        writers.push_back(in_child(0, [this] {
+            const AlignedMemory memory(4096);
+            const int file = ::open(in_mount("file").c_str(), O_WRONLY | O_DIRECT);
+            return ::pwrite(file, memory.data, 4096, 0) == 4096 ? 0 : 1;
+        }));
+    struct stat facts {};
+    ASSERT_EQ(::stat(below("file").c_str(), &facts), 0);
+    ASSERT_TRUE(eventually([&] {
+        const auto file = filesystem_.data->files().find(FileKey{.device = facts.st_dev, .inode = facts.st_ino});
+        return file && file->writes_wait_long(now_ns());
+    }));
+    const pid_t reader = in_child(0, [this] { return contents(in_mount("file")).size() == 64 * 4096 ? 0 : 1; });
+    EXPECT_EQ(exit_status(reader), 0);
+    disk_.go();
+    for (const pid_t writer : writers) EXPECT_EQ(exit_status(writer), 0);
+}
+
 TEST_F(SessionTest, WhatIsInFlightEndsBeforeALazyUnmountDoes) {
     mount({});
     write_contents(below("file"), pattern_of(4096));

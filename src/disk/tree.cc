@@ -119,6 +119,15 @@ Result<std::string> Tree::path_of_root() {
     return path_of_descriptor((*root)->get());
 }
 
+bool Tree::leads_to(const std::string& path, int fd) {
+    const Result<HeldFd> root = descriptor(*root_);
+    struct stat there {
+    }, here{};
+    return root && path.starts_with('/') && ::fstat(fd, &here) == 0 &&
+           ::fstatat((*root)->get(), path.c_str() + 1, &there, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0 &&
+           there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+}
+
 Result<InodePtr> Tree::inode(NodeId id) {
     if (InodePtr inode = inodes_.find(id)) return inode;
     return revive(id);

@@ -53,6 +53,8 @@ public:
     Inode& root() { return *root_; }
     /// Where SOURCE is now, as the kernel names it.
     Result<std::string> path_of_root();
+    /// Whether this path below SOURCE ("/a/b") leads to the file that `fd` is open on.
+    bool leads_to(const std::string& path, int fd);
     /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing.
     Result<InodePtr> inode(NodeId id);
     /// "." and ".." are the inode and its parent. `hold`: opens a descriptor, so that the inode's path has this name.

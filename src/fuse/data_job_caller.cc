@@ -28,14 +28,21 @@ std::string path_below(const std::string& directory, const std::string& path) {
     return below ? path.substr(directory.size()) : "";
 }
 
-/// Where the file is below SOURCE; empty when that cannot be told.
+/// Where the file is below SOURCE, or was last by a name that was removed; empty when that cannot be told.
 std::string path_below_source(Filesystem& filesystem, const OpenFile* file) {
-    const Result<std::string> path =
-        file == nullptr ? Result<std::string>(Errno{EBADF}) : path_of_descriptor(file->data->descriptor());
-    if (!path) return {};
-    if (std::string found = path_below(filesystem.source_path, *path); !found.empty()) return found;
-    const Result<std::string> moved = filesystem.tree->path_of_root();
-    return moved ? path_below(*moved, *path) : "";
+    if (file == nullptr) return {};
+    const int fd = file->data->descriptor();
+    const Result<std::string> whole = path_of_descriptor(fd);
+    if (!whole) return {};
+    std::string path = path_below(filesystem.source_path, *whole);
+    if (path.empty()) {
+        const Result<std::string> moved = filesystem.tree->path_of_root();
+        path = moved ? path_below(*moved, *whole) : "";
+    }
+    // A name may end so by itself.
+    constexpr std::string_view kRemoved = " (deleted)";
+    if (path.ends_with(kRemoved) && !filesystem.tree->leads_to(path, fd)) path.resize(path.size() - kRemoved.size());
+    return path;
 }
 
 /// By what callers are told apart now: the type, and of rules which list of them.

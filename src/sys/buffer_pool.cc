@@ -19,6 +19,47 @@ void* map(std::size_t bytes) {
     return base == MAP_FAILED ? nullptr : base;
 }
 
+/// The buffers in huge pages, for all pools: a process may have a thousand. Thread-safe.
+class HugeBuffers {
+public:
+    static HugeBuffers& instance() {
+        static HugeBuffers all;
+        return all;
+    }
+
+    std::byte* take() {
+        const std::lock_guard lock(mutex_);
+        if (free_.empty()) return nullptr;
+        std::byte* const base = free_.back();
+        free_.pop_back();
+        return base;
+    }
+    bool give_back(std::byte* base) {
+        if (base < begin_ || base >= begin_ + kBytes) return false;
+        const std::lock_guard lock(mutex_);
+        free_.push_back(base);
+        return true;
+    }
+
+private:
+    static constexpr std::size_t kBytes = 16u << 20;
+
+    HugeBuffers() {
+        std::size_t room = kBytes + kHugePage;
+        void* place = map(room);
+        if (place == nullptr) return;
+        begin_ = static_cast<std::byte*>(std::align(kHugePage, kBytes, place, room));
+        ::madvise(begin_, kBytes, MADV_HUGEPAGE);  // fails where there are none, which costs nothing but time
+        constexpr std::size_t kBuffers = kBytes / PooledBuffer::kBytes;
+        free_.reserve(kBuffers);
+        for (std::size_t i = kBuffers; i-- != 0;) free_.push_back(begin_ + i * PooledBuffer::kBytes);
+    }
+
+    std::mutex mutex_;
+    std::byte* begin_ = nullptr;  ///< mapped as long as the process lives
+    std::vector<std::byte*> free_;
+};
+
 }  // namespace
 
 PooledBuffer::~PooledBuffer() {
@@ -31,7 +72,6 @@ BufferPool::BufferPool(std::size_t keep) : keep_(keep) {
 
 BufferPool::~BufferPool() {
     for (std::byte* const base : free_) unmap(base);
-    if (huge_mapping_ != nullptr) ::munmap(huge_mapping_, kHugeBytes + kHugePage);
 }
 
 PooledBuffer BufferPool::take() {
@@ -48,39 +88,15 @@ PooledBuffer BufferPool::take() {
     return {this, static_cast<std::byte*>(base)};
 }
 
-// Requires the lock.
-void BufferPool::make_huge() {
-    made_huge_ = true;
-    std::size_t room = kHugeBytes + kHugePage;
-    void* place = huge_mapping_ = map(room);
-    if (place == nullptr) return;
-    huge_ = static_cast<std::byte*>(std::align(kHugePage, kHugeBytes, place, room));
-    ::madvise(huge_, kHugeBytes, MADV_HUGEPAGE);  // fails where there are none, which costs nothing but time
-    constexpr std::size_t kBuffers = kHugeBytes / PooledBuffer::kBytes;
-    huge_free_.reserve(kBuffers);
-    for (std::size_t i = kBuffers; i-- != 0;) huge_free_.push_back(huge_ + i * PooledBuffer::kBytes);
-}
-
 PooledBuffer BufferPool::take_large() {
-    {
-        const std::lock_guard lock(mutex_);
-        if (!made_huge_) make_huge();
-        if (!huge_free_.empty()) {
-            std::byte* const base = huge_free_.back();
-            huge_free_.pop_back();
-            return {this, base};
-        }
-    }
-    return take();
+    std::byte* const base = HugeBuffers::instance().take();
+    return base != nullptr ? PooledBuffer(this, base) : take();
 }
 
 void BufferPool::give_back(std::byte* base) {
+    if (HugeBuffers::instance().give_back(base)) return;
     {
         const std::lock_guard lock(mutex_);
-        if (is_huge(base)) {
-            huge_free_.push_back(base);
-            return;
-        }
         if (free_.size() < keep_) {
             free_.push_back(base);
             return;

@@ -42,8 +42,7 @@ private:
 };
 
 /// Buffers of PooledBuffer::kBytes from mmap. Thread-safe. Keeps at most `keep` free ones and unmaps the rest, so
-/// memory follows what is held; those in huge pages stay, once there were any. Never waits: a bound on what is out is
-/// its users' business.
+/// memory follows what is held. Never waits: a bound on what is out is its users' business.
 class BufferPool {
 public:
     explicit BufferPool(std::size_t keep = 32);
@@ -53,25 +52,18 @@ public:
 
     /// An empty one when the system has no memory.
     PooledBuffer take();
-    /// The same for what will be full: in huge pages, of which there are a few, where the system has them. The kernel
-    /// takes hold of each page of a buffer for the disk and again for the answer, which is cheaper by whole ones.
+    /// The same for what will be full: in huge pages where the system has them, of which all pools together have 16 MiB
+    /// once they had use for them. The kernel takes hold of each page of a buffer for the disk and again for the
+    /// answer, which is cheaper by whole ones.
     PooledBuffer take_large();
 
 private:
     friend class PooledBuffer;
-    void make_huge();
-    bool is_huge(const std::byte* base) const { return huge_ != nullptr && base >= huge_ && base < huge_ + kHugeBytes; }
     void give_back(std::byte* base);
-
-    static constexpr std::size_t kHugeBytes = 16u << 20;
 
     const std::size_t keep_;
     std::mutex mutex_;
     std::vector<std::byte*> free_;  ///< the last given back is taken first: its pages are warm
-    bool made_huge_ = false;
-    std::byte* huge_ = nullptr;  ///< kHugeBytes, part of a mapping
-    void* huge_mapping_ = nullptr;
-    std::vector<std::byte*> huge_free_;
 };
 
 }  // namespace bandfs

@@ -1,7 +1,6 @@
 #include "sys/magic_links.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -26,12 +25,7 @@ Result<std::string> path_of_descriptor(int fd) {
     std::array<char, PATH_MAX> path;
     const ssize_t length = ::readlink(MagicLinks::path(fd).c_str(), path.data(), path.size());
     if (length < 0) return last_errno();
-    const std::string_view text(path.data(), static_cast<std::size_t>(length));
-    constexpr std::string_view kDeleted = " (deleted)";
-    // A name may end so by itself. To look at it would mean to walk the mount, perhaps our own.
-    struct stat file {};
-    const bool removed = text.ends_with(kDeleted) && ::fstat(fd, &file) == 0 && file.st_nlink == 0;
-    return std::string(removed ? text.substr(0, text.size() - kDeleted.size()) : text);
+    return std::string(path.data(), static_cast<std::size_t>(length));
 }
 
 }  // namespace bandfs

@@ -32,7 +32,7 @@ private:
     UniqueFd directory_;
 };
 
-/// Where the kernel says that a descriptor leads, as a path; of a file without any name the last that it had.
+/// Where the kernel says that a descriptor leads, as a path; " (deleted)" follows a name that was removed.
 Result<std::string> path_of_descriptor(int fd);
 
 }  // namespace bandfs

@@ -111,18 +111,21 @@ TEST_F(ServedGroups, APathIsKnownWhateverBecameOfTheNames) {
     EXPECT_EQ(::pread(last.get(), block, sizeof block, 0), 4096);
     EXPECT_EQ(stat("below", "read.bytes_done"), "8192") << "the only name";
 
+    ASSERT_EQ(run({"set", root_ + "/mnt", "rules", "below path=/sub/big"}).code, 0);
+    EXPECT_EQ(::pread(linked.get(), block, sizeof block, 0), 4096);
+    EXPECT_EQ(stat("below", "read.bytes_done"), "12288") << "no other name is known of it";
     ASSERT_EQ(run({"set", root_ + "/mnt", "rules", "below path=/sub/kept"}).code, 0);
     std::ofstream(root_ + "/src/sub/kept (deleted)") << std::string(100'000, 'x');
     const UniqueFd kept = file("kept (deleted)");
     EXPECT_EQ(::pread(kept.get(), block, sizeof block, 0), 4096);
-    EXPECT_EQ(stat("below", "read.bytes_done"), "8192") << "that is its name";
+    EXPECT_EQ(stat("below", "read.bytes_done"), "12288") << "that is its name";
     ASSERT_EQ(run({"set", root_ + "/mnt", "rules", "below path=/sub/*"}).code, 0);
 
     fs::rename(root_ + "/src", root_ + "/elsewhere");
     std::ofstream(root_ + "/elsewhere/sub/new") << std::string(100'000, 'x');
     const UniqueFd moved = file("new");
     EXPECT_EQ(::pread(moved.get(), block, sizeof block, 0), 4096);
-    EXPECT_EQ(stat("below", "read.bytes_done"), "12288") << "SOURCE has moved";
+    EXPECT_EQ(stat("below", "read.bytes_done"), "16384") << "SOURCE has moved";
     fs::rename(root_ + "/elsewhere", root_ + "/src");
 }
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <string>
 
 #include "sys/file_io.h"
@@ -37,15 +36,14 @@ constexpr std::array kKnown{
     KnownType{0x858458F6, WriteBackKind::memory},  // ramfs
 };
 
-/// The type of the upper layer of the overlay that `fd` is on; no value when it cannot be seen.
-Result<std::uint64_t> upper_type(int fd) {
+/// Whether the upper layer of the overlay that `fd` is on is seen to be no file system of `ranges`.
+bool has_other_upper(int fd) {
     const Result<MountEntry> mount = mount_of(fd);
-    if (!mount) return mount.error();
-    const std::string upper(mount_option(mount->super_options, "upperdir"));
-    if (!upper.starts_with('/')) return Errno{ENOENT};
+    const std::string upper(mount ? mount_option(mount->super_options, "upperdir") : "");
+    if (!upper.starts_with('/')) return false;
     const UniqueFd directory(::open(upper.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    if (!directory) return last_errno();
-    return file_system_type(directory.get());
+    const auto type = file_system_type(directory.get());
+    return type && write_back_kind_of(*type) != WriteBackKind::ranges;
 }
 
 }  // namespace
@@ -73,8 +71,7 @@ Volume volume_of(int fd) {
         volume.kind = write_back_kind_of(*type);
         volume.holes_write = *type != kExt4;
         // What lies in layers below may be on a disk even where the upper one is in memory.
-        const auto upper = *type == kOverlay ? upper_type(fd) : Result<std::uint64_t>(Errno{ENOENT});
-        if (upper && write_back_kind_of(*upper) != WriteBackKind::ranges) volume.kind = WriteBackKind::synchronous;
+        if (*type == kOverlay && has_other_upper(fd)) volume.kind = WriteBackKind::synchronous;
     }
     volume.direct_alignment = direct_io_alignment(fd);
     return volume;

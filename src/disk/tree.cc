@@ -121,11 +121,13 @@ Result<std::string> Tree::path_of_root() {
 
 bool Tree::leads_to(const std::string& path, int fd) {
     const Result<HeldFd> root = descriptor(*root_);
-    struct stat there {
-    }, here{};
-    return root && path.starts_with('/') && ::fstat(fd, &here) == 0 &&
-           ::fstatat((*root)->get(), path.c_str() + 1, &there, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) == 0 &&
-           there.st_dev == here.st_dev && there.st_ino == here.st_ino;
+    if (!root || !path.starts_with('/')) return false;
+    // Into no other mount: one may be our own, where the request would wait for itself.
+    const Result<UniqueFd> named = open_name((*root)->get(), path.c_str() + 1, RESOLVE_NO_XDEV);
+    struct stat there {};
+    struct stat here {};
+    return named && ::fstat(named->get(), &there) == 0 && ::fstat(fd, &here) == 0 && there.st_dev == here.st_dev &&
+           there.st_ino == here.st_ino;
 }
 
 Result<InodePtr> Tree::inode(NodeId id) {
@@ -199,10 +201,10 @@ Result<UniqueFd> Tree::reopen(Inode& inode, int flags) {
     return fd;
 }
 
-Result<UniqueFd> Tree::open_name(int directory, const char* name) {
+Result<UniqueFd> Tree::open_name(int directory, const char* name, std::uint64_t also) {
     open_how how{};
     how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | also;
     UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, directory, name, &how, sizeof how)));
     if (!fd) return last_errno();
     return fd;

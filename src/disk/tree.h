@@ -53,7 +53,7 @@ public:
     Inode& root() { return *root_; }
     /// Where SOURCE is now, as the kernel names it.
     Result<std::string> path_of_root();
-    /// Whether this path below SOURCE ("/a/b") leads to the file that `fd` is open on.
+    /// Whether this path below SOURCE ("/a/b") leads, within one mount, to the file that `fd` is open on.
     bool leads_to(const std::string& path, int fd);
     /// The inode of a node id, also one that the kernel has forgotten and has a handle of. ESTALE: it means nothing.
     Result<InodePtr> inode(NodeId id);
@@ -129,7 +129,7 @@ private:
     std::shared_ptr<const BackingMount> mount_of(int fd, const Found& found);
     InodePtr make_inode(NodeId id, const Found& found, std::shared_ptr<const BackingMount> mount);
 
-    static Result<UniqueFd> open_name(int directory, const char* name);
+    static Result<UniqueFd> open_name(int directory, const char* name, std::uint64_t also = 0);
     InodePtr enter(int fd, const Found& found);
     std::optional<Result<Entry>> look_up_unopened(int directory, Inode& parent, const char* name);
     Result<Entry> enter_name(UniqueFd fd, Inode& parent, const char* name);

@@ -25,9 +25,6 @@ thread_local std::uint32_t extra_fopen_flags = 0;
 /// The time of birth for the answer to FUSE_STATX that this thread is about to send.
 thread_local std::optional<timespec> extra_birth;
 
-/// The version of FUSE from which on a file is open for cached or for direct I/O, but for both only one by one.
-constexpr std::uint32_t kMinorOfIoModes = 40;
-
 /// Adds what this thread wants to the answer to OPEN, or to CREATE, which ends with the same struct.
 void add_fopen_flags(const iovec& payload) {
     assert(payload.iov_len >= sizeof(fuse_open_out));
@@ -40,9 +37,8 @@ void complete_init(const iovec& payload, Filesystem& filesystem) {
     const auto& offer = *reinterpret_cast<const fuse_init_in*>(current_message().header + 1);
     auto& answer = *static_cast<fuse_init_out*>(payload.iov_base);
     patch_init_answer(offer, answer);
-    const bool parallel = agreed_parallel_direct_writes(answer);
-    filesystem.kernel.parallel_direct_writes = parallel;
-    filesystem.kernel.cached_opens_wait = parallel && offer.minor >= kMinorOfIoModes;
+    filesystem.kernel.parallel_direct_writes = agreed_parallel_direct_writes(answer);
+    filesystem.kernel.cached_opens_wait = agreed_cached_opens_wait(offer, answer);
 }
 
 ssize_t send(const iovec* pieces, int count) {

@@ -63,4 +63,9 @@ bool agreed_parallel_direct_writes(const fuse_init_out& answer) {
     return (answer.flags & FUSE_INIT_EXT) && (answer.flags2 & kDirectIoAllowMmap2);
 }
 
+bool agreed_cached_opens_wait(const fuse_init_in& offer, const fuse_init_out& answer) {
+    constexpr std::uint32_t kMinorOfIoModes = 40;  // from then on a file has one kind of I/O at a time
+    return agreed_parallel_direct_writes(answer) && offer.minor >= kMinorOfIoModes;
+}
+
 }  // namespace bandfs

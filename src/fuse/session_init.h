@@ -23,5 +23,7 @@ void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer);
 
 /// Whether the answer agreed on parallel direct writes.
 bool agreed_parallel_direct_writes(const fuse_init_out& answer);
+/// Whether it did, with a kernel that has opens through the page cache wait for such writes to the file.
+bool agreed_cached_opens_wait(const fuse_init_in& offer, const fuse_init_out& answer);
 
 }  // namespace bandfs

@@ -15,6 +15,7 @@
 #include "disk/disk_volume.h"
 #include "disk/file_key.h"
 #include "disk/inode_key.h"
+#include "disk/kept_privileges.h"
 #include "disk/space_watch.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
@@ -74,6 +75,8 @@ public:
                                             Durability durability);
     /// With O_DIRECT wanted.
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
+    /// While it lives, writes leave the privileges of the file alone: for what was stored to a shared mapping.
+    KeptPrivileges::Hold keep_privileges() { return {privileges_, descriptor()}; }
     /// What an O_DIRECT write of part of the payload may want of its place in memory: a block of the disk, and a page
     /// where the kernel does not say.
     std::size_t memory_alignment() const;
@@ -156,6 +159,7 @@ private:
     bool quiet_reader_ = false;                ///< it leaves the time of the last access as it is; guarded
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
+    KeptPrivileges privileges_;
 
     mutable std::mutex mutex_;
     std::vector<UniqueFd> owned_;  // guarded, as what follows

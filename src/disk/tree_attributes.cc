@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "disk/tree.h"
+#include "sys/file_capabilities.h"
 #include "sys/setid.h"
 
 namespace bandfs {
@@ -20,26 +21,6 @@ constexpr mode_t kModeBits = 07777;
 bool sets_times(const AttrChange& change) {
     return change.atime.tv_nsec != UTIME_OMIT || change.mtime.tv_nsec != UTIME_OMIT;
 }
-
-/// The capabilities of a file, which a change of its owner or its size takes off.
-class FileCapabilities {
-public:
-    explicit FileCapabilities(const std::string& path) : path_(path) {
-        const ssize_t length = ::getxattr(path_.c_str(), kName, value_, sizeof value_);
-        if (length > 0) length_ = static_cast<std::size_t>(length);
-    }
-    Status restore() const {
-        if (length_ != 0 && ::setxattr(path_.c_str(), kName, value_, length_, 0) != 0) return last_errno();
-        return {};
-    }
-
-private:
-    static constexpr const char* kName = "security.capability";
-
-    const std::string path_;
-    char value_[64];  ///< struct vfs_ns_cap_data has 24 bytes
-    std::size_t length_ = 0;
-};
 
 }  // namespace
 

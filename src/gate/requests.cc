@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "gate/write_back.h"
-#include "sys/setid.h"
 
 namespace bandfs {
 namespace {
@@ -122,7 +121,7 @@ Result<std::size_t> WriteRequest::write(std::uint64_t offset, std::span<const st
 
 Result<std::size_t> WriteRequest::write_piece(std::uint64_t offset, std::span<const std::byte> from) {
     if (!writepage_) return write(offset, from);
-    const SetidKeeper keeper(file_->data->descriptor());
+    const KeptPrivileges::Hold held = file_->data->keep_privileges();
     return write(offset, from);
 }
 

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/falloc.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
@@ -85,6 +86,25 @@ SCENARIO(Privileges, FallWithAWrite) {
         close(f);
         see_privileges(scene, "f");
         unlink("f");
+    }
+}
+
+/// Nothing falls with what is stored to a shared mapping, however many writes that becomes.
+SCENARIO(Privileges, StayWithAMappedStore) {
+    constexpr std::size_t kBytes = 4 << 20;
+    DO(close(creat("f", 0600)));
+    DO(truncate("f", kBytes));
+    DO(chown("f", 2001, 2002));
+    DO(chmod("f", 06755));
+    DO(give_capability("f"));
+    for (int round = 0; round < 5; ++round) {
+        const int f = open("f", O_RDWR);
+        auto* mapped = static_cast<char*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, f, 0));
+        for (std::size_t page = 0; page < kBytes; page += 2 * 4096) mapped[page] = static_cast<char>(round);
+        DO(msync(mapped, kBytes, MS_SYNC));
+        munmap(mapped, kBytes);
+        close(f);
+        see_privileges(scene, "f");
     }
 }
 

@@ -3,6 +3,7 @@
 // A close has nothing to say to us unless locks are taken below (ops_lock.cc): FOPEN_NOFLUSH tells the kernel.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <cstring>
 #include <ctime>
@@ -16,20 +17,31 @@
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
+#include "sys/file_io.h"
 #include "sys/identity.h"
 
 namespace bandfs {
 namespace {
 
-/// Whether the kernel may keep the pages it has of this file.
+/// Whether reads by this open file leave the time of the last access as it is, also those that the backing file
+/// answers.
+bool reads_leave_no_trace(const OpenFile& file, const struct stat& now, TimeNs realtime) {
+    const int fd = file.data->descriptor();
+    struct statvfs mounted {};
+    return (file.flags & O_ACCMODE) == O_WRONLY || leaves_access_time(fd) || ::fstatvfs(fd, &mounted) != 0 ||
+           !read_sets_access_time(now, mounted.f_flag, realtime);
+}
+
+/// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing.
 bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
     if (filesystem.options.kept_pages != KeptPages::unchanged)
         return filesystem.options.kept_pages == KeptPages::always;
-    timespec realtime{};
-    ::clock_gettime(CLOCK_REALTIME, &realtime);
+    timespec clock{};
+    ::clock_gettime(CLOCK_REALTIME, &clock);
+    const TimeNs realtime = static_cast<TimeNs>(clock.tv_sec) * kSecond + clock.tv_nsec;
     struct stat now {};
     if (::fstat(file.data->descriptor(), &now) != 0) return false;
-    return filesystem.stamps.unchanged(node, now, static_cast<TimeNs>(realtime.tv_sec) * kSecond + realtime.tv_nsec);
+    return filesystem.stamps.unchanged(node, now, realtime) && reads_leave_no_trace(file, now, realtime);
 }
 
 /// Whether the kernel would have an open for reading that goes through its page cache wait, until all direct writes to

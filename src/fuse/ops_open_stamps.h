@@ -1,4 +1,5 @@
-// fuse/ops_open_stamps.h - whether a file is still what it was when it was opened before.
+// fuse/ops_open_stamps.h - whether a file is still what it was when it was opened before, and is to stay so when it is
+// read.
 #pragma once
 
 #include <sys/stat.h>
@@ -12,6 +13,11 @@
 #include "bandfs/unit.h"
 
 namespace bandfs {
+
+/// Whether a read of a file that is as `now` says would set the time of its last access, on a file system mounted with
+/// these flags of statvfs(2): always but with ST_NOATIME, and with ST_RELATIME only where that time is older than the
+/// last change, or than a day. `realtime` is the time of day in nanoseconds.
+bool read_sets_access_time(const struct stat& now, unsigned long mount_flags, TimeNs realtime);
 
 /// Remembers size and times of files as they were opened, so that the kernel may keep its pages of one that has not
 /// changed. Thread-safe. Of fixed size: a file whose place another one took counts as changed.

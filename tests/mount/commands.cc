@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -27,6 +28,8 @@
 
 namespace bandfs::mount_test {
 namespace {
+
+using namespace std::chrono_literals;
 
 /// The line of the mount table for a mount point, empty when there is none.
 std::string mount_line(const std::string& path) {
@@ -144,6 +147,27 @@ TEST_F(Commands, TimesOfAccessStayWhereTheMountSaysSo) {
         EXPECT_EQ(was_accessed(file), each.file);
         EXPECT_EQ(was_accessed(directory), each.directory);
     }
+}
+
+/// Pages that the kernel has of a file answer reads without the server; where each read is an access it must not keep
+/// any.
+TEST_F(Commands, EveryReadIsAnAccessWhereTheMountBelowSaysSo) {
+    ASSERT_EQ(::mount(nullptr, backing_->path().c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_STRICTATIME, nullptr), 0);
+    const auto mount = mounted("allow_other");
+    const auto read_once = [&] {
+        std::string text;
+        std::ifstream(mount->path() + "/file") >> text;
+        EXPECT_EQ(text, "content");
+        struct stat now {};
+        EXPECT_EQ(stat((backing_->below() + "/file").c_str(), &now), 0);
+        return std::pair(now.st_atim.tv_sec, now.st_atim.tv_nsec);
+    };
+    const std::string file = mount->path() + "/file";
+    ASSERT_TRUE(
+        wait_until([&] { return std::chrono::file_clock::now() - std::filesystem::last_write_time(file) > 1s; }));
+    read_once();
+    const auto before = read_once();
+    EXPECT_TRUE(wait_until([&] { return read_once() > before; })) << "the kernel answers from its pages";
 }
 
 TEST_F(Commands, ARemountKeepsWhatTheServerGoesBy) {

@@ -4,11 +4,9 @@
 //
 // Groups of callers share a disk by weight. Three things make that hard above the disk:
 // 1. A synchronous reader has one unit at a time. Between two of them it looks idle, whoever else is there is served,
-// and
-//    3:1 becomes 1:1. That is the rule, not the exception: most programs read that way.
+//    and 3:1 becomes 1:1. That is the rule, not the exception: most programs read that way.
 // 2. What has been handed to the disk cannot be called back. Sixteen units in flight on a disk that does one at a time
-// are
-//    a queue in which weights mean nothing, and 52 ms of waiting at 3.3 ms each.
+//    are a queue in which weights mean nothing, and 52 ms of waiting at 3.3 ms each.
 // 3. Holding units back so that 1 and 2 do not happen leaves the disk idle.
 //
 // MODEL AND STRATEGY: pieces, each in a file of its own
@@ -90,8 +88,7 @@
 //   b) units of groups that were expected and whose turn began before V(t): when such a group comes back its start is
 //      moved up, so that all these claims together are at most kLagUnits units;
 //   c) units of groups that just woke, with a later finish: each is counted as a credit until V has reached its finish,
-//   and
-//      no more than kCredits are out at any time; when u is late none is given;
+//      and no more than kCredits are out at any time; when u is late none is given;
 //   d) the unit that was handed to the disk at t, and the rest of its run.
 //   While an expected group is more than kLagUnits behind (its unit is long in flight on a disk that has room for
 //   others), V follows the earliest start in place of the mean, and a unit of each other group may come on top of that.

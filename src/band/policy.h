@@ -1,16 +1,16 @@
 // band/policy.h - what a policy decides and what it is told.
 //
-// The device group (device_group.cc, the conductor) keeps queues, counts and the plug. The policy says whose turn it
-// is:
+// The device group (device_group.cc, the conductor) keeps queues, counts and the plug. The policy says whose turn
+// it is:
 //
 //   admit        arrived() ; nothing of the group held, and room?
 //                  yes: may_submit()?   yes: charge(), issued at once
-//                                       no:  fewer than io_throttle in flight: restart(&group), and once more
-//                                       may_submit()
+//                                       no:  fewer than io_throttle in flight: restart(&group), and may_submit()
+//                                            once more
 //                  else the unit joins its group's queue: held()
 //   release_next pick() until it says nullptr: each unit it names leaves its queue, then charge() and released()
-//                  nullptr, some held, not plugged, fewer than io_throttle in flight: restart(nullptr), and pick()
-//                  again
+//                  nullptr, some held, not plugged, fewer than io_throttle in flight: restart(nullptr), and
+//                  pick() again
 //   complete     discharge(), when this policy charged the unit
 //   cancel       withdrawn(), after the unit left its queue (also what an expedited unit does before its charge())
 //

@@ -1,13 +1,14 @@
 // disk/disk_name.h - which disk a directory is on: the device group of a mount that names none.
 //
 // Two directories get the same name exactly when their I/O ends on the same disk, as far as this machine can know:
-//   a partition                          its whole disk: sda2 -> "sda"
-//   dm (LVM, LUKS), md                   the disk below when there is one alone, else itself: "dm-0", "md0"
-//   loop                                 itself: what it stands on may be anything, and who made it wanted a disk
-//   btrfs                                the disk of its devices when that is one, else "btrfs-" and the start of its
-//   UUID zfs                                  the pool: "zfs-tank" nfs, cifs, ceph, 9p and the like     the server:
-//   "nfs-fileserver" overlay                              the disk of its upper directory, where new data goes anything
-//   else                        its type and device number: "tmpfs-0:27", "fuse.sshfs-0:45"
+// - a partition: its whole disk, sda2 -> "sda"
+// - dm (LVM, LUKS), md: the disk below when there is one alone, else itself, "dm-0", "md0"
+// - loop: itself; what it stands on may be anything, and who made it wanted a disk
+// - btrfs: the disk of its devices when that is one, else "btrfs-" and the start of its UUID
+// - zfs: the pool, "zfs-tank"
+// - nfs, cifs, ceph, 9p and the like: the server, "nfs-fileserver"
+// - overlay: the disk of its upper directory, where new data goes
+// - anything else: its type and device number, "tmpfs-0:27", "fuse.sshfs-0:45"
 #pragma once
 
 #include <string>

@@ -20,6 +20,7 @@ void FairPolicy::group_removed(Group& group, TimeNs) {
     order_.remove(state);
     if (state.rarities) {
         limits_.move(*state.rarities, FairLimitPlace::none);
+        ceilings_.remove(state);
         guarantee(state, 0);
     }
     if (state.down_hook.is_linked()) down_.erase(down_.iterator_to(state));
@@ -108,7 +109,7 @@ void FairPolicy::kin_changed(TimeNs now) {
     for (Group& group : context_.groups) {
         FairState& state = of(group);
         if (!state.rarities || !state.rarities->kin) continue;
-        forget_parts(state);
+        ceilings_.forget_parts(state);
         place(state, now);
     }
 }
@@ -184,10 +185,12 @@ void FairPolicy::place_special(FairState& state, TimeNs now) noexcept {
     if (!state.rarities) return;
     FairRarities& limits = *state.rarities;
     if (limits.kin) limits_.set_floor(limits, limits.kin->own_floor(), now);
+    limits_.move(limits, limited);
     if (limited == FairLimitPlace::capped) {
-        limits_.cap(limits, free_at(state));
+        limits.was_capped = true;
+        ceilings_.wait(state, now);
     } else {
-        limits_.move(limits, limited);
+        ceilings_.stop(state);
     }
 }
 

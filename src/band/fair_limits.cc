@@ -35,20 +35,11 @@ void FairLimits::set_floor(FairLimit& limit, double floor, TimeNs now) noexcept 
     move(limit, place);
 }
 
-void FairLimits::cap(FairLimit& limit, TimeNs until) noexcept {
-    move(limit, FairLimitPlace::none);
-    limit.capped_until = until;
-    limit.was_capped = true;
-    move(limit, FairLimitPlace::capped);
-}
-
 void FairLimits::move(FairLimit& limit, FairLimitPlace place) noexcept {
     if (limit.place != FairLimitPlace::none) --placed_;
     switch (limit.place) {
         case FairLimitPlace::none:
-            break;
         case FairLimitPlace::capped:
-            capped_.erase(capped_.iterator_to(limit));
             break;
         case FairLimitPlace::ready:
             ready_.erase(ready_.iterator_to(limit));
@@ -62,9 +53,7 @@ void FairLimits::move(FairLimit& limit, FairLimitPlace place) noexcept {
     if (place != FairLimitPlace::none) ++placed_;
     switch (place) {
         case FairLimitPlace::none:
-            break;
         case FairLimitPlace::capped:
-            capped_.insert(limit);
             break;
         case FairLimitPlace::ready:
             ready_.insert(limit);
@@ -103,12 +92,6 @@ TimeNs FairLimits::free_at(TimeNs had, const FairLimit& above) noexcept {
     const auto ahead = static_cast<double>(had - above.turn);
     if (ahead <= 0) return above.ceiling_free;
     return above.ceiling_free + static_cast<TimeNs>(kYield * ahead / (ahead + 2 * kYield));
-}
-
-TimeNs FairLimits::wakes_at() const noexcept {
-    const TimeNs free = capped_.empty() ? kNever : capped_.begin()->capped_until;
-    const TimeNs due = ready_.empty() ? kNever : ready_.begin()->floor_look;
-    return std::min(free, due);
 }
 
 }  // namespace bandfs

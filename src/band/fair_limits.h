@@ -12,7 +12,7 @@ namespace bandfs {
 
 /// Where a group with a limit stands.
 ///   none      it has nothing to do with its limits now
-///   capped    it has units but is at its ceiling, or a group above it is, until capped_until
+///   capped    it has units but is at its ceiling, or a group above it is (fair_ceilings.h)
 ///   ready     it has a floor and a unit to be issued
 ///   expected  it has a floor and a unit in flight or soon back
 enum class FairLimitPlace : std::uint8_t { none, capped, ready, expected };
@@ -21,19 +21,15 @@ enum class FairLimitPlace : std::uint8_t { none, capped, ready, expected };
 struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<boost::intrusive::normal_link>> {
     double floor = 0;  ///< bytes per second, 0: none
     double ceiling = 0;
-    TimeNs capped_until = 0;  ///< when it was capped
     TimeNs floor_due = 0;     ///< its next unit is to be issued by then, or it gets less than its floor
     TimeNs floor_look = 0;    ///< when its floor is due, or is to be looked at again, since it depends on its kin's
     TimeNs ceiling_free = 0;  ///< its next unit, or its children's, may be issued from then on
-    // Who shares a ceiling has a tag there (SFQ, virtual time: bytes over its part); `turn` is the last served one's.
-    TimeNs had = 0;           ///< tag of the group's own units, at the nearest ceiling
-    TimeNs had_together = 0;  ///< tag of all below its own ceiling, at the next one above
-    TimeNs turn = 0;          ///< of its own ceiling
+    TimeNs turn = 0;          ///< who shares its ceiling has a tag there; this is the last served one's
     FairLimitPlace place = FairLimitPlace::none;
     bool was_capped = false;  ///< since its last unit: it was held back, and did not sleep
 };
 
-/// Keeps the groups that have a floor or a ceiling, in order of what is due (mClock: Gulati, Merchant and Varman,
+/// Keeps the groups that have a floor, in order of what is due (mClock: Gulati, Merchant and Varman,
 /// 2010).
 ///
 /// A ceiling is a rate with a tolerance: a group that came late by at most kCeilingSlack catches up, so short waits for
@@ -56,17 +52,15 @@ public:
     /// The floor of a group with kin, as it is now; what the group has had before counts for it.
     void set_floor(FairLimit& limit, double floor, TimeNs now) noexcept;
     void move(FairLimit& limit, FairLimitPlace place) noexcept;
-    void cap(FairLimit& limit, TimeNs until) noexcept;
     void charge(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
     /// For a unit of another group, below this one.
     static void charge_ceiling(FairLimit& limit, std::uint32_t bytes, TimeNs now) noexcept;
-    /// Tags whoever shares the ceiling of `above` with a unit, `part` bytes per second of it being its own.
+    /// Tags whoever shares the ceiling of `above` with a unit (SFQ, virtual time: bytes over its part), `part` bytes
+    /// per second of it being its own.
     static void charge_part(TimeNs& had, FairLimit& above, std::uint32_t bytes, double part) noexcept;
     /// When one with that tag is free of the ceiling of `above`. Those who have had more of it than others wait for a
     /// moment longer, which costs the ceiling nothing.
     static TimeNs free_at(TimeNs had, const FairLimit& above) noexcept;
-    /// A capped group that no longer has to wait; it stays in its place. nullptr: none.
-    FairLimit* first_free(TimeNs now) const noexcept { return first(capped_, &FairLimit::capped_until, now); }
     /// A group whose floor is due, and that has a unit, or is expected. nullptr: none.
     FairLimit* first_due(TimeNs now) const noexcept { return due(first_look(now), now); }
     FairLimit* first_due_expected(TimeNs now) const noexcept {
@@ -74,8 +68,8 @@ public:
     }
     /// A group that has a unit, whose floor is due or to be looked at. nullptr: none.
     FairLimit* first_look(TimeNs now) const noexcept { return first(ready_, &FairLimit::floor_look, now); }
-    /// When a capped group will be free, or a floor of a group with units due; kNever: none.
-    TimeNs wakes_at() const noexcept;
+    /// When the floor of a group with units will be due; kNever: none.
+    TimeNs wakes_at() const noexcept { return ready_.empty() ? kNever : ready_.begin()->floor_look; }
 
     /// Whether a group stands in one of the places.
     bool any() const noexcept { return placed_ != 0; }
@@ -111,7 +105,6 @@ private:
         return const_cast<FairLimit*>(&*tree.begin());  // the tree is const, what stands in it is the owner's
     }
 
-    Tree<&FairLimit::capped_until> capped_;
     Tree<&FairLimit::floor_look> ready_, expected_;
     std::uint32_t placed_ = 0;  ///< groups in any place but none
     double floors_ = 0;

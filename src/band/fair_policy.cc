@@ -49,16 +49,16 @@ Unit* FairPolicy::pick(TimeNs now) noexcept {
     if (limits_.any()) {
         limits_.set_capacity(depth_.bytes_per_second());
         // One of those that are free at once: those behind it may be at their ceiling again when it is served.
-        for (FairLimit* free = limits_.first_free(now); free != nullptr; free = limits_.first_free(now)) {
-            place(*of(free), now);
-            if (is_ready(of(free)->FairNode::place)) break;
+        while (FairState* const free = ceilings_.first_free(now)) {
+            place(*free, now);
+            if (is_ready(free->FairNode::place)) break;
         }
         for (FairLimit* look = limits_.first_look(now); look != nullptr && look->floor_due > now;
              look = limits_.first_look(now))
             place(*of(look), now);
     }
     if (!is_full()) choice = choose_uncapped(now);
-    if (const TimeNs limit = limits_.wakes_at(); limit > now) wakes_at_ = limit;
+    if (const TimeNs limit = std::min(limits_.wakes_at(), ceilings_.wakes_at()); limit > now) wakes_at_ = limit;
     if (choice.next != nullptr) {
         Unit* const unit = choice.next->group->front();
         chosen_ = unit;
@@ -144,7 +144,7 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
     }
     if (state.rarities) {
         limits_.charge(*state.rarities, unit.bytes, now);
-        if (state.rarities->kin) charge_above(state, unit.bytes, now);
+        if (state.rarities->kin) ceilings_.charge_above(state, unit.bytes, now);
     }
     if (!unit.is_turn) {
         const double disk_time = cost_.disk_time(unit.direction, unit.bytes);

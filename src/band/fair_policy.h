@@ -68,8 +68,9 @@
 // the order as one of weight p * w / (the weights of its siblings that have something to do, and of the parent's own
 // requests), p being what its parent is worth so. A floor is for the children, too: what the floors of those that have
 // something to do leave of it is shared in the same way. So is a ceiling: each unit is charged to the ceilings of all
-// groups above, and who has had more of one than its kin (by bytes over its part, counted from the start of who was
-// served last, which no group is behind by more than kFloorSlack) waits up to kYield longer than the ceiling says.
+// groups above (fair_ceilings), and who has had more of one than its kin (by bytes over its part, counted from the
+// start of who was served last, which no group is behind by more than kFloorSlack) comes after it, and waits up to
+// kYield longer than the ceiling says, whether its kin are there or not.
 //   Example: 300 and 100; the 100 has children of 30 and 10. The order has 300, 75 and 25.
 //
 // BOUNDS
@@ -101,8 +102,8 @@
 // waiting.
 //
 // Cost. O(log n) for each unit: a group changes its place a bounded number of times for each of its units, and with kin
-// O(depth) beside. One that waits for a ceiling may have to be looked at again each time that one of its kin was
-// served.
+// O(depth) times that. Of all that wait for a ceiling in common only the first is looked at when one of its kin was
+// served (fair_ceilings).
 //
 // HOW TO WATCH IT
 //

@@ -74,7 +74,7 @@ private:
         return unit.is_turn ? state.cost : cost_.of(unit);
     }
     static bool is_capped(const FairState& state, TimeNs now) noexcept {
-        return state.rarities != nullptr && free_at(state) > now;
+        return state.rarities != nullptr && FairCeilings::free_at(state) > now;
     }
     static FairState* of(FairNode* node) { return static_cast<FairState*>(node); }
     static FairState* of(FairLimit* limit) { return static_cast<FairRarities*>(limit)->state; }
@@ -117,6 +117,7 @@ private:
     FairCost cost_;
     FairDepth depth_;
     FairLimits limits_;
+    FairCeilings ceilings_;
     FairRuns runs_;
     FairBatch batch_;
     DownList down_;

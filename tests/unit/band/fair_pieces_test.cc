@@ -368,15 +368,6 @@ TEST_F(FairLimitsTest, ACeilingIsNotSavedUp) {
     EXPECT_LE(bytes, 1e6 * FairLimits::kCeilingSlack / 1e9 + 1000);
 }
 
-TEST_F(FairLimitsTest, ACappedGroupWakesWhenItIsFree) {
-    limits_.set(a_, 0, 1e6, 0);
-    limits_.charge(a_, 100'000, 0);
-    limits_.cap(a_, a_.ceiling_free);
-    const TimeNs free = limits_.wakes_at();
-    EXPECT_EQ(limits_.first_free(free - 1), nullptr);
-    EXPECT_EQ(limits_.first_free(free), &a_);
-}
-
 TEST_F(FairLimitsTest, NothingIsDueForEverHoweverMuchPassedBeside) {
     limits_.set(a_, 1, 1, 0);
     for (int i = 0; i < 200'000; ++i) limits_.charge(a_, 128 << 10, i * kMs);

@@ -1,0 +1,172 @@
+// Random trees of groups with ceilings under the policy `fair`: each ceiling is kept by all below it together and used
+// up by who has enough to do, nobody waits for ever, and to choose takes no longer where many wait. BANDFS_SCHEDULES
+// sets how many trees (the seed of the one that failed is printed; BANDFS_SEED runs that one alone).
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <memory>
+#include <queue>
+#include <random>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "band/fair_limits.h"
+#include "bandfs/device_group.h"
+
+namespace bandfs {
+namespace {
+
+constexpr TimeNs kSecond = 1'000'000'000;
+constexpr TimeNs kNsPerByte = 1;  // 1 GB/s
+constexpr TimeNs kFor = 4 * kSecond;
+
+std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
+    const char* const text = std::getenv(name);
+    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
+}
+
+/// Groups with callers that send the next unit as soon as one is done, on a disk that does one at a time.
+class CappedTree {
+public:
+    CappedTree(std::uint64_t seed, bool changes) : random_(seed), changes_(changes) {
+        device_group_ = DeviceGroup::create({.io_throttle = 1 + below(4), .io_limit = 8 + below(64)}, "fair");
+        mount_ = std::make_unique<MountGroups>(*device_group_, 100);
+        const unsigned groups = 2 + below(30);
+        for (unsigned i = 0; i < groups; ++i) {
+            const bool top = i == 0 || below(6) == 0;
+            Member member{.above = top ? -1 : static_cast<int>(below(i))};
+            Group* const parent = top ? nullptr : members_[static_cast<unsigned>(member.above)].group;
+            EXPECT_EQ(mount_->attach(i, 1 + below(1000), parent), Error::none);
+            member.group = mount_->find(i);
+            // What all at the top may do together is less than the disk does: it is they who are waited for.
+            if (top || below(3) == 0) member.ceiling = 100'000 + below(20'000'000);
+            EXPECT_EQ(device_group_->set_ceiling(*member.group, member.ceiling), Error::none);
+            members_.push_back(member);
+        }
+        units_.resize(groups * kUnitsOfEach);
+        for (std::size_t i = 0; i < units_.size(); ++i) {
+            units_[i].group = members_[i / kUnitsOfEach].group;
+            units_[i].bytes = 4096u << below(6);
+        }
+    }
+
+    void run() {
+        for (Unit& unit : units_) send(unit);
+        for (int steps = 0; !::testing::Test::HasFailure() && outstanding() > 0; ++steps) {
+            if (changes_ && now_ < kFor && below(20) == 0) change();
+            pump();
+            if (in_flight_.empty()) {
+                const TimeNs wakes = device_group_->wakes_at();
+                ASSERT_NE(wakes, kNever) << "units are held, and nothing will let them go";
+                now_ = std::max(now_, std::min(wakes, now_ + 1'000'000));
+            } else {
+                complete();
+            }
+            ASSERT_LT(now_, kFor + 4000 * kSecond) << "some unit waits for ever";
+        }
+        if (!changes_) check_rates();
+    }
+
+private:
+    static constexpr unsigned kUnitsOfEach = 3;
+
+    struct Member {
+        int above;
+        Group* group = nullptr;
+        std::uint64_t ceiling = 0;
+        double bytes = 0;  ///< of it and all below, until kFor
+    };
+
+    unsigned below(unsigned n) { return static_cast<unsigned>(random_() % n); }
+    std::size_t outstanding() const { return in_flight_.size() + device_group_->blocked(); }
+
+    void send(Unit& unit) {
+        if (device_group_->admit(unit, now_) == Admission::immediate) issued(unit);
+    }
+
+    void pump() {
+        while (Unit* const unit = device_group_->release_next(now_)) issued(*unit);
+    }
+
+    void issued(Unit& unit) {
+        in_flight_.push(&unit);
+        if (now_ >= kFor) return;
+        for (int at = static_cast<int>(unit.group->id()); at >= 0; at = members_[static_cast<unsigned>(at)].above)
+            members_[static_cast<unsigned>(at)].bytes += unit.bytes;
+    }
+
+    void complete() {
+        Unit& unit = *in_flight_.front();
+        in_flight_.pop();
+        now_ += unit.bytes * kNsPerByte;
+        device_group_->complete(unit, now_);
+        if (now_ < kFor) send(unit);
+    }
+
+    void change() {
+        Member& member = members_[below(static_cast<unsigned>(members_.size()))];
+        switch (below(4)) {
+            case 0:
+                EXPECT_EQ(device_group_->set_weight(*member.group, 1 + below(1000)), Error::none);
+                break;
+            case 1:
+                EXPECT_EQ(device_group_->set_ceiling(*member.group, below(2) == 0 ? 0 : 100'000 + below(20'000'000)),
+                          Error::none);
+                break;
+            case 2: {  // as an fsync does
+                Unit& unit = units_[below(static_cast<unsigned>(units_.size()))];
+                if (unit.state == UnitState::held) device_group_->expedite(unit, now_);
+                break;
+            }
+            case 3:
+                EXPECT_EQ(device_group_->set_policy(below(2) == 0 ? "fair" : "range-bw", now_), Error::none);
+                break;
+        }
+    }
+
+    void check_rates() {
+        constexpr double kSeconds = static_cast<double>(kFor) / kSecond;
+        constexpr double kLate = static_cast<double>(FairLimits::kCeilingSlack) / kSecond;
+        for (const Member& member : members_) {
+            if (member.ceiling == 0) continue;
+            const auto ceiling = static_cast<double>(member.ceiling);
+            EXPECT_LE(member.bytes, ceiling * (kSeconds + kLate) + (128 << 10)) << member.group->id();
+            if (member.above >= 0) continue;
+            EXPECT_GE(member.bytes, ceiling * kSeconds * 0.97 - (128 << 10)) << "its own callers would use it up alone";
+        }
+    }
+
+    std::mt19937_64 random_;
+    const bool changes_;
+    std::unique_ptr<DeviceGroup> device_group_;
+    std::unique_ptr<MountGroups> mount_;
+    std::vector<Member> members_;
+    std::vector<Unit> units_;
+    std::queue<Unit*> in_flight_;
+    TimeNs now_ = 0;
+};
+
+class FairCeilingsTest : public ::testing::Test {
+protected:
+    static void run(bool changes) {
+        const std::uint64_t trees = from_environment("BANDFS_SCHEDULES", 100);
+        const std::uint64_t first = from_environment("BANDFS_SEED", 1);
+        for (std::uint64_t seed = first; seed < first + trees && !HasFailure(); ++seed) {
+            SCOPED_TRACE("BANDFS_SCHEDULES=1 BANDFS_SEED=" + std::to_string(seed));
+            CappedTree(seed, changes).run();
+        }
+    }
+};
+
+TEST_F(FairCeilingsTest, AreKeptAndUsedUpInAnyTree) {
+    run(false);
+}
+
+TEST_F(FairCeilingsTest, HoldNobodyForEverWhateverChanges) {
+    run(true);
+}
+
+}  // namespace
+}  // namespace bandfs

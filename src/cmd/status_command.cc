@@ -4,6 +4,7 @@
 
 #include "cmd/control_directory.h"
 #include "cmd/subcommands.h"
+#include "control/event_log.h"
 #include "control/messages.h"
 #include "control/nearest.h"
 #include "fuse/control_port.h"
@@ -22,7 +23,7 @@ Outcome<Done> print_all(const std::vector<std::string>& mounts, const std::strin
         if (json) {
             text += (text.size() > 1 ? "," : "") + *report;
         } else {
-            text += mount + "\n" + *report;
+            text += EventLog::printable(mount) + "\n" + *report;
         }
     }
     std::printf("%s%s", text.c_str(), json ? "]\n" : "");

@@ -1,8 +1,33 @@
 #include "disk/descriptor_pool.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace bandfs {
+namespace {
+
+/// The pools of the process: each mount has one, and all take from the same descriptors.
+struct Pools {
+    std::mutex mutex;
+    std::vector<DescriptorPool*> all;  ///< guarded by mutex, which is taken before that of any pool
+};
+
+Pools& pools() {
+    static Pools instance;
+    return instance;
+}
+
+}  // namespace
+
+DescriptorPool::DescriptorPool(std::size_t capacity) : capacity_(capacity) {
+    const std::lock_guard lock(pools().mutex);
+    pools().all.push_back(this);
+}
+
+DescriptorPool::~DescriptorPool() {
+    const std::lock_guard lock(pools().mutex);
+    std::erase(pools().all, this);
+}
 
 HeldFd DescriptorPool::get(Inode& inode) {
     std::lock_guard lock(mutex_);
@@ -46,10 +71,16 @@ void DescriptorPool::remove(Inode& inode) {
     last = std::move(inode.held_);
 }
 
-void DescriptorPool::shed() {
+bool DescriptorPool::shed_all() {
+    const std::lock_guard lock(pools().mutex);
+    return std::ranges::count_if(pools().all, [](DescriptorPool* pool) { return pool->shed(); }) != 0;
+}
+
+bool DescriptorPool::shed() {
     std::vector<HeldFd> dropped;
     std::lock_guard lock(mutex_);
     dropped = take_oldest(recent_.size() / 2);
+    return !dropped.empty();
 }
 
 std::size_t DescriptorPool::size() const {

@@ -16,7 +16,10 @@ namespace bandfs {
 /// Thread-safe. Closes outside its lock.
 class DescriptorPool {
 public:
-    explicit DescriptorPool(std::size_t capacity) : capacity_(capacity) {}
+    explicit DescriptorPool(std::size_t capacity);
+    ~DescriptorPool();
+    DescriptorPool(const DescriptorPool&) = delete;
+    DescriptorPool& operator=(const DescriptorPool&) = delete;
 
     /// The inode's descriptor, nullptr when it has none now.
     HeldFd get(Inode& inode);
@@ -28,13 +31,15 @@ public:
     void unpin(Inode& inode);
     /// Closes the descriptor of an inode that ends.
     void remove(Inode& inode);
-    /// Closes the half of them that was used longest ago, when the process has run out of descriptors.
-    void shed();
+    /// Closes the half of them that was used longest ago, in every pool of the process, which has run out of
+    /// descriptors. False when there were none.
+    static bool shed_all();
     std::size_t size() const;
 
 private:
     /// Takes the descriptors used longest ago off their inodes, until `keep` are left; the caller closes them unlocked.
     std::vector<HeldFd> take_oldest(std::size_t keep);
+    bool shed();
 
     const std::size_t capacity_;
     mutable std::mutex mutex_;

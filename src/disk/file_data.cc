@@ -8,7 +8,6 @@
 
 #include "disk/descriptor_share.h"
 #include "disk/file_table.h"
-#include "sys/file_io.h"
 
 namespace bandfs {
 
@@ -44,24 +43,22 @@ FileData::~FileData() {
 
 int FileData::descriptor() const {
     const int writer = writer_.load();
-    return writer >= 0 ? writer : reader_.load();
+    if (writer >= 0) return writer;
+    const int usual = usual_.buffered.load();
+    return usual >= 0 ? usual : quiet_.buffered.load();
 }
 
 // Takes over a buffered descriptor that was opened with `flags`, if one of that kind is missing.
 void FileData::adopt(UniqueFd fd, int flags) {
     const int mode = flags & O_ACCMODE;
     const std::lock_guard lock(mutex_);
-    const bool quiet = leaves_access_time(fd.get());
-    const bool reads = mode != O_WRONLY && (reader_ < 0 || (quiet_reader_ && !quiet));
+    std::atomic<int>& reader = readers(leaves_access_time(fd.get())).buffered;
+    const bool reads = mode != O_WRONLY && reader < 0;
     const bool appends = (flags & O_APPEND) != 0;
     const bool writes = mode != O_RDONLY && (writer_ < 0 || (append_only_ && !appends));
     if (!reads && !writes) return;
     turn_readahead_off(fd.get());
-    if (reads) {
-        direct_reader_ = -1;
-        reader_ = fd.get();
-        quiet_reader_ = quiet;
-    }
+    if (reads) reader = fd.get();
     if (writes) {
         direct_writer_ = -1;
         writer_ = fd.get();
@@ -70,29 +67,50 @@ void FileData::adopt(UniqueFd fd, int flags) {
     owned_.push_back(std::move(fd));
 }
 
-// Opens the O_DIRECT descriptor for reading or writing when it is first wanted.
-Status FileData::open_direct(bool writable) {
-    if (direct_slot(writable) >= 0) return {};
+// The descriptor for buffered reads. Of a file that was opened without O_NOATIME a quiet one is opened when it is first
+// wanted, since fcntl(2) may set that flag later; where that is refused, the usual one has to do.
+int FileData::reader(bool quiet) {
+    const int usual = usual_.buffered;
+    if (!quiet && usual >= 0) return usual;
+    if (quiet_.buffered < 0) {
+        const std::lock_guard lock(mutex_);
+        if (quiet_.buffered >= 0) return quiet_.buffered;
+        Result<UniqueFd> fd = DescriptorShare::of_process().granted(reopen(usual, O_RDONLY | O_NOATIME));
+        if (!fd) return usual;
+        turn_readahead_off(fd->get());
+        quiet_.buffered = fd->get();
+        owned_.push_back(*std::move(fd));
+    }
+    return quiet_.buffered;
+}
+
+// The O_DIRECT descriptor for reading or writing, opened when it is first wanted.
+Result<int> FileData::direct_descriptor(bool writable, bool quiet) {
+    quiet = quiet || usual_.buffered < 0;  // also of a mount with noatime
+    Readers& of_reads = readers(quiet);
+    std::atomic<int>& slot = writable ? direct_writer_ : of_reads.direct;
+    if (const int fd = slot; fd >= 0) return fd;
     if (volume_.direct_alignment == 0 || direct_refused_) return Errno{EINVAL};
     const std::lock_guard lock(mutex_);
-    if (direct_slot(writable) >= 0) return {};
+    if (const int fd = slot; fd >= 0) return fd;
     const int writer = writer_;
     if (writable && writer < 0) return Errno{EBADF};
-    const int mode = writer < 0 ? O_RDONLY : reader_ < 0 ? O_WRONLY : O_RDWR;
+    const int mode = writer < 0 ? O_RDONLY : of_reads.buffered < 0 ? O_WRONLY : O_RDWR;
     const int appending = mode != O_RDONLY && append_only_ ? O_APPEND : 0;
-    const int quiet = quiet_reader_ ? O_NOATIME : 0;
+    const int access_time = quiet ? O_NOATIME : 0;
     Result<UniqueFd> fd =
-        DescriptorShare::of_process().granted(reopen(descriptor(), mode | appending | quiet | O_DIRECT));
+        DescriptorShare::of_process().granted(reopen(descriptor(), mode | appending | access_time | O_DIRECT));
     if (!fd) return fd.error();
-    if (mode != O_WRONLY && direct_reader_ < 0) direct_reader_ = fd->get();
+    if (mode != O_WRONLY && of_reads.direct < 0) of_reads.direct = fd->get();
     if (mode != O_RDONLY && direct_writer_ < 0) direct_writer_ = fd->get();
     owned_.push_back(*std::move(fd));
-    return direct_slot(writable) >= 0 ? Status() : Status(Errno{EBADF});
+    return slot >= 0 ? Result<int>(slot) : Errno{EBADF};
 }
 
 Status FileData::open_direct() {
-    const Status opened = open_direct(writer_ >= 0);
-    return opened || lacks_descriptors(opened) ? opened : Status(Errno{EINVAL});
+    const Result<int> opened = direct_descriptor(writer_ >= 0, false);
+    if (opened) return {};
+    return lacks_descriptors(opened) ? opened.error() : Errno{EINVAL};
 }
 
 std::size_t FileData::memory_alignment() const {
@@ -116,13 +134,13 @@ Result<std::size_t> FileData::read_fully(int fd, std::uint64_t offset, std::span
         if (*n == 0) break;
         done += *n;
         // From here O_DIRECT cannot go on, and need not: only the end of the file is at such a place.
-        if (fd == direct_reader_ && (offset + done) % kPage != 0) break;
+        if ((fd == usual_.direct || fd == quiet_.direct) && (offset + done) % kPage != 0) break;
     }
     return done;
 }
 
-Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::byte> into) {
-    const int fd = reader_;
+Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::byte> into, bool quiet) {
+    const int fd = reader(quiet);
     if (volume_.kind == WriteBackKind::memory) {
         const Result<std::size_t> n = read_fully(fd, offset, into);
         if (!n) return n.error();
@@ -132,7 +150,7 @@ Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::by
     const std::optional<std::uint64_t> resident = io_.resident_pages(fd, offset, into.size());
     const std::uint64_t pages = pages_of(offset, result.end);
     if (resident && *resident >= pages) {
-        result.bytes = read_held(offset, into);
+        result.bytes = read_held(fd, offset, into);
         result.complete = result.bytes == into.size();
         if (result.complete) return result;
     }
@@ -142,9 +160,9 @@ Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::by
     result.end = std::clamp(facts->size, offset, result.end);
     const std::uint64_t existing = pages_of(offset, result.end);
     if (result.bytes == 0 && resident && *resident != 0 && existing != 0) {
-        const std::uint64_t held = *resident >= existing ? existing : resident_start(offset, existing);
+        const std::uint64_t held = *resident >= existing ? existing : resident_start(fd, offset, existing);
         const std::uint64_t held_end = std::min(page_begin(offset) + held * kPage, result.end);
-        if (held != 0) result.bytes = read_held(offset, into.first(static_cast<std::size_t>(held_end - offset)));
+        if (held != 0) result.bytes = read_held(fd, offset, into.first(static_cast<std::size_t>(held_end - offset)));
     }
     const std::uint64_t got_end = offset + result.bytes;
     result.complete = got_end >= result.end;
@@ -154,47 +172,48 @@ Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::by
 }
 
 // Reads from the page cache alone; as much as it gives.
-std::size_t FileData::read_held(std::uint64_t offset, std::span<std::byte> into) {
-    const Result<std::size_t> n = io_.read_cached(reader_, into, offset);
+std::size_t FileData::read_held(int fd, std::uint64_t offset, std::span<std::byte> into) {
+    const Result<std::size_t> n = io_.read_cached(fd, into, offset);
     return n ? *n : 0;
 }
 
 // How many of the first pages are in the page cache without a gap: found by halving.
-std::uint64_t FileData::resident_start(std::uint64_t offset, std::uint64_t pages) {
+std::uint64_t FileData::resident_start(int fd, std::uint64_t offset, std::uint64_t pages) {
     std::uint64_t present = 0;
     std::uint64_t absent = pages;
     while (absent - present > 1) {
         const std::uint64_t middle = present + (absent - present) / 2;
-        const auto resident = io_.resident_pages(reader_, page_begin(offset), middle * kPage);
+        const auto resident = io_.resident_pages(fd, page_begin(offset), middle * kPage);
         (resident && *resident == middle ? present : absent) = middle;
     }
     if (present == 0) {
-        const auto resident = io_.resident_pages(reader_, page_begin(offset), kPage);
+        const auto resident = io_.resident_pages(fd, page_begin(offset), kPage);
         if (resident && *resident == 1) present = 1;
     }
     return present;
 }
 
-Result<std::size_t> FileData::read(std::uint64_t offset, std::span<std::byte> into) {
+Result<std::size_t> FileData::read(std::uint64_t offset, std::span<std::byte> into, bool quiet) {
     // What is dirty is in the page cache, and O_DIRECT would make the file system write it first, uncharged.
     const bool direct = same_place_in_page(into.data(), offset) && !dirty(offset, offset + into.size());
-    const int fd = direct && open_direct(false) ? direct_reader_.load() : -1;
-    if (fd >= 0 && !direct_refused_) {
+    const Result<int> fd = direct ? direct_descriptor(false, quiet) : Errno{EINVAL};
+    if (fd && !direct_refused_) {
         const std::size_t lead = static_cast<std::size_t>(offset % kPage);
         const std::size_t whole = static_cast<std::size_t>(page_end(lead + into.size()));
-        const Result<std::size_t> n = read_fully(fd, offset - lead, {into.data() - lead, whole});
+        const Result<std::size_t> n = read_fully(*fd, offset - lead, {into.data() - lead, whole});
         if (n) return *n <= lead ? 0 : std::min(*n - lead, into.size());
         if (n.code() != EINVAL) return n.error();
         direct_refused_ = true;
     }
-    return read_fully(reader_, offset, into);
+    return read_fully(reader(quiet), offset, into);
 }
 
-Result<std::size_t> FileData::read_direct(std::uint64_t offset, std::span<std::byte> into) {
-    if (const Status opened = open_direct(false); !opened) return opened.error();
+Result<std::size_t> FileData::read_direct(std::uint64_t offset, std::span<std::byte> into, bool quiet) {
+    const Result<int> fd = direct_descriptor(false, quiet);
+    if (!fd) return fd.error();
     // The range may have been cut at the end of the file; O_DIRECT wants the rest of the page, too.
     const std::size_t whole = static_cast<std::size_t>(page_end(offset + into.size()) - offset);
-    const Result<std::size_t> n = read_fully(direct_reader_, offset, {into.data(), whole});
+    const Result<std::size_t> n = read_fully(*fd, offset, {into.data(), whole});
     return n ? Result<std::size_t>(std::min(*n, into.size())) : n;
 }
 
@@ -229,8 +248,9 @@ Result<std::size_t> FileData::write_synchronously(std::uint64_t offset, std::spa
 
 Result<std::size_t> FileData::write_direct(std::uint64_t offset, std::span<const std::byte> from,
                                            Durability durability) {
-    if (const Status opened = open_direct(true); !opened) return opened.error();
-    return write_fully(direct_writer_, offset, from, durability);
+    const Result<int> fd = direct_descriptor(true, false);
+    if (!fd) return fd.error();
+    return write_fully(*fd, offset, from, durability);
 }
 
 std::uint32_t FileData::write_would_read(std::uint64_t offset, std::size_t bytes) {

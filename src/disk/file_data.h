@@ -15,8 +15,8 @@
 #include "disk/disk_volume.h"
 #include "disk/file_key.h"
 #include "disk/inode_key.h"
-#include "disk/kept_privileges.h"
 #include "disk/space_watch.h"
+#include "sys/file_io.h"
 #include "sys/result.h"
 #include "sys/unique_fd.h"
 
@@ -55,16 +55,16 @@ public:
     /// It could only be opened for appending (chattr +a): whatever is written goes to its end.
     bool append_only() const { return append_only_; }
 
-    // Reads.
+    // Reads. A quiet one leaves the time of the last access as it is, as O_NOATIME asks.
 
     /// Reads what the page cache holds of the start of the range, and starts no I/O on the disk.
-    Result<CachedRead> read_cached(std::uint64_t offset, std::span<std::byte> into);
+    Result<CachedRead> read_cached(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
     /// Reads from the disk: with O_DIRECT where that gives the same, else buffered. Short only at the end of the file.
     /// `into` lies at the same place of a page as `offset` does, and the rest of its first and of its last page may be
     /// overwritten.
-    Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into);
+    Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
     /// With O_DIRECT wanted: as the file system answers it.
-    Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into);
+    Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
 
     // Writes. Short when the disk filled up or failed on the way; an error when nothing was written.
 
@@ -75,8 +75,9 @@ public:
                                             Durability durability);
     /// With O_DIRECT wanted.
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
-    /// While it lives, writes leave the privileges of the file alone: for what was stored to a shared mapping.
-    KeptPrivileges::Hold keep_privileges() { return {privileges_, descriptor()}; }
+    /// As a store to a shared mapping does it, which leaves set-id bits and capabilities, and a write takes them off.
+    /// False when some of it could not be had.
+    bool store(std::uint64_t offset, std::span<const std::byte> from) { return store_mapped(writer_, offset, from); }
     /// What an O_DIRECT write of part of the payload may want of its place in memory: a block of the disk, and a page
     /// where the kernel does not say.
     std::size_t memory_alignment() const;
@@ -133,14 +134,21 @@ private:
 
     static constexpr TimeNs kLong = 20'000'000;  ///< 20 ms: a disk that is shared, and not one that is busy
 
+    /// Descriptors that are read from; -1: there is none. Open as long as this lives.
+    struct Readers {
+        std::atomic<int> buffered{-1};
+        std::atomic<int> direct{-1};
+    };
+
     void adopt(UniqueFd fd, int flags);
-    std::atomic<int>& direct_slot(bool writable) { return writable ? direct_writer_ : direct_reader_; }
-    Status open_direct(bool writable);
+    int reader(bool quiet);
+    Readers& readers(bool quiet) { return quiet ? quiet_ : usual_; }
+    Result<int> direct_descriptor(bool writable, bool quiet);
     Result<std::size_t> read_fully(int fd, std::uint64_t offset, std::span<std::byte> into);
     Result<std::size_t> write_fully(int fd, std::uint64_t offset, std::span<const std::byte> from,
                                     Durability durability);
-    std::size_t read_held(std::uint64_t offset, std::span<std::byte> into);
-    std::uint64_t resident_start(std::uint64_t offset, std::uint64_t pages);
+    std::size_t read_held(int fd, std::uint64_t offset, std::span<std::byte> into);
+    std::uint64_t resident_start(int fd, std::uint64_t offset, std::uint64_t pages);
     std::uint32_t fail(Errno error);
 
     FileTable& table_;
@@ -151,15 +159,12 @@ private:
     SpaceWatch& space_;  ///< of its file system
 
     // -1: there is none. Open as long as this lives, also when another one has taken its place.
-    std::atomic<int> reader_{-1};
     std::atomic<int> writer_{-1};
-    std::atomic<int> direct_reader_{-1};
     std::atomic<int> direct_writer_{-1};
+    Readers usual_, quiet_;                    ///< a quiet one leaves the time of the last access as it is
     std::atomic<bool> append_only_{false};     ///< the writer appends; one that does not takes its place
-    bool quiet_reader_ = false;                ///< it leaves the time of the last access as it is; guarded
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
-    KeptPrivileges privileges_;
 
     mutable std::mutex mutex_;
     std::vector<UniqueFd> owned_;  // guarded, as what follows

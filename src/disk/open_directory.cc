@@ -15,8 +15,8 @@ constexpr std::size_t kBufferBytes = 32768;
 
 }  // namespace
 
-Result<OpenDirectory> OpenDirectory::open(Tree& tree, Inode& inode) {
-    Result<UniqueFd> descriptor = tree.open_file(inode, O_RDONLY | O_DIRECTORY);
+Result<OpenDirectory> OpenDirectory::open(Tree& tree, Inode& inode, int flags) {
+    Result<UniqueFd> descriptor = tree.open_file(inode, O_RDONLY | O_DIRECTORY | (flags & O_NOATIME));
     if (!descriptor) return descriptor.error();
     return OpenDirectory(std::move(*descriptor));
 }

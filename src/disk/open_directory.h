@@ -26,7 +26,8 @@ struct DirectoryItem {
 /// thread-safe, but for sync().
 class OpenDirectory {
 public:
-    static Result<OpenDirectory> open(Tree& tree, Inode& inode);
+    /// `flags`: those of the caller, of which O_NOATIME counts.
+    static Result<OpenDirectory> open(Tree& tree, Inode& inode, int flags = 0);
     explicit OpenDirectory(UniqueFd descriptor) : descriptor_(std::move(descriptor)) {}
 
     /// Goes to `offset`: 0 or the `next` of an item. Going to 0 reads the directory anew.

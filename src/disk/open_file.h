@@ -22,6 +22,7 @@ public:
     explicit IoFlags(int flags) : flags_(flags) {}
 
     bool direct() const { return (flags_ & O_DIRECT) != 0; }
+    bool quiet() const { return (flags_ & O_NOATIME) != 0; }
     bool appends() const { return (flags_ & O_APPEND) != 0; }
     /// What O_SYNC or O_DSYNC asks of a write.
     Durability durability() const {

@@ -148,9 +148,8 @@ private:
     template <typename Call>
     auto with_descriptors(Call&& call) {
         auto result = call();
-        if (!lacks_descriptors(result)) return result;
-        pool_.shed();
-        result = call();
+        for (int i = 0; i != kMostReliefs && lacks_descriptors(result) && DescriptorPool::shed_all(); ++i)
+            result = call();
         for (int i = 0; i != kMostReliefs && lacks_descriptors(result) && relief_ && relief_(); ++i) result = call();
         return result;
     }

@@ -58,13 +58,16 @@ private:
 /// An answer to READDIR or READDIRPLUS while it is being filled.
 class Listing {
 public:
-    Listing(fuse_req_t request, std::size_t bytes)
-        : request_(request), hold_(lineage_needs_file(filesystem_of(request))), buffer_(bytes) {}
+    Listing(fuse_req_t request, const Inode& directory, std::size_t bytes)
+        : request_(request),
+          device_(directory.key().device),
+          hold_(lineage_needs_file(filesystem_of(request))),
+          buffer_(bytes) {}
 
     /// False: there is no room left, and nothing was added.
     bool add(const DirectoryItem& item) {
         struct stat attr {};
-        attr.st_ino = item.number;
+        attr.st_ino = shown_number(filesystem_of(request_), device_, item.number);
         attr.st_mode = DTTOIF(item.type);
         return grow(fuse_add_direntry(request_, here(), left(), item.name, &attr, item.next));
     }
@@ -73,7 +76,7 @@ public:
     bool add_plus(Tree& tree, Inode& parent, const DirectoryItem& item) {
         if (fuse_add_direntry_plus(request_, nullptr, 0, item.name, nullptr, 0) > left()) return false;
         fuse_entry_param param{};
-        param.attr.st_ino = item.number;
+        param.attr.st_ino = shown_number(filesystem_of(request_), device_, item.number);
         param.attr.st_mode = DTTOIF(item.type);
         if (!is_dot(item.name)) {
             if (const Result<Entry> entry = tree.lookup(parent, item.name, hold_); entry) {
@@ -103,7 +106,8 @@ private:
     }
 
     const fuse_req_t request_;
-    const bool hold_;  ///< as in Tree::lookup()
+    const dev_t device_;  ///< of the directory
+    const bool hold_;     ///< as in Tree::lookup()
     std::vector<char> buffer_;
     std::size_t filled_ = 0;
     std::vector<Inode*> looked_up_;  ///< each with a lookup counted
@@ -112,8 +116,8 @@ private:
 void op_opendir(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
     Filesystem& filesystem = filesystem_of(request);
     using Made = std::unique_ptr<DirectoryHandle>;
-    Result<Made> handle = on_inode(request, node, [](Tree& tree, Inode& inode) -> Result<Made> {
-        Result<OpenDirectory> directory = OpenDirectory::open(tree, inode);
+    Result<Made> handle = on_inode(request, node, [info](Tree& tree, Inode& inode) -> Result<Made> {
+        Result<OpenDirectory> directory = OpenDirectory::open(tree, inode, info->flags);
         if (!directory) return directory.error();
         return std::make_unique<DirectoryHandle>(inode.shared_from_this(), std::move(*directory));
     });
@@ -135,7 +139,7 @@ template <typename Add>
 void list(fuse_req_t request, std::size_t bytes, off_t offset, const fuse_file_info& info, Add&& add) {
     Filesystem& filesystem = filesystem_of(request);
     auto& handle = Handles::get<DirectoryHandle>(info.fh);
-    Listing listing(request, bytes);
+    Listing listing(request, *handle.inode, bytes);
     std::unique_lock lock(handle.mutex);
     Status status = handle.directory.seek(offset);
     while (status) {

@@ -1,5 +1,7 @@
 // fuse/ops_misc.cc - STATFS, and IOCTL for the attributes that chattr(1) and lsattr(1) know.
+#include <linux/capability.h>
 #include <linux/fs.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "fuse/meta_operations.h"
 #include "fuse/request.h"
@@ -38,6 +41,19 @@ bool is_known(unsigned command) {
     }
 }
 
+bool sets_flags(unsigned command) {
+    return command == FS_IOC_SETFLAGS || command == FS_IOC_FSSETXATTR;
+}
+
+/// Has set-id bits of the file fall with what follows, where the file system below takes them off (XFS) and the caller
+/// could not leave them.
+void take_setid_right(fuse_req_t request, Tree& tree, Inode& inode, std::optional<ActingAs>& ret_ordinary) {
+    const Result<struct stat> file = tree.attributes(inode);
+    if (!file || (file->st_mode & (S_ISUID | S_ISGID)) == 0) return;
+    if (!thread_has_capability(fuse_req_ctx(request)->pid, CAP_FSETID))
+        ret_ordinary.emplace(clearing_setid(request, file->st_mode));
+}
+
 void op_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void*, fuse_file_info*, unsigned, const void* in,
               std::size_t in_bytes, std::size_t out_bytes) {
     alignas(fsxattr) std::array<std::byte, 64> argument{};
@@ -46,10 +62,13 @@ void op_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void*, fuse
         return;
     }
     if (in_bytes != 0) std::memcpy(argument.data(), in, in_bytes);
-    const Status status = on_inode(
-        request, node, [&](Tree& tree, Inode& inode) { return tree.inode_ioctl(inode, command, argument.data()); });
+    const Status status = on_inode(request, node, [&](Tree& tree, Inode& inode) {
+        std::optional<ActingAs> ordinary;
+        if (sets_flags(command)) take_setid_right(request, tree, inode, ordinary);
+        return tree.inode_ioctl(inode, command, argument.data());
+    });
     if (status) {
-        if (out_bytes == 0) filesystem_of(request).forget_attributes(node);  // it has set flags
+        if (sets_flags(command)) filesystem_of(request).forget_attributes(node);
         fuse_reply_ioctl(request, 0, argument.data(), out_bytes);
     } else {
         fuse_reply_err(request, status.code());

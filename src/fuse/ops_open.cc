@@ -28,8 +28,8 @@ namespace {
 bool reads_leave_no_trace(const OpenFile& file, const struct stat& now, TimeNs realtime) {
     const int fd = file.data->descriptor();
     struct statvfs mounted {};
-    return (file.flags & O_ACCMODE) == O_WRONLY || leaves_access_time(fd) || ::fstatvfs(fd, &mounted) != 0 ||
-           !read_sets_access_time(now, mounted.f_flag, realtime);
+    return (file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || leaves_access_time(fd) ||
+           ::fstatvfs(fd, &mounted) != 0 || !read_sets_access_time(now, mounted.f_flag, realtime);
 }
 
 /// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing.

@@ -34,7 +34,17 @@ bool caller_in_group(fuse_req_t request, gid_t group) {
     return std::find(groups.begin(), groups.end(), group) != groups.end();
 }
 
+std::uint64_t shown_number(const Filesystem& filesystem, dev_t device, std::uint64_t number) {
+    if (device == filesystem.tree->root().key().device) return number;
+    std::uint64_t scattered = device + 0x9e3779b97f4a7c15u;  // splitmix64
+    scattered = (scattered ^ (scattered >> 30)) * 0xbf58476d1ce4e5b9u;
+    scattered = (scattered ^ (scattered >> 27)) * 0x94d049bb133111ebu;
+    constexpr std::uint64_t kNobodys = std::uint64_t{1} << 63;  // file systems count from below
+    return (number ^ scattered ^ (scattered >> 31)) | kNobodys;
+}
+
 struct stat shown(const Filesystem& filesystem, struct stat attributes) {
+    attributes.st_ino = shown_number(filesystem, attributes.st_dev, attributes.st_ino);
     const ShownAttributes& instead = filesystem.options.shown;
     if (instead.uid) attributes.st_uid = *instead.uid;
     if (instead.gid) attributes.st_gid = *instead.gid;

@@ -50,6 +50,11 @@ auto on_inode(fuse_req_t request, fuse_ino_t node, Call&& call) -> std::invoke_r
     return std::forward<Call>(call)(tree, **inode);
 }
 
+/// The inode number that the mount shows of a file on this device: its own on SOURCE's. A mount has one device, and to
+/// everybody two files of it with one number are one file; so those of file systems that are mounted inside SOURCE get
+/// numbers of another range, a different one for each.
+std::uint64_t shown_number(const Filesystem& filesystem, dev_t device, std::uint64_t number);
+
 /// Attributes as the mount shows them.
 struct stat shown(const Filesystem& filesystem, struct stat attributes);
 

@@ -73,7 +73,8 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
         }
     } else {
         if (!request->take_buffer(buffers_)) return fail(*request, lineage, Errno{ENOMEM});
-        const Result<CachedRead> cached = data.read_cached(offset, request->place(0, request->size_));
+        const Result<CachedRead> cached =
+            data.read_cached(offset, request->place(0, request->size_), request->flags_.quiet());
         if (!cached) return fail(*request, lineage, cached.error());
         if (cached->bytes != 0 || cached->complete) {
             gate_.count(groups_, lineage, {.cached_reads = cached->complete, .cached_bytes = cached->bytes});

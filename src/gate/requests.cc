@@ -6,6 +6,9 @@
 #include <utility>
 
 #include "gate/write_back.h"
+#include "sys/file_capabilities.h"
+#include "sys/magic_links.h"
+#include "sys/setid.h"
 
 namespace bandfs {
 namespace {
@@ -59,7 +62,8 @@ bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
     const std::span<std::byte> into = place(cached_ + begin, cached_ + end);
     const std::uint64_t at = offset_ + cached_ + begin;
     FileData& data = *file_->data;
-    const Result<std::size_t> n = flags_.direct() ? data.read_direct(at, into) : data.read(at, into);
+    const bool quiet = flags_.quiet();
+    const Result<std::size_t> n = flags_.direct() ? data.read_direct(at, into, quiet) : data.read(at, into, quiet);
     if (n && *n == into.size()) return true;
     first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     return false;
@@ -121,8 +125,13 @@ Result<std::size_t> WriteRequest::write(std::uint64_t offset, std::span<const st
 
 Result<std::size_t> WriteRequest::write_piece(std::uint64_t offset, std::span<const std::byte> from) {
     if (!writepage_) return write(offset, from);
-    const KeptPrivileges::Hold held = file_->data->keep_privileges();
-    return write(offset, from);
+    FileData& data = *file_->data;
+    const SetidKeeper bits(data.descriptor());
+    const FileCapabilities capabilities(MagicLinks::path(data.descriptor()));
+    if ((bits.any() || capabilities.any()) && into_cache() && data.store(offset, from)) return from.size();
+    const Result<std::size_t> n = write(offset, from);
+    (void)capabilities.restore();  // what was stored is written, and that is what the answer tells
+    return n;
 }
 
 bool WriteRequest::perform(std::uint64_t begin, std::uint64_t end) {

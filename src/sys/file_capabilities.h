@@ -15,6 +15,7 @@ public:
     /// `path` may be a magic link; others are followed, too. A file that cannot be asked has none.
     explicit FileCapabilities(std::string path);
 
+    bool any() const { return length_ != 0; }
     /// Gives them back where they are gone. Errors of setxattr(2).
     Status restore() const;
 

@@ -51,6 +51,10 @@ bool leaves_access_time(int fd);
 /// The kernel reads what is asked for and nothing ahead.
 void turn_readahead_off(int fd);
 
+/// Puts bytes into the page cache of a file, open for both, as a store to a shared mapping of it does. False when some
+/// of it could not be had: beyond its end, or a hole that the disk has no room for.
+bool store_mapped(int fd, std::uint64_t offset, std::span<const std::byte> from);
+
 Status truncate_file(int fd, std::uint64_t size);
 Status allocate_file(int fd, int mode, std::uint64_t offset, std::uint64_t bytes);
 Result<std::uint64_t> seek_file(int fd, std::uint64_t offset, int whence);

@@ -26,6 +26,7 @@ public:
     SetidKeeper(const SetidKeeper&) = delete;
     SetidKeeper& operator=(const SetidKeeper&) = delete;
 
+    bool any() const { return mode_ != 0; }
     /// Puts them back now, once. Nothing, if more than the bits has changed: then somebody has set the mode meanwhile.
     Status restore();
 

@@ -1,4 +1,5 @@
 // Owners, modes, times, permissions, set-id bits and extended attributes.
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <sys/ioctl.h>
@@ -277,6 +278,47 @@ SCENARIO(Attributes, OwnersLeftAsTheyAre) {
     DO(chmod("p", 06755));
     scene.as(kBob, [&] { DO(chown("p", static_cast<uid_t>(-1), static_cast<gid_t>(-1))); });
     scene.see("p");
+}
+
+SCENARIO(Attributes, FlagsSetByTheOwner) {
+    DO(make_file("f"));
+    DO(chmod("f", 06755));
+    const int f = open("f", O_RDONLY);
+    fsxattr attributes{};
+    if (ioctl(f, FS_IOC_FSGETXATTR, &attributes) == 0) DO(ioctl(f, FS_IOC_FSSETXATTR, &attributes));
+    scene.see("f");
+    close(f);
+}
+
+SCENARIO(Times, OfAccessLeftAsTheyAre) {
+    constexpr std::size_t kBytes = 20000;
+    const auto long_ago = [](int f) {
+        const timespec past[] = {{1000000000, 1}, {1000000000, 1}};
+        return futimens(f, past);
+    };
+    const int writer = open("f", O_RDWR | O_CREAT | O_TRUNC, 0644);
+    DO(write(writer, pattern(kBytes, 1).data(), kBytes));
+    DO(mkdir("d", 0755));
+    char read_back[kBytes];
+    for (const char* name : {"f", "d"}) {
+        const bool directory = *name == 'd';
+        const int quiet = open(name, O_RDONLY | O_NOATIME | (directory ? O_DIRECTORY : 0));
+        DO(long_ago(quiet));
+        if (directory) {
+            DO(getdents64(quiet, read_back, sizeof read_back) > 0);
+        } else {
+            DO(read(quiet, read_back, 100));
+        }
+        see_times(scene, name);
+        close(quiet);
+    }
+    const int later = open("f", O_RDONLY);
+    DO(long_ago(later));
+    DO(fcntl(later, F_SETFL, O_NOATIME));
+    DO(read(later, read_back, sizeof read_back));
+    see_times(scene, "f");
+    close(later);
+    close(writer);
 }
 
 SCENARIO(Times, Birth) {

@@ -1,4 +1,5 @@
 // The command: mounting as root and as a user, what the mount table says, errors and exit codes, several mounts.
+#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -147,6 +149,39 @@ TEST_F(Commands, TimesOfAccessStayWhereTheMountSaysSo) {
         EXPECT_EQ(was_accessed(file), each.file);
         EXPECT_EQ(was_accessed(directory), each.directory);
     }
+}
+
+/// To tar, cp and find, two files of one device and number are one file of two names.
+TEST_F(Commands, FilesOfFileSystemsInsideHaveNumbersOfTheirOwn) {
+    struct stat file {};
+    ASSERT_EQ(stat((backing_->below() + "/file").c_str(), &file), 0);
+    for (const std::string name : {"/one", "/two"}) {
+        const std::string place = backing_->below() + name;
+        ASSERT_EQ(mkdir(place.c_str(), 0755), 0);
+        ASSERT_EQ(::mount("none", place.c_str(), "tmpfs", 0, nullptr), 0);
+        janitor_.on_end({"umount", "-l", place});
+        std::ofstream(place + "/file") << name;
+        ASSERT_EQ(link((place + "/file").c_str(), (place + "/link").c_str()), 0);
+    }
+    auto mount = mounted("allow_other");
+    const auto number = [&](const std::string& path) {
+        struct stat now {};
+        EXPECT_EQ(stat((mount->path() + path).c_str(), &now), 0) << path;
+        return now.st_ino;
+    };
+    EXPECT_EQ(number("/file"), file.st_ino);
+    EXPECT_NE(number("/one/file"), number("/two/file"));
+    EXPECT_EQ(number("/one/file"), number("/one/link"));
+    std::map<std::string, ino_t> listed;
+    DIR* const directory = opendir((mount->path() + "/one").c_str());
+    ASSERT_NE(directory, nullptr);
+    while (const dirent* const entry = readdir(directory)) listed[entry->d_name] = entry->d_ino;
+    closedir(directory);
+    EXPECT_EQ(listed["file"], number("/one/file"));
+    EXPECT_EQ(listed["."], number("/one"));
+    mount.reset();
+    for (const char* name : {"/one", "/two"})
+        EXPECT_EQ(umount2((backing_->below() + name).c_str(), MNT_DETACH), 0) << name;
 }
 
 /// Pages that the kernel has of a file answer reads without the server; where each read is an access it must not keep

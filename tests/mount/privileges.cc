@@ -1,11 +1,14 @@
 // Set-id bits and file capabilities where more than chown(2) and write(2) is at work.
 #include <fcntl.h>
+#include <grp.h>
 #include <linux/capability.h>
 #include <linux/falloc.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -30,6 +33,16 @@ void see_privileges(Scene& scene, const char* file) {
 }
 
 }  // namespace
+
+/// Makes this process alice's, with CAP_CHOWN.
+bool become_alice_who_may_chown() {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3]{};
+    data[0].effective = data[0].permitted = 1U << CAP_CHOWN;
+    return prctl(PR_SET_KEEPCAPS, 1) == 0 && setgroups(kAlice.groups.size(), kAlice.groups.data()) == 0 &&
+           setresgid(kAlice.gid, kAlice.gid, kAlice.gid) == 0 && setresuid(kAlice.uid, kAlice.uid, kAlice.uid) == 0 &&
+           syscall(SYS_capset, &header, data) == 0;
+}
 
 /// overlayfs gives a copy its mode and its capabilities, and then its owner.
 SCENARIO(Privileges, SurviveBeingCopiedUp) {
@@ -86,6 +99,23 @@ SCENARIO(Privileges, FallWithAWrite) {
         close(f);
         see_privileges(scene, "f");
         unlink("f");
+    }
+}
+
+/// Set-id bits would fall with a new owner, and so the mode would change: that is for who owns the file.
+SCENARIO(Privileges, OfAFileAreNotForWhoMayGiveItAway) {
+    if (scene.user().uid != 0) return scene.say("only root can become somebody else");
+    for (const mode_t mode : {0666u, 04666u, 02666u, 02777u}) {
+        unlink("f");
+        DO(mknod("f", S_IFREG | 0600, 0));
+        DO(chmod("f", mode));
+        scene.as(kRoot, [&] {
+            DO(become_alice_who_may_chown());
+            DO(chown("f", kAlice.uid, static_cast<gid_t>(-1)));
+            scene.see("f");
+            DO(chown("f", kBob.uid, kBob.gid));
+        });
+        scene.see("f");
     }
 }
 

@@ -1,8 +1,12 @@
 #include "disk/inode.h"
 
+#include <fcntl.h>
+
 #include <memory>
 
 #include <gtest/gtest.h>
+
+#include "disk/descriptor_pool.h"
 
 namespace bandfs {
 namespace {
@@ -42,6 +46,21 @@ TEST_F(InodeTest, WhatWasSeenAndNotHeldIsStale) {
 
 TEST_F(InodeTest, WhatWasNeverSeenByNameIsStale) {
     EXPECT_EQ(make(3, true)->gone(kSecond).code, ESTALE);
+}
+
+TEST_F(InodeTest, DescriptorsAreGivenUpByAllPoolsOfTheProcess) {
+    DescriptorPool one(100), other(100);
+    const auto a = make(3, true), b = make(4, true), pinned = make(5, true);
+    const auto descriptor = [] { return UniqueFd(::open("/", O_PATH | O_CLOEXEC)); };
+    one.put(*a, descriptor());
+    other.put(*b, descriptor());
+    other.pin(*pinned, descriptor());
+    EXPECT_TRUE(DescriptorPool::shed_all());
+    EXPECT_EQ(one.get(*a), nullptr);
+    EXPECT_EQ(other.get(*b), nullptr);
+    EXPECT_NE(other.get(*pinned), nullptr);
+    EXPECT_FALSE(DescriptorPool::shed_all()) << "nothing is left to give up";
+    other.remove(*pinned);
 }
 
 TEST_F(InodeTest, APlaceIsKeptWhereThereAreNoHandles) {

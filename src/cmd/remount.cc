@@ -1,7 +1,6 @@
 #include "cmd/remount.h"
 
 #include <fcntl.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,9 +20,6 @@ namespace {
 
 // What the kernel shows in the mount table of a FUSE mount, and mount(8) hands back.
 constexpr std::array<std::string_view, 3> kOfTheKernel{"user_id", "group_id", "blksize"};
-
-// What the server goes by when it opens what is below, and it does not hear of a remount.
-constexpr unsigned long kOfTheServer = MS_NOATIME | MS_NODIRATIME;
 
 bool is_of_the_kernel(const WrittenOption& option) {
     return std::find(kOfTheKernel.begin(), kOfTheKernel.end(), option.name) != kOfTheKernel.end();
@@ -47,13 +43,6 @@ Outcome<Done> remount(const MountLine& line) {
     if (!mount) return system_failure(ExitCode::mountpoint, line.mountpoint, mount.error());
     if (mount->type != "fuse." + request->subtype) {
         return Failure{ExitCode::no_mount, line.mountpoint + ": is not on a bandfs mount"};
-    }
-    for (const KernelFlag& flag : kernel_flags()) {
-        if (!flag.sets || (flag.flag & kOfTheServer) == 0) continue;
-        const bool is = has_mount_option(mount->options, flag.name);
-        if (is == ((request->kernel_flags & flag.flag) != 0)) continue;
-        return Failure{ExitCode::usage, std::string(flag.name) + ": is " + (is ? "on" : "off") +
-                                            ", and a remount cannot change it: unmount and mount again"};
     }
     const Status changed = change_mount_flags(mount->mount_point, request->kernel_flags);
     if (changed) return Done{};

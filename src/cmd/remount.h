@@ -11,7 +11,7 @@ bool is_remount(const MountLine& line);
 
 /// Gives the mount at MOUNTPOINT the flags among the options: those not given are as for a new mount. All other options
 /// are checked and change nothing, since mount(8) repeats what stands in the mount table and in fstab. SOURCE is not
-/// looked at.
+/// looked at. The server follows by itself (noatime, nodiratime).
 Outcome<Done> remount(const MountLine& line);
 
 }  // namespace bandfs

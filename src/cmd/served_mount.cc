@@ -57,11 +57,11 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     info.write_back = name_of(volume_of(source.get()).kind);
     std::unique_ptr<ServedMount> mount(
         new ServedMount(request, std::move(asked), std::move(info), std::move(gate), callers));
-    auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get()),
-                            .noatime = (request.kernel_flags & MS_NOATIME) != 0,
-                            .nodiratime = (request.kernel_flags & MS_NODIRATIME) != 0});
+    auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get())});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
+    const bool noatime = (request.kernel_flags & MS_NOATIME) != 0;
+    mount->filesystem_.tree->set_noatime(noatime, noatime || (request.kernel_flags & MS_NODIRATIME) != 0);
     if (auto path = path_of_descriptor(source.get())) mount->filesystem_.source_path = std::move(*path);
     mount->make_data_plane(request);
     if (!request.mount.control_name.empty()) {
@@ -170,6 +170,7 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     }
     lock.unlock();
     was_in_table_ = !fuse_mount_point(mounted).empty();
+    follow_remount();
     if (const Status set = set_readahead(mounted, filesystem_.options.readahead_kib); !set) {
         spdlog::info("{}: readahead stays as the kernel has it: {}", info_.mountpoint, words_of(set.error()));
     }
@@ -186,6 +187,7 @@ void ServedMount::wait_until_gone() {
         lock.unlock();
         expire_groups();
         watch_floors();
+        follow_remount();
         lock.lock();
     }
     const bool unmounted = ended_;
@@ -220,6 +222,16 @@ void ServedMount::watch_floors() {
                                            std::to_string(std::llround(100 * scale)) + " % of its own"
                                      : "the floors (min) of all groups are given in full";
     note(event, true);
+}
+
+/// What is opened below goes by flags that a remount may have changed.
+void ServedMount::follow_remount() {
+    const auto mount = fuse_mount(device_);
+    if (!mount) return;
+    const bool is_first = shown_options_.empty();
+    if (std::exchange(shown_options_, mount->options) == mount->options || is_first) return;
+    const bool noatime = has_mount_option(mount->options, "noatime");
+    filesystem_.tree->set_noatime(noatime, noatime || has_mount_option(mount->options, "nodiratime"));
 }
 
 void ServedMount::finish_and_unmount() {

@@ -71,6 +71,7 @@ private:
     Outcome<Done> make_groups(const MountRequest& request);
     void expire_groups();
     void watch_floors();
+    void follow_remount();
     void note_descriptors_gone();
     void finish_and_unmount();
 
@@ -87,6 +88,7 @@ private:
     std::atomic<bool> was_in_table_{false};  ///< not so when it was mounted in another mount namespace
     std::atomic<TimeNs> said_descriptors_gone_{-kSayAgain};
     bool floors_scaled_ = false;  ///< of the thread that waits
+    std::string shown_options_;   ///< in the mount table when it last looked; of that thread
 
     static constexpr TimeNs kSayAgain = 60 * kSecond;
 

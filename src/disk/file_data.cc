@@ -67,26 +67,24 @@ void FileData::adopt(UniqueFd fd, int flags) {
     owned_.push_back(std::move(fd));
 }
 
-// The descriptor for buffered reads. Of a file that was opened without O_NOATIME a quiet one is opened when it is first
-// wanted, since fcntl(2) may set that flag later; where that is refused, the usual one has to do.
+// The descriptor for buffered reads. One that no open has brought is opened when it is first wanted, since fcntl(2) and
+// a remount may set and clear O_NOATIME later; where that is refused, the other one has to do.
 int FileData::reader(bool quiet) {
-    const int usual = usual_.buffered;
-    if (!quiet && usual >= 0) return usual;
-    if (quiet_.buffered < 0) {
-        const std::lock_guard lock(mutex_);
-        if (quiet_.buffered >= 0) return quiet_.buffered;
-        Result<UniqueFd> fd = DescriptorShare::of_process().granted(reopen(usual, O_RDONLY | O_NOATIME));
-        if (!fd) return usual;
-        turn_readahead_off(fd->get());
-        quiet_.buffered = fd->get();
-        owned_.push_back(*std::move(fd));
-    }
-    return quiet_.buffered;
+    std::atomic<int>& slot = readers(quiet).buffered;
+    if (const int fd = slot; fd >= 0) return fd;
+    const std::lock_guard lock(mutex_);
+    if (const int fd = slot; fd >= 0) return fd;
+    const int other = readers(!quiet).buffered;
+    Result<UniqueFd> fd = DescriptorShare::of_process().granted(reopen(other, O_RDONLY | (quiet ? O_NOATIME : 0)));
+    if (!fd) return other;
+    turn_readahead_off(fd->get());
+    slot = fd->get();
+    owned_.push_back(*std::move(fd));
+    return slot;
 }
 
 // The O_DIRECT descriptor for reading or writing, opened when it is first wanted.
 Result<int> FileData::direct_descriptor(bool writable, bool quiet) {
-    quiet = quiet || usual_.buffered < 0;  // also of a mount with noatime
     Readers& of_reads = readers(quiet);
     std::atomic<int>& slot = writable ? direct_writer_ : of_reads.direct;
     if (const int fd = slot; fd >= 0) return fd;
@@ -95,7 +93,8 @@ Result<int> FileData::direct_descriptor(bool writable, bool quiet) {
     if (const int fd = slot; fd >= 0) return fd;
     const int writer = writer_;
     if (writable && writer < 0) return Errno{EBADF};
-    const int mode = writer < 0 ? O_RDONLY : of_reads.buffered < 0 ? O_WRONLY : O_RDWR;
+    const bool is_read = usual_.buffered >= 0 || quiet_.buffered >= 0;
+    const int mode = writer < 0 ? O_RDONLY : is_read ? O_RDWR : O_WRONLY;
     const int appending = mode != O_RDONLY && append_only_ ? O_APPEND : 0;
     const int access_time = quiet ? O_NOATIME : 0;
     Result<UniqueFd> fd =

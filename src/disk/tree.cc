@@ -54,8 +54,6 @@ Result<std::unique_ptr<Tree>> Tree::open(const TreeSettings& settings) {
 Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const Found& found)
     : links_(std::move(links)),
       by_name_(settings.by_name),
-      file_flags_(settings.noatime ? O_NOATIME : 0),
-      directory_flags_(settings.noatime || settings.nodiratime ? O_NOATIME : 0),
       codec_(found.key, is_whole_file_system(root.get(), found.mount_id)),
       pool_(pool_capacity(settings)),
       inodes_(codec_) {
@@ -63,6 +61,11 @@ Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const 
     root_ = make_inode(kRootNode, found, root_mount_);
     inodes_.enter_root(root_);
     pool_.pin(*root_, std::move(root));
+}
+
+void Tree::set_noatime(bool files, bool directories) {
+    file_flags_ = files ? O_NOATIME : 0;
+    directory_flags_ = directories ? O_NOATIME : 0;
 }
 
 Tree::~Tree() {
@@ -214,7 +217,7 @@ Result<UniqueFd> Tree::open_file(Inode& inode, int flags) {
     if (!inode.is_regular() && !inode.is_directory()) return Errno{ENXIO};
     flags &= ~(O_CREAT | O_EXCL | O_NOFOLLOW);
     const bool directory = inode.is_directory();
-    const int quiet = directory ? directory_flags_ : file_flags_;
+    const int quiet = directory ? directory_flags_.load() : file_flags_.load();
     const bool truncates = (flags & O_TRUNC) != 0;
     return with_descriptors([&]() -> Result<UniqueFd> {
         if (truncates && !share_.has_room_for_file(links_.directory())) return Errno{EMFILE};

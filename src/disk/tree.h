@@ -50,6 +50,10 @@ public:
     /// up, and says whether any was. May block. Set before the first request.
     void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
+    /// What is opened from now on leaves the times of access of files, of directories, as they are.
+    void set_noatime(bool files, bool directories);
+    bool noatime() const { return file_flags_ != 0; }
+
     Inode& root() { return *root_; }
     /// Where SOURCE is now, as the kernel names it.
     Result<std::string> path_of_root();
@@ -157,7 +161,7 @@ private:
 
     const MagicLinks links_;
     const bool by_name_;
-    const int file_flags_, directory_flags_;  ///< O_NOATIME or 0
+    std::atomic<int> file_flags_{0}, directory_flags_{0};  ///< O_NOATIME or 0
     const NodeIdCodec codec_;
     std::atomic<dev_t> refused_device_{0};
     std::atomic<TimeNs> hold_until_{0};

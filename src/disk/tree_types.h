@@ -17,8 +17,6 @@ struct TreeSettings {
     std::string source;             ///< absolute path of a directory
     std::uint64_t descriptors = 0;  ///< at most this many O_PATH descriptors kept for inodes; 0: from RLIMIT_NOFILE
     bool by_name = false;           ///< reopen by parent and name even where handles work
-    bool noatime = false;           ///< reading leaves the time of the last access as it is
-    bool nodiratime = false;        ///< the same of directories alone
 };
 
 /// The inode, with one lookup counted, and its attributes.

@@ -17,7 +17,6 @@
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
-#include "sys/file_io.h"
 #include "sys/identity.h"
 
 namespace bandfs {
@@ -25,11 +24,10 @@ namespace {
 
 /// Whether reads by this open file leave the time of the last access as it is, also those that the backing file
 /// answers.
-bool reads_leave_no_trace(const OpenFile& file, const struct stat& now, TimeNs realtime) {
-    const int fd = file.data->descriptor();
+bool reads_leave_no_trace(const Tree& tree, const OpenFile& file, const struct stat& now, TimeNs realtime) {
     struct statvfs mounted {};
-    return (file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || leaves_access_time(fd) ||
-           ::fstatvfs(fd, &mounted) != 0 || !read_sets_access_time(now, mounted.f_flag, realtime);
+    return (file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || tree.noatime() ||
+           ::fstatvfs(file.data->descriptor(), &mounted) != 0 || !read_sets_access_time(now, mounted.f_flag, realtime);
 }
 
 /// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing.
@@ -41,7 +39,8 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
     const TimeNs realtime = static_cast<TimeNs>(clock.tv_sec) * kSecond + clock.tv_nsec;
     struct stat now {};
     if (::fstat(file.data->descriptor(), &now) != 0) return false;
-    return filesystem.stamps.unchanged(node, now, realtime) && reads_leave_no_trace(file, now, realtime);
+    return filesystem.stamps.unchanged(node, now, realtime) &&
+           reads_leave_no_trace(*filesystem.tree, file, now, realtime);
 }
 
 /// Whether the kernel would have an open for reading that goes through its page cache wait, until all direct writes to

@@ -1,14 +1,19 @@
 #include "sys/mount_table.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <memory>
+#include <mutex>
 #include <optional>
 #include <sstream>
+
+#include "sys/unique_fd.h"
 
 namespace bandfs {
 namespace {
@@ -74,6 +79,26 @@ std::optional<MountEntry> parse_line(std::string_view line) {
                       .super_options = unescaped(fields[dash + 3])};
 }
 
+/// The table as it was last read, which is done again when the kernel says that it has changed. Thread-safe.
+class KnownTable {
+public:
+    std::shared_ptr<const std::vector<MountEntry>> now() {
+        const std::lock_guard lock(mutex_);
+        pollfd changes{watch_.get(), POLLPRI, 0};
+        if (!entries_ || ::poll(&changes, 1, 0) != 0) {
+            auto read = read_mount_table();
+            entries_ =
+                std::make_shared<const std::vector<MountEntry>>(read ? std::move(*read) : std::vector<MountEntry>());
+        }
+        return entries_;
+    }
+
+private:
+    std::mutex mutex_;
+    const UniqueFd watch_{::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)};
+    std::shared_ptr<const std::vector<MountEntry>> entries_;
+};
+
 }  // namespace
 
 std::vector<MountEntry> parse_mount_table(std::string_view mountinfo) {
@@ -103,13 +128,18 @@ Result<MountEntry> mount_of(int fd) {
     return Errno{ENOENT};
 }
 
-std::string fuse_mount_point(dev_t device) {
-    const auto entries = read_mount_table();
-    if (!entries) return {};
+std::optional<MountEntry> fuse_mount(dev_t device) {
+    static KnownTable known;
+    const auto entries = known.now();
     const auto at = std::find_if(entries->begin(), entries->end(), [=](const MountEntry& entry) {
         return entry.device == device && entry.type.starts_with("fuse");
     });
-    return at == entries->end() ? "" : at->mount_point;
+    return at == entries->end() ? std::nullopt : std::optional(*at);
+}
+
+std::string fuse_mount_point(dev_t device) {
+    const auto mount = fuse_mount(device);
+    return mount ? mount->mount_point : "";
 }
 
 bool is_whole_file_system(int fd, int mount_id) {

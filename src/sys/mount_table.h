@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,8 +33,10 @@ Result<std::vector<MountEntry>> read_mount_table();
 /// The mount that a descriptor stands on, exactly (by its mount id); ENOENT when this process cannot see it.
 Result<MountEntry> mount_of(int fd);
 
-/// Where a FUSE file system of this st_dev is mounted, "" when this process cannot see it. Does not ask the file
-/// system.
+/// The mount of a FUSE file system of this st_dev, nullopt when this process cannot see one. Does not ask the file
+/// system, and reads the table only when it has changed. Thread-safe.
+std::optional<MountEntry> fuse_mount(dev_t device);
+/// Where that is, "" when it cannot be seen.
 std::string fuse_mount_point(dev_t device);
 
 /// Whether `fd` is the root of the mount of this id, and that shows its file system from its root on.

@@ -205,15 +205,38 @@ TEST_F(Commands, EveryReadIsAnAccessWhereTheMountBelowSaysSo) {
     EXPECT_TRUE(wait_until([&] { return read_once() > before; })) << "the kernel answers from its pages";
 }
 
-TEST_F(Commands, ARemountKeepsWhatTheServerGoesBy) {
-    const auto mount = mounted("noatime");
+TEST_F(Commands, TheServerFollowsARemount) {
+    const auto mount = mounted("noatime,attr_timeout=0");
+    const std::string below = backing_->below() + "/file", directory = backing_->below() + "/directory";
+    mkdir(directory.c_str(), 0755);
+    const int open_before = open((mount->path() + "/file").c_str(), O_RDONLY);
     const auto remount = [&](const std::string& options) {
         return run({getenv("BANDFS"), backing_->below(), mount->path(), "-o", "remount," + options});
     };
-    EXPECT_EQ(remount("ro"), 1);
-    EXPECT_NE(mount_line(mount->path()).find("rw,"), std::string::npos) << "nothing is changed";
-    EXPECT_EQ(remount("ro,noatime"), 0);
+    // Each time from the disk, since the file has changed: access_long_ago() does that.
+    const auto a_read_counts = [&](int file) {
+        access_long_ago(below);
+        char byte = 0;
+        posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
+        EXPECT_EQ(pread(file, &byte, 1, 0), 1);
+        return was_accessed(below);
+    };
+    const auto a_listing_counts = [&] {
+        access_long_ago(directory);
+        EXPECT_TRUE(std::filesystem::is_empty(mount->path() + "/directory"));
+        return was_accessed(directory);
+    };
+    EXPECT_FALSE(a_read_counts(open_before));
+    EXPECT_FALSE(a_listing_counts());
+    EXPECT_EQ(remount("nodiratime"), 0);
+    EXPECT_TRUE(wait_until([&] { return a_read_counts(open_before); }));
+    EXPECT_FALSE(a_listing_counts());
+    EXPECT_EQ(remount("ro,relatime"), 0);
     EXPECT_NE(mount_line(mount->path()).find("ro,"), std::string::npos);
+    EXPECT_TRUE(wait_until(a_listing_counts));
+    EXPECT_EQ(remount("noatime"), 0);
+    EXPECT_TRUE(wait_until([&] { return !a_read_counts(open_before); }));
+    close(open_before);
 }
 
 TEST_F(Commands, OnlyWhoAsksForItLeavesNoTimeOfAccess) {

@@ -138,6 +138,8 @@ void FairCeilings::advance(FairRarities& at, TimeNs now) noexcept {
     } else if (at.together.queue != above) {
         stop(at.together);
         enqueue(at.together, *above, now);
+    } else {
+        advance(*above, now);
     }
 }
 

@@ -21,8 +21,8 @@ struct FairWaiter : boost::intrusive::set_base_hook<boost::intrusive::link_mode<
     const bool is_group;
     bool waits = false;
     FairRarities* queue = nullptr;  ///< it waits for that one's ceiling; nullptr: for a time
-    TimeNs until = 0;               ///< which is this one
-    TimeNs had = 0;                 ///< its tag at the ceiling above (FairLimits::charge_part); changes in no queue
+    TimeNs until = 0;               ///< which is this one; nothing while it stands in a queue
+    TimeNs had = 0;                 ///< its tag at the ceiling above (FairLimits::charge_part)
 };
 
 template <TimeNs FairWaiter::*Key>

@@ -26,7 +26,7 @@ namespace {
 constexpr TimeNs kDrainFor = 30 * kSecond;     // of one told to leave: then the disk is taken for dead
 constexpr TimeNs kServeOnFor = 3 * kSecond;    // of that, callers may go on so long
 constexpr TimeNs kDrainSlice = kSecond;        // between two looks of an unmounted one
-constexpr std::chrono::seconds kLookEvery{5};  // for groups that nobody uses, and floors that cannot be given
+constexpr std::chrono::seconds kLookEvery{5};  // for groups that nobody uses, floors that cannot be given, and remounts
 constexpr double kGiven = 0.99;                // part of a floor
 constexpr TimeNs kDetachedFor = 2 * kSecond;   // for callers that still have files open, after a detach
 
@@ -61,7 +61,8 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
     const bool noatime = (request.kernel_flags & MS_NOATIME) != 0;
-    mount->filesystem_.tree->set_noatime(noatime, noatime || (request.kernel_flags & MS_NODIRATIME) != 0);
+    mount->shown_noatime_ = {noatime, noatime || (request.kernel_flags & MS_NODIRATIME) != 0};
+    mount->filesystem_.tree->set_noatime(mount->shown_noatime_.first, mount->shown_noatime_.second);
     if (auto path = path_of_descriptor(source.get())) mount->filesystem_.source_path = std::move(*path);
     mount->make_data_plane(request);
     if (!request.mount.control_name.empty()) {
@@ -228,10 +229,10 @@ void ServedMount::watch_floors() {
 void ServedMount::follow_remount() {
     const auto mount = fuse_mount(device_);
     if (!mount) return;
-    const bool is_first = shown_options_.empty();
-    if (std::exchange(shown_options_, mount->options) == mount->options || is_first) return;
     const bool noatime = has_mount_option(mount->options, "noatime");
-    filesystem_.tree->set_noatime(noatime, noatime || has_mount_option(mount->options, "nodiratime"));
+    const bool nodiratime = has_mount_option(mount->options, "nodiratime");
+    const auto shown = std::pair(noatime, noatime || nodiratime);
+    if (std::exchange(shown_noatime_, shown) != shown) filesystem_.tree->set_noatime(shown.first, shown.second);
 }
 
 void ServedMount::finish_and_unmount() {

@@ -1,6 +1,7 @@
 #include "disk/descriptor_pool.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace bandfs {
@@ -72,14 +73,14 @@ void DescriptorPool::remove(Inode& inode) {
 }
 
 bool DescriptorPool::shed_all() {
-    const std::lock_guard lock(pools().mutex);
-    return std::ranges::count_if(pools().all, [](DescriptorPool* pool) { return pool->shed(); }) != 0;
-}
-
-bool DescriptorPool::shed() {
     std::vector<HeldFd> dropped;
-    std::lock_guard lock(mutex_);
-    dropped = take_oldest(recent_.size() / 2);
+    {
+        const std::lock_guard lock(pools().mutex);
+        for (DescriptorPool* const pool : pools().all) {
+            const std::lock_guard pool_lock(pool->mutex_);
+            std::ranges::move(pool->take_oldest(pool->recent_.size() / 2), std::back_inserter(dropped));
+        }
+    }
     return !dropped.empty();
 }
 

@@ -39,7 +39,6 @@ public:
 private:
     /// Takes the descriptors used longest ago off their inodes, until `keep` are left; the caller closes them unlocked.
     std::vector<HeldFd> take_oldest(std::size_t keep);
-    bool shed();
 
     const std::size_t capacity_;
     mutable std::mutex mutex_;

@@ -75,8 +75,12 @@ int FileData::reader(bool quiet) {
     const std::lock_guard lock(mutex_);
     if (const int fd = slot; fd >= 0) return fd;
     const int other = readers(!quiet).buffered;
+    if (quiet && quiet_refused_) return other;
     Result<UniqueFd> fd = DescriptorShare::of_process().granted(reopen(other, O_RDONLY | (quiet ? O_NOATIME : 0)));
-    if (!fd) return other;
+    if (!fd) {
+        if (fd.code() == EPERM) quiet_refused_ = true;
+        return other;
+    }
     turn_readahead_off(fd->get());
     slot = fd->get();
     owned_.push_back(*std::move(fd));
@@ -85,11 +89,12 @@ int FileData::reader(bool quiet) {
 
 // The O_DIRECT descriptor for reading or writing, opened when it is first wanted.
 Result<int> FileData::direct_descriptor(bool writable, bool quiet) {
+    quiet = quiet && !quiet_refused_;
     Readers& of_reads = readers(quiet);
     std::atomic<int>& slot = writable ? direct_writer_ : of_reads.direct;
     if (const int fd = slot; fd >= 0) return fd;
     if (volume_.direct_alignment == 0 || direct_refused_) return Errno{EINVAL};
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     if (const int fd = slot; fd >= 0) return fd;
     const int writer = writer_;
     if (writable && writer < 0) return Errno{EBADF};
@@ -99,6 +104,12 @@ Result<int> FileData::direct_descriptor(bool writable, bool quiet) {
     const int access_time = quiet ? O_NOATIME : 0;
     Result<UniqueFd> fd =
         DescriptorShare::of_process().granted(reopen(descriptor(), mode | appending | access_time | O_DIRECT));
+    if (quiet && fd.code() == EPERM) {
+        quiet_refused_ = true;
+        lock.unlock();
+        return direct_descriptor(writable, false);
+    }
+    if (const int other = readers(!quiet).direct; !fd && !writable && other >= 0) return other;
     if (!fd) return fd.error();
     if (mode != O_WRONLY && of_reads.direct < 0) of_reads.direct = fd->get();
     if (mode != O_RDONLY && direct_writer_ < 0) direct_writer_ = fd->get();
@@ -106,8 +117,8 @@ Result<int> FileData::direct_descriptor(bool writable, bool quiet) {
     return slot >= 0 ? Result<int>(slot) : Errno{EBADF};
 }
 
-Status FileData::open_direct() {
-    const Result<int> opened = direct_descriptor(writer_ >= 0, false);
+Status FileData::open_direct(bool quiet) {
+    const Result<int> opened = direct_descriptor(writer_ >= 0, quiet);
     if (opened) return {};
     return lacks_descriptors(opened) ? opened.error() : Errno{EINVAL};
 }

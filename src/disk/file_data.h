@@ -34,7 +34,7 @@ struct CachedRead {
 
 /// One per inode that is open anywhere in its mount or has dirty extents; all its OpenFiles share it. Holds a buffered
 /// descriptor (read-write once it was opened for writing) and, once that is wanted and where the file system takes it,
-/// one with O_DIRECT. Made by FileTable.
+/// one with O_DIRECT; and the same again to read from with O_NOATIME. Made by FileTable.
 ///
 /// Thread-safe. Invariant: an extent is noted as dirty only after its bytes are in the page cache, and is taken off
 /// before it is written back. So what this mount has dirtied is noted, about to be noted by a write that is not
@@ -84,7 +84,7 @@ public:
     /// Whether the file system takes an O_DIRECT request of this place and length.
     bool direct_allows(std::uint64_t offset, std::size_t bytes) const;
     /// Opens the O_DIRECT descriptor that an open with O_DIRECT needs. EINVAL: the file system has none.
-    Status open_direct();
+    Status open_direct(bool quiet);
     /// How many bytes a write into the page cache would first read from the disk, as one of a part of a page may: none,
     /// a page, or two.
     std::uint32_t write_would_read(std::uint64_t offset, std::size_t bytes);
@@ -163,6 +163,7 @@ private:
     std::atomic<int> direct_writer_{-1};
     Readers usual_, quiet_;                    ///< a quiet one leaves the time of the last access as it is
     std::atomic<bool> append_only_{false};     ///< the writer appends; one that does not takes its place
+    std::atomic<bool> quiet_refused_{false};   ///< the server is not root, and the file somebody else's
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
 

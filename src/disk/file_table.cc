@@ -55,19 +55,20 @@ Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, NodeI
 Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int flags, NodeId node) {
     Result<std::shared_ptr<FileData>> file = file_for(fd.get(), node);
     if (!file) return file.error();
+    const bool quiet = IoFlags(flags).direct() && leaves_access_time(fd.get());
     (*file)->adopt(std::move(fd), below);
     if ((flags & O_TRUNC) != 0) emptied_(**file);
     auto opened = std::make_shared<OpenFile>(*file, flags);
     if (IoFlags(flags).direct()) {
-        if (const Status direct = open_direct(**file); !direct) return direct.error();
+        if (const Status direct = open_direct(**file, quiet); !direct) return direct.error();
     }
     return opened;
 }
 
-Status FileTable::open_direct(FileData& file) {
-    Status status = file.open_direct();
+Status FileTable::open_direct(FileData& file, bool quiet) {
+    Status status = file.open_direct(quiet);
     for (int i = 0; i != kMostReliefs && lacks_descriptors(status) && relief_ && relief_(); ++i)
-        status = file.open_direct();
+        status = file.open_direct(quiet);
     return status;
 }
 

@@ -77,7 +77,7 @@ private:
 
     Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, NodeId node);
     Result<std::shared_ptr<FileData>> file_for(int fd, NodeId node);
-    Status open_direct(FileData& file);
+    Status open_direct(FileData& file, bool quiet);
     // Called by a file that goes: before and after it closes its descriptors.
     void goes(FileData& file) noexcept;
     void went() noexcept;

@@ -69,8 +69,8 @@ public:
     void refuse_device(dev_t device) { refused_device_ = device; }
 
     /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of
-    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored; O_NOATIME is added as the settings say. Inode::gone() when the
-    /// file is gone for good, ENXIO for other kinds of files.
+    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored; O_NOATIME is added as set_noatime() says. Inode::gone() when
+    /// the file is gone for good, ENXIO for other kinds of files.
     Result<UniqueFd> open_file(Inode& inode, int flags);
 
     Result<struct stat> attributes(Inode& inode);

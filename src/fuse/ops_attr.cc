@@ -88,7 +88,7 @@ Result<bool> may_not_take_setid(fuse_req_t request, Tree& tree, Inode& inode) {
     };
     if (S_ISDIR(file->st_mode) || caller.uid == file->st_uid) return false;
     if (falling_setid_bits(file->st_mode, file->st_gid, in_group) == 0) return false;
-    return !thread_has_capability(caller.pid, CAP_FOWNER);
+    return thread_lacks_capability(caller.pid, caller.uid, CAP_FOWNER);
 }
 
 /// Whether setting nothing is chown(-1, -1) by somebody who may not.

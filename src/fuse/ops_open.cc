@@ -22,12 +22,11 @@
 namespace bandfs {
 namespace {
 
-/// Whether reads by this open file leave the time of the last access as it is, also those that the backing file
-/// answers.
-bool reads_leave_no_trace(const Tree& tree, const OpenFile& file, const struct stat& now, TimeNs realtime) {
+/// Whether a read by this open file would set the time of the last access, if the backing file answered it.
+bool read_counts(const Tree& tree, const OpenFile& file, const struct stat& now, TimeNs realtime) {
+    if ((file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || tree.noatime()) return false;
     struct statvfs mounted {};
-    return (file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || tree.noatime() ||
-           ::fstatvfs(file.data->descriptor(), &mounted) != 0 || !read_sets_access_time(now, mounted.f_flag, realtime);
+    return ::fstatvfs(file.data->descriptor(), &mounted) == 0 && read_sets_access_time(now, mounted.f_flag, realtime);
 }
 
 /// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing.
@@ -39,8 +38,7 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
     const TimeNs realtime = static_cast<TimeNs>(clock.tv_sec) * kSecond + clock.tv_nsec;
     struct stat now {};
     if (::fstat(file.data->descriptor(), &now) != 0) return false;
-    return filesystem.stamps.unchanged(node, now, realtime) &&
-           reads_leave_no_trace(*filesystem.tree, file, now, realtime);
+    return filesystem.stamps.unchanged(node, now, realtime, read_counts(*filesystem.tree, file, now, realtime));
 }
 
 /// Whether the kernel would have an open for reading that goes through its page cache wait, until all direct writes to

@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace bandfs {
 namespace {
@@ -20,23 +21,29 @@ TimeNs nanoseconds(const timespec& time) {
 }  // namespace
 
 bool read_sets_access_time(const struct stat& now, unsigned long mount_flags, TimeNs realtime) {
-    if ((mount_flags & ST_NOATIME) != 0) return false;
+    if ((mount_flags & (ST_NOATIME | ST_RDONLY)) != 0) return false;
     if ((mount_flags & ST_RELATIME) == 0) return true;
     const TimeNs accessed = nanoseconds(now.st_atim);
     return accessed <= nanoseconds(now.st_mtim) || accessed <= nanoseconds(now.st_ctim) || realtime - accessed >= kDay;
 }
 
-bool OpenStamps::unchanged(std::uint64_t node, const struct stat& now, TimeNs realtime) {
-    Stamp stamp{node, now.st_ino, now.st_size, nanoseconds(now.st_mtim), nanoseconds(now.st_ctim)};
+bool OpenStamps::unchanged(std::uint64_t node, const struct stat& now, TimeNs realtime, bool read_counts) {
+    Stamp stamp{node,
+                now.st_ino,
+                now.st_size,
+                nanoseconds(now.st_mtim),
+                nanoseconds(now.st_ctim),
+                read_counts ? nanoseconds(now.st_atim) : 0};
     const bool coarse = now.st_mtim.tv_nsec == 0 && now.st_ctim.tv_nsec == 0;
-    const bool settled = std::max(stamp.mtime, stamp.ctime) < realtime - (coarse ? kCoarseGrain : kGrain);
+    const bool settled =
+        std::max({stamp.mtime, stamp.ctime, stamp.accessed}) < realtime - (coarse ? kCoarseGrain : kGrain);
 
     const std::size_t place = (node * 0x9e3779b97f4a7c15u) >> 50;
     static_assert(kPlaces == std::size_t{1} << (64 - 50));
     std::lock_guard lock(locks_[place % kLocks]);
-    const bool same = places_[place] == stamp;
-    places_[place] = settled ? stamp : Stamp{};
-    return same;
+    Stamp before = std::exchange(places_[place], settled ? stamp : Stamp{});
+    if (!read_counts) before.accessed = 0;
+    return before == stamp;
 }
 
 }  // namespace bandfs

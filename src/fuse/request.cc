@@ -39,7 +39,7 @@ std::uint64_t shown_number(const Filesystem& filesystem, dev_t device, std::uint
     std::uint64_t scattered = device + 0x9e3779b97f4a7c15u;  // splitmix64
     scattered = (scattered ^ (scattered >> 30)) * 0xbf58476d1ce4e5b9u;
     scattered = (scattered ^ (scattered >> 27)) * 0x94d049bb133111ebu;
-    constexpr std::uint64_t kNobodys = std::uint64_t{1} << 63;  // file systems count from below
+    constexpr std::uint64_t kNobodys = std::uint64_t{1} << 63;  // as a rule: file systems count from below
     return (number ^ scattered ^ (scattered >> 31)) | kNobodys;
 }
 

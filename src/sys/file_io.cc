@@ -157,7 +157,9 @@ void turn_readahead_off(int fd) {
 
 bool store_mapped(int fd, std::uint64_t offset, std::span<const std::byte> from) {
     // A call of the kernel's does the store: where it faults it says so, and sends no SIGBUS.
-    const UniqueFd carrier(::memfd_create("bandfs", MFD_CLOEXEC));
+    constexpr unsigned kNotToBeExecuted = 8;  // MFD_NOEXEC_SEAL, which Linux before 6.3 does not know
+    UniqueFd carrier(::memfd_create("bandfs", MFD_CLOEXEC | kNotToBeExecuted));
+    if (!carrier) carrier = UniqueFd(::memfd_create("bandfs", MFD_CLOEXEC));
     if (!carrier || ::pwrite(carrier.get(), from.data(), from.size(), 0) != static_cast<ssize_t>(from.size()))
         return false;
     const std::size_t lead = static_cast<std::size_t>(offset % kPage);

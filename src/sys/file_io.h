@@ -52,7 +52,7 @@ bool leaves_access_time(int fd);
 void turn_readahead_off(int fd);
 
 /// Puts bytes into the page cache of a file, open for both, as a store to a shared mapping of it does. False when some
-/// of it could not be had: beyond its end, or a hole that the disk has no room for.
+/// of it could not be had: behind its last page, or a hole that the disk has no room for.
 bool store_mapped(int fd, std::uint64_t offset, std::span<const std::byte> from);
 
 Status truncate_file(int fd, std::uint64_t size);

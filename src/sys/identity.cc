@@ -13,6 +13,7 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -87,6 +88,20 @@ std::string read_small_file(const char* path) {
     return text;
 }
 
+std::string process_directory(pid_t tid) {
+    return "/proc/" + std::to_string(tid);
+}
+
+/// CapEff of a /proc/TID/status.
+std::optional<std::uint64_t> effective_capabilities(std::string_view status) {
+    constexpr std::string_view kField = "CapEff:\t";
+    const std::size_t at = status.find(kField);
+    if (at == std::string_view::npos) return std::nullopt;
+    std::uint64_t effective = 0;
+    std::from_chars(status.data() + at + kField.size(), status.data() + status.size(), effective, 16);
+    return effective;
+}
+
 }  // namespace
 
 ActingAs::ActingAs(const Identity& who)
@@ -130,15 +145,21 @@ bool prepare_identities() {
 }
 
 bool thread_has_capability(pid_t tid, int capability) {
-    const std::string process = "/proc/" + std::to_string(tid);
-    const std::string status = read_small_file((process + "/status").c_str());
-    constexpr std::string_view kField = "CapEff:\t";
-    const std::size_t at = status.find(kField);
-    if (at == std::string::npos) return false;
-    std::uint64_t effective = 0;
-    std::from_chars(status.data() + at + kField.size(), status.data() + status.size(), effective, 16);
+    const std::string process = process_directory(tid);
+    const auto effective = effective_capabilities(read_small_file((process + "/status").c_str()));
     // A root of a user namespace has all of them, for what is in that namespace.
-    return ((effective >> capability) & 1) != 0 && shares_namespace(process, "user", false);
+    return effective && ((*effective >> capability) & 1) != 0 && shares_namespace(process, "user", false);
+}
+
+bool thread_lacks_capability(pid_t tid, uid_t acts_as, int capability) {
+    const std::string status = read_small_file((process_directory(tid) + "/status").c_str());
+    const auto effective = effective_capabilities(status);
+    if (!effective || ((*effective >> capability) & 1) != 0) return false;
+    // "Uid:" and four of them, the last for files.
+    const std::size_t uids = status.find("\nUid:\t");
+    if (uids == std::string::npos) return false;
+    const std::string line = status.substr(uids + 1, status.find('\n', uids + 1) - uids - 1);
+    return line.ends_with("\t" + std::to_string(acts_as));
 }
 
 }  // namespace bandfs

@@ -51,5 +51,8 @@ void act_as_oneself();
 /// Whether this thread, of any process, has a capability (CAP_...) that counts for the whole machine; false when it is
 /// gone.
 bool thread_has_capability(pid_t tid, int capability);
+/// Whether it is sure that a thread that acts as this user on files has not this capability, in any user namespace: not
+/// when it is gone or out of sight, or when something acts for it by other credentials (overlayfs by its mounter's).
+bool thread_lacks_capability(pid_t tid, uid_t acts_as, int capability);
 
 }  // namespace bandfs

@@ -79,16 +79,17 @@ std::optional<MountEntry> parse_line(std::string_view line) {
                       .super_options = unescaped(fields[dash + 3])};
 }
 
-/// The table as it was last read, which is done again when the kernel says that it has changed. Thread-safe.
+/// The table as it was last read, which is done again when the kernel says that it has changed; nullptr before that has
+/// succeeded. Thread-safe.
 class KnownTable {
 public:
     std::shared_ptr<const std::vector<MountEntry>> now() {
         const std::lock_guard lock(mutex_);
         pollfd changes{watch_.get(), POLLPRI, 0};
-        if (!entries_ || ::poll(&changes, 1, 0) != 0) {
+        if (!watch_ || !entries_ || is_old_ || ::poll(&changes, 1, 0) != 0) {
             auto read = read_mount_table();
-            entries_ =
-                std::make_shared<const std::vector<MountEntry>>(read ? std::move(*read) : std::vector<MountEntry>());
+            is_old_ = !read;
+            if (read) entries_ = std::make_shared<const std::vector<MountEntry>>(std::move(*read));
         }
         return entries_;
     }
@@ -97,6 +98,7 @@ private:
     std::mutex mutex_;
     const UniqueFd watch_{::open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC)};
     std::shared_ptr<const std::vector<MountEntry>> entries_;
+    bool is_old_ = false;  ///< it has changed, and could not be read
 };
 
 }  // namespace
@@ -131,6 +133,7 @@ Result<MountEntry> mount_of(int fd) {
 std::optional<MountEntry> fuse_mount(dev_t device) {
     static KnownTable known;
     const auto entries = known.now();
+    if (!entries) return std::nullopt;
     const auto at = std::find_if(entries->begin(), entries->end(), [=](const MountEntry& entry) {
         return entry.device == device && entry.type.starts_with("fuse");
     });

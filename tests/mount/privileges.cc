@@ -32,8 +32,6 @@ void see_privileges(Scene& scene, const char* file) {
               " capabilities");
 }
 
-}  // namespace
-
 /// Makes this process alice's, with CAP_CHOWN.
 bool become_alice_who_may_chown() {
     __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
@@ -43,6 +41,8 @@ bool become_alice_who_may_chown() {
            setresgid(kAlice.gid, kAlice.gid, kAlice.gid) == 0 && setresuid(kAlice.uid, kAlice.uid, kAlice.uid) == 0 &&
            syscall(SYS_capset, &header, data) == 0;
 }
+
+}  // namespace
 
 /// overlayfs gives a copy its mode and its capabilities, and then its owner.
 SCENARIO(Privileges, SurviveBeingCopiedUp) {

@@ -1,6 +1,6 @@
 // Random trees of groups with ceilings under the policy `fair`: each ceiling is kept by all below it together and used
-// up by who has enough to do, nobody waits for ever, and to choose takes no longer where many wait. BANDFS_SCHEDULES
-// sets how many trees (the seed of the one that failed is printed; BANDFS_SEED runs that one alone).
+// up by who has enough to do, and nobody waits for ever. BANDFS_SCHEDULES sets how many trees (the seed of the one that
+// failed is printed; BANDFS_SEED runs that one alone).
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -159,6 +159,49 @@ protected:
         }
     }
 };
+
+/// Q's is free only in an hour when it is raised, and R's not yet: who waits for both is not to go by Q's old one.
+TEST_F(FairCeilingsTest, OneThatIsRaisedInTheMiddleLetsGo) {
+    const auto device_group = DeviceGroup::create({.io_throttle = 4, .io_limit = 64}, "fair");
+    MountGroups mount(*device_group, 100);
+    enum : GroupId { kR, kQ, kA, kOne, kTwo, kOther };
+    Group* parent = nullptr;
+    for (const GroupId id : {kR, kQ, kA}) {
+        ASSERT_EQ(mount.attach(id, 100, parent), Error::none);
+        parent = mount.find(id);
+        ASSERT_EQ(device_group->set_ceiling(*parent, id == kQ ? 1 : 1'000'000), Error::none);
+    }
+    ASSERT_EQ(mount.attach(kOne, 100, parent), Error::none);
+    ASSERT_EQ(mount.attach(kTwo, 100, parent), Error::none);
+    ASSERT_EQ(mount.attach(kOther, 100, mount.find(kR)), Error::none);
+
+    TimeNs now = kSecond;
+    std::vector<Unit> units(8);
+    for (std::size_t i = 0; i < units.size(); ++i) {
+        units[i].group = mount.find(i % 2 == 0 ? kOne : kTwo);
+        units[i].bytes = 128 << 10;
+    }
+    ASSERT_EQ(device_group->admit(units[0], now), Admission::immediate);  // Q has had enough for a day
+    device_group->complete(units[0], now += 1'000'000);
+    for (std::size_t i = 1; i < units.size(); ++i)
+        ASSERT_EQ(device_group->admit(units[i], now += 1'000'000), Admission::held);
+    // R is free: those below wait for Q alone, each in its queue.
+    while (Unit* const unit = device_group->release_next(now += 100'000'000)) ADD_FAILURE() << unit->group->id();
+    Unit large;
+    large.group = mount.find(kOther);
+    large.bytes = 1 << 20;
+    ASSERT_EQ(device_group->admit(large, now), Admission::immediate);  // and now R is not
+    ASSERT_EQ(device_group->set_ceiling(*mount.find(kQ), 50'000'000), Error::none);
+    device_group->complete(large, now += 1000);
+    unsigned released = 0;
+    for (int i = 0; i < 5000 && released < units.size() - 1; ++i, now += 1'000'000) {
+        while (Unit* const unit = device_group->release_next(now)) {
+            ++released;
+            device_group->complete(*unit, now);
+        }
+    }
+    EXPECT_EQ(released, units.size() - 1) << "five seconds passed";
+}
 
 TEST_F(FairCeilingsTest, AreKeptAndUsedUpInAnyTree) {
     run(false);

@@ -40,6 +40,17 @@ TEST(OpenStamps, SizeAndTimesTell) {
     EXPECT_TRUE(stamps.unchanged(1, file_of(101, old + 1, old + 1), kNow));
 }
 
+TEST(OpenStamps, TheTimeOfAccessMattersWhereItMoves) {
+    OpenStamps stamps;
+    const TimeNs old = kNow - kS + 1;
+    struct stat file = file_of(100, old, old);
+    file.st_atim = {1000, 0};
+    EXPECT_FALSE(stamps.unchanged(1, file, kNow, true));
+    EXPECT_TRUE(stamps.unchanged(1, file, kNow, true)) << "it does not move";
+    file.st_atim = {1001, 0};
+    EXPECT_FALSE(stamps.unchanged(1, file, kNow, true));
+}
+
 TEST(OpenStamps, AChangeWithinTheClocksGrainIsNotTrusted) {
     OpenStamps stamps;
     const struct stat fresh = file_of(100, kNow - 5 * kMs, kNow - 5 * kMs);
@@ -62,6 +73,7 @@ TEST(AccessTime, IsSetByAReadAsTheMountSays) {
     EXPECT_FALSE(read_sets_access_time(file, ST_RELATIME, kNow));
     EXPECT_TRUE(read_sets_access_time(file, 0, kNow)) << "strictatime";
     EXPECT_FALSE(read_sets_access_time(file, ST_NOATIME, kNow));
+    EXPECT_FALSE(read_sets_access_time(file, ST_RDONLY, kNow));
 
     accessed(kNow - 24 * kHour);
     EXPECT_TRUE(read_sets_access_time(file, ST_RELATIME, kNow)) << "a day old";

@@ -47,7 +47,7 @@ bool sets_flags(unsigned command) {
 
 /// Has set-id bits of the file fall with what follows, where the file system below takes them off (XFS) and the caller
 /// could not leave them.
-void take_setid_right(fuse_req_t request, Tree& tree, Inode& inode, std::optional<ActingAs>& ret_ordinary) {
+void let_setid_bits_fall(fuse_req_t request, Tree& tree, Inode& inode, std::optional<ActingAs>& ret_ordinary) {
     const Result<struct stat> file = tree.attributes(inode);
     if (!file || (file->st_mode & (S_ISUID | S_ISGID)) == 0) return;
     if (!thread_has_capability(fuse_req_ctx(request)->pid, CAP_FSETID))
@@ -64,7 +64,7 @@ void op_ioctl(fuse_req_t request, fuse_ino_t node, unsigned command, void*, fuse
     if (in_bytes != 0) std::memcpy(argument.data(), in, in_bytes);
     const Status status = on_inode(request, node, [&](Tree& tree, Inode& inode) {
         std::optional<ActingAs> ordinary;
-        if (sets_flags(command)) take_setid_right(request, tree, inode, ordinary);
+        if (sets_flags(command)) let_setid_bits_fall(request, tree, inode, ordinary);
         return tree.inode_ioctl(inode, command, argument.data());
     });
     if (status) {

@@ -82,10 +82,8 @@ FairState* FairCeilings::first_free(TimeNs now) noexcept {
     while (!timed_.empty() && timed_.begin()->until <= now) {
         FairWaiter& waiter = *timed_.begin();
         if (waiter.is_group) return waiter.of.state;
-        FairRarities* const above = ceiling_above(waiter.of);
-        if (above != nullptr && opens_at(waiter.of) <= now) {
-            stop(waiter);
-            enqueue(waiter, *above, now);
+        if (ceiling_above(waiter.of) != nullptr) {
+            advance(waiter.of, now);
         } else if (FairState* const group = first_of(waiter.of, now)) {
             return group;
         }

@@ -5,6 +5,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include "band/time_tree.h"
 #include "bandfs/unit.h"
 
 namespace bandfs {
@@ -24,14 +25,6 @@ struct FairWaiter : boost::intrusive::set_base_hook<boost::intrusive::link_mode<
     TimeNs until = 0;               ///< which is this one; nothing while it stands in a queue
     TimeNs had = 0;                 ///< its tag at the ceiling above (FairLimits::charge_part)
 };
-
-template <TimeNs FairWaiter::*Key>
-struct FairWaiterOrder {
-    bool operator()(const FairWaiter& a, const FairWaiter& b) const noexcept { return a.*Key < b.*Key; }
-};
-template <TimeNs FairWaiter::*Key>
-using FairWaiters = boost::intrusive::multiset<FairWaiter, boost::intrusive::compare<FairWaiterOrder<Key>>,
-                                               boost::intrusive::constant_time_size<false>>;
 
 /// Keeps those who wait. A ceiling is *shared* when groups below have to keep it, too.
 ///
@@ -72,7 +65,7 @@ private:
     template <typename Change>
     static void retag(FairWaiter& waiter, Change&& change) noexcept;
 
-    FairWaiters<&FairWaiter::until> timed_;
+    TimeTree<FairWaiter, &FairWaiter::until> timed_;
 };
 
 }  // namespace bandfs

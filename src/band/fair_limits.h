@@ -6,6 +6,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include "band/time_tree.h"
 #include "bandfs/unit.h"
 
 namespace bandfs {
@@ -29,8 +30,8 @@ struct FairLimit : boost::intrusive::set_base_hook<boost::intrusive::link_mode<b
     bool was_capped = false;  ///< since its last unit: it was held back, and did not sleep
 };
 
-/// Keeps the groups that have a floor, in order of what is due (mClock: Gulati, Merchant and Varman,
-/// 2010).
+/// Keeps the groups that have a floor, in order of what is due (mClock: Gulati, Merchant and Varman, 2010). Those that
+/// wait for a ceiling are in FairCeilings.
 ///
 /// A ceiling is a rate with a tolerance: a group that came late by at most kCeilingSlack catches up, so short waits for
 /// others do not cost it its rate; over 10 s it gets at most 0.3 % and one unit too much. A floor is met when units are
@@ -89,12 +90,7 @@ public:
 
 private:
     template <TimeNs FairLimit::*Key>
-    struct By {
-        bool operator()(const FairLimit& a, const FairLimit& b) const noexcept { return a.*Key < b.*Key; }
-    };
-    template <TimeNs FairLimit::*Key>
-    using Tree = boost::intrusive::multiset<FairLimit, boost::intrusive::compare<By<Key>>,
-                                            boost::intrusive::constant_time_size<false>>;
+    using Tree = TimeTree<FairLimit, Key>;
 
     static FairLimit* due(FairLimit* limit, TimeNs now) noexcept {
         return limit != nullptr && limit->floor_due <= now ? limit : nullptr;

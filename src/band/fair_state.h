@@ -24,9 +24,9 @@ struct FairRarities : FairLimit {
 
     FairState* const state;
     FairWaiter alone{*this, true};
-    FairWaiters<&FairWaiter::had> queue;  ///< for its ceiling
-    FairWaiter together{*this, false};    ///< that queue; waits while somebody is in it
-    std::shared_ptr<FairKin> kin;         ///< it has a parent or children
+    TimeTree<FairWaiter, &FairWaiter::had> queue;  ///< for its ceiling
+    FairWaiter together{*this, false};             ///< that queue; waits while somebody is in it
+    std::shared_ptr<FairKin> kin;                  ///< it has a parent or children
 };
 
 /// What `fair` keeps of each group.

@@ -1,19 +1,16 @@
 // Random trees of groups with ceilings under the policy `fair`: each ceiling is kept by all below it together and used
-// up by who has enough to do, and nobody waits for ever. BANDFS_SCHEDULES sets how many trees (the seed of the one that
-// failed is printed; BANDFS_SEED runs that one alone).
+// up by who has enough to do, and nobody waits for ever (seeds.h).
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
 #include <memory>
 #include <queue>
 #include <random>
-#include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
 
 #include "band/fair_limits.h"
 #include "bandfs/device_group.h"
+#include "seeds.h"
 
 namespace bandfs {
 namespace {
@@ -21,11 +18,6 @@ namespace {
 constexpr TimeNs kSecond = 1'000'000'000;
 constexpr TimeNs kNsPerByte = 1;  // 1 GB/s
 constexpr TimeNs kFor = 2 * kSecond;
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 /// Groups with callers that send the next unit as soon as one is done, on a disk that does one at a time.
 class CappedTree {
@@ -54,7 +46,7 @@ public:
 
     void run() {
         for (Unit& unit : units_) send(unit);
-        for (int steps = 0; !::testing::Test::HasFailure() && outstanding() > 0; ++steps) {
+        while (!::testing::Test::HasFailure() && outstanding() > 0) {
             if (changes_ && now_ < kFor && below(20) == 0) change();
             pump();
             if (in_flight_.empty()) {
@@ -148,20 +140,8 @@ private:
     TimeNs now_ = 0;
 };
 
-class FairCeilingsTest : public ::testing::Test {
-protected:
-    static void run(bool changes) {
-        const std::uint64_t trees = from_environment("BANDFS_SCHEDULES", 30);
-        const std::uint64_t first = from_environment("BANDFS_SEED", 1);
-        for (std::uint64_t seed = first; seed < first + trees && !HasFailure(); ++seed) {
-            SCOPED_TRACE("BANDFS_SCHEDULES=1 BANDFS_SEED=" + std::to_string(seed));
-            CappedTree(seed, changes).run();
-        }
-    }
-};
-
 /// Q's is free only in an hour when it is raised, and R's not yet: who waits for both is not to go by Q's old one.
-TEST_F(FairCeilingsTest, OneThatIsRaisedInTheMiddleLetsGo) {
+TEST(FairCeilings, OneThatIsRaisedInTheMiddleLetsGo) {
     const auto device_group = DeviceGroup::create({.io_throttle = 4, .io_limit = 64}, "fair");
     MountGroups mount(*device_group, 100);
     enum : GroupId { kR, kQ, kA, kOne, kTwo, kOther };
@@ -203,12 +183,12 @@ TEST_F(FairCeilingsTest, OneThatIsRaisedInTheMiddleLetsGo) {
     EXPECT_EQ(released, units.size() - 1) << "five seconds passed";
 }
 
-TEST_F(FairCeilingsTest, AreKeptAndUsedUpInAnyTree) {
-    run(false);
+TEST(FairCeilings, AreKeptAndUsedUpInAnyTree) {
+    for_each_seed(30, [](std::uint64_t seed) { CappedTree(seed, false).run(); });
 }
 
-TEST_F(FairCeilingsTest, HoldNobodyForEverWhateverChanges) {
-    run(true);
+TEST(FairCeilings, HoldNobodyForEverWhateverChanges) {
+    for_each_seed(30, [](std::uint64_t seed) { CappedTree(seed, true).run(); });
 }
 
 }  // namespace

@@ -1,6 +1,4 @@
-// Random schedules against the policy `fair`: what must hold whatever comes. BANDFS_SCHEDULES sets how many (the seed
-// of the one that failed is printed; BANDFS_SEED runs that one alone).
-#include <cstdlib>
+// Random schedules against the policy `fair`: what must hold whatever comes (seeds.h).
 #include <memory>
 #include <random>
 #include <string>
@@ -11,6 +9,7 @@
 #include "band/fair_order.h"
 #include "band/fair_runs.h"
 #include "bandfs/device_group.h"
+#include "seeds.h"
 #include "turn_clock.h"
 
 namespace bandfs {
@@ -20,11 +19,6 @@ constexpr TimeNs kLongestWait = 2'000'000;
 constexpr double kStarvationBound =
     1 + FairOrder::kCredits + FairOrder::kLagUnits + FairRuns::kUnits;  // proved in fair_policy.h
 static_assert(kStarvationBound <= 64);
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 10) : otherwise;
-}
 
 /// One random schedule: some groups, arrivals, completions in any order, sleeps, and changes.
 class RandomSchedule {
@@ -150,25 +144,18 @@ private:
 };
 
 TEST(FairProperty, NothingIsLostAndTheDiskNeverIdlesForLong) {
-    const std::uint64_t schedules = from_environment("BANDFS_SCHEDULES", 500);
-    const std::uint64_t first = from_environment("BANDFS_SEED", 1);
-    for (std::uint64_t seed = first; seed < first + schedules && !HasFailure(); ++seed) {
-        SCOPED_TRACE("BANDFS_SCHEDULES=1 BANDFS_SEED=" + std::to_string(seed));
-        RandomSchedule(seed, 20 + static_cast<unsigned>(seed % 300), true).run();
-    }
+    for_each_seed(500,
+                  [](std::uint64_t seed) { RandomSchedule(seed, 20 + static_cast<unsigned>(seed % 300), true).run(); });
 }
 
 TEST(FairProperty, NoUnitWaitsLongBeyondItsOwnTurn) {
-    const std::uint64_t schedules = from_environment("BANDFS_SCHEDULES", 500);
-    const std::uint64_t first = from_environment("BANDFS_SEED", 1);
     double most = 0;
-    for (std::uint64_t seed = first; seed < first + schedules && !HasFailure(); ++seed) {
-        SCOPED_TRACE("BANDFS_SCHEDULES=1 BANDFS_SEED=" + std::to_string(seed));
+    for_each_seed(500, [&most](std::uint64_t seed) {
         RandomSchedule schedule(seed, 20 + static_cast<unsigned>(seed % 300), false);
         schedule.run();
         EXPECT_LE(schedule.excess(), kStarvationBound);
         most = std::max(most, schedule.excess());
-    }
+    });
     RecordProperty("most_units_beyond_the_turn", std::to_string(most));
     std::printf("longest wait beyond the own turn: %.1f units\n", most);
 }

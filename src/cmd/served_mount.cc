@@ -60,9 +60,8 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get())});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
-    const bool noatime = (request.kernel_flags & MS_NOATIME) != 0;
-    mount->shown_noatime_ = {noatime, noatime || (request.kernel_flags & MS_NODIRATIME) != 0};
-    mount->filesystem_.tree->set_noatime(mount->shown_noatime_.first, mount->shown_noatime_.second);
+    mount->filesystem_.tree->set_noatime((request.kernel_flags & MS_NOATIME) != 0,
+                                         (request.kernel_flags & MS_NODIRATIME) != 0);
     if (auto path = path_of_descriptor(source.get())) mount->filesystem_.source_path = std::move(*path);
     mount->make_data_plane(request);
     if (!request.mount.control_name.empty()) {
@@ -229,10 +228,8 @@ void ServedMount::watch_floors() {
 void ServedMount::follow_remount() {
     const auto mount = fuse_mount(device_);
     if (!mount) return;
-    const bool noatime = has_mount_option(mount->options, "noatime");
-    const bool nodiratime = has_mount_option(mount->options, "nodiratime");
-    const auto shown = std::pair(noatime, noatime || nodiratime);
-    if (std::exchange(shown_noatime_, shown) != shown) filesystem_.tree->set_noatime(shown.first, shown.second);
+    filesystem_.tree->set_noatime(has_mount_option(mount->options, "noatime"),
+                                  has_mount_option(mount->options, "nodiratime"));
 }
 
 void ServedMount::finish_and_unmount() {

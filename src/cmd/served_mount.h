@@ -88,8 +88,6 @@ private:
     std::atomic<bool> was_in_table_{false};  ///< not so when it was mounted in another mount namespace
     std::atomic<TimeNs> said_descriptors_gone_{-kSayAgain};
     bool floors_scaled_ = false;  ///< of the thread that waits
-    /// Of files and of directories, in the mount table when it last looked; of that thread.
-    std::pair<bool, bool> shown_noatime_{};
 
     static constexpr TimeNs kSayAgain = 60 * kSecond;
 

@@ -63,9 +63,9 @@ Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const 
     pool_.pin(*root_, std::move(root));
 }
 
-void Tree::set_noatime(bool files, bool directories) {
-    file_flags_ = files ? O_NOATIME : 0;
-    directory_flags_ = directories ? O_NOATIME : 0;
+void Tree::set_noatime(bool noatime, bool nodiratime) {
+    file_flags_ = noatime ? O_NOATIME : 0;
+    directory_flags_ = noatime || nodiratime ? O_NOATIME : 0;
 }
 
 Tree::~Tree() {

@@ -50,8 +50,8 @@ public:
     /// up, and says whether any was. May block. Set before the first request.
     void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
-    /// What is opened from now on leaves the times of access of files, of directories, as they are.
-    void set_noatime(bool files, bool directories);
+    /// What is opened from now on leaves times of access as they are: all, or those of directories.
+    void set_noatime(bool noatime, bool nodiratime);
     bool noatime() const { return file_flags_ != 0; }
 
     Inode& root() { return *root_; }

@@ -77,18 +77,18 @@ Status resize(fuse_req_t request, Inode& inode, std::uint64_t size, const fuse_f
     return {};
 }
 
-/// Whether a chown(2) by the caller would be refused since it takes set-id bits off, and so changes the mode of a file
-/// that is not the caller's.
-Result<bool> may_not_take_setid(fuse_req_t request, Tree& tree, Inode& inode) {
+/// EPERM when a chown(2) by the caller would take set-id bits off, and so change the mode of a file that is not the
+/// caller's.
+Status may_take_setid_off(fuse_req_t request, Tree& tree, Inode& inode) {
     const Result<struct stat> file = tree.attributes(inode);
     if (!file) return file.error();
     const fuse_ctx& caller = *fuse_req_ctx(request);
     const auto in_group = [&](gid_t group) {
         return caller_in_group(request, group) || thread_has_capability(caller.pid, CAP_FSETID);
     };
-    if (S_ISDIR(file->st_mode) || caller.uid == file->st_uid) return false;
-    if (falling_setid_bits(file->st_mode, file->st_gid, in_group) == 0) return false;
-    return thread_lacks_capability(caller.pid, caller.uid, CAP_FOWNER);
+    if (S_ISDIR(file->st_mode) || caller.uid == file->st_uid) return {};
+    if (falling_setid_bits(file->st_mode, file->st_gid, in_group) == 0) return {};
+    return thread_lacks_capability(caller.pid, caller.uid, CAP_FOWNER) ? Errno{EPERM} : Status();
 }
 
 /// Whether setting nothing is chown(-1, -1) by somebody who may not.
@@ -98,13 +98,12 @@ Result<bool> may_not_take_setid(fuse_req_t request, Tree& tree, Inode& inode) {
 /// take the bits off themselves, too, but if they were not taken off now, the kernel would go by the old mode until it
 /// asks for it again.
 Status may_leave_owners(fuse_req_t request, Tree& tree, Inode& inode) {
-    const Result<bool> refused = may_not_take_setid(request, tree, inode);
-    if (!refused) return refused.error();
-    if (!*refused) return {};
+    const Status may = may_take_setid_off(request, tree, inode);
+    if (may.code() != EPERM) return may;
     const std::shared_ptr<FileData> opened =  // none of what is not a regular file
         filesystem_of(request).data->files().find({inode.key().device, inode.key().number});
     const bool announces = waits_in(fuse_req_ctx(request)->pid) != WaitsIn::chown;
-    return opened && opened->writable() && announces ? Status() : Errno{EPERM};
+    return opened && opened->writable() && announces ? Status() : may;
 }
 
 /// Whether setting nothing announces a write or an allocation of somebody who may leave set-id bits as they are. It is
@@ -131,9 +130,7 @@ void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int wh
             change.keeps_privileges = is_copied(request, tree, inode);
             // Who is shown another owner goes by that.
             if (!change.keeps_privileges && !filesystem_of(request).options.shown.any()) {
-                const Result<bool> refused = may_not_take_setid(request, tree, inode);
-                if (!refused) return refused.error();
-                if (*refused) return Errno{EPERM};
+                if (const Status may = may_take_setid_off(request, tree, inode); !may) return may.error();
             }
         }
         const bool owner = change.uid || change.gid || change.owners_as_they_are;

@@ -6,9 +6,9 @@
 #include <sys/statvfs.h>
 
 #include <cstring>
-#include <ctime>
 #include <optional>
 
+#include "fuse/access_time.h"
 #include "fuse/backing_locks.h"
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
@@ -17,6 +17,7 @@
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
+#include "sys/clock.h"
 #include "sys/identity.h"
 
 namespace bandfs {
@@ -33,9 +34,7 @@ bool read_counts(const Tree& tree, const OpenFile& file, const struct stat& now,
 bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
     if (filesystem.options.kept_pages != KeptPages::unchanged)
         return filesystem.options.kept_pages == KeptPages::always;
-    timespec clock{};
-    ::clock_gettime(CLOCK_REALTIME, &clock);
-    const TimeNs realtime = static_cast<TimeNs>(clock.tv_sec) * kSecond + clock.tv_nsec;
+    const TimeNs realtime = time_of_day_ns();
     struct stat now {};
     if (::fstat(file.data->descriptor(), &now) != 0) return false;
     return filesystem.stamps.unchanged(node, now, realtime, read_counts(*filesystem.tree, file, now, realtime));

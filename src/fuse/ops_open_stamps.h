@@ -14,11 +14,6 @@
 
 namespace bandfs {
 
-/// Whether a read of a file that is as `now` says would set the time of its last access, on a file system mounted with
-/// these flags of statvfs(2): always but with ST_NOATIME and ST_RDONLY, and with ST_RELATIME only where that time is
-/// older than the last change, or than a day. `realtime` is the time of day in nanoseconds.
-bool read_sets_access_time(const struct stat& now, unsigned long mount_flags, TimeNs realtime);
-
 /// Remembers size and times of files as they were opened, so that the kernel may keep its pages of one that has not
 /// changed. Thread-safe. Of fixed size: a file whose place another one took counts as changed.
 class OpenStamps {
@@ -27,9 +22,8 @@ public:
 
     /// Whether the file is as it was at the last call for this node; remembers how it is now. Where `read_counts`
     /// (read_sets_access_time), the time of the last access is part of that: once it stays, whatever is read, it does
-    /// not move here. `realtime` is the time of
-    /// day in nanoseconds from before `now` was read: a change so recent that another one could leave the same times is
-    /// not remembered.
+    /// not move here. `realtime` is the time of day in nanoseconds from before `now` was read: a change so recent that
+    /// another one could leave the same times is not remembered.
     bool unchanged(std::uint64_t node, const struct stat& now, TimeNs realtime, bool read_counts = false);
 
 private:

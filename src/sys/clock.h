@@ -1,4 +1,4 @@
-// sys/clock.h - the one clock of the daemon.
+// sys/clock.h - the clock of the daemon, and that of files.
 #pragma once
 
 #include <ctime>
@@ -7,14 +7,25 @@
 
 namespace bandfs {
 
-/// CLOCK_MONOTONIC in nanoseconds: the `now` that the scheduler is given.
-inline TimeNs now_ns() {
-    timespec t{};
-    ::clock_gettime(CLOCK_MONOTONIC, &t);
-    return static_cast<TimeNs>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
-
 inline constexpr TimeNs kMillisecond = 1'000'000;
 inline constexpr TimeNs kSecond = 1'000'000'000;
+
+inline TimeNs nanoseconds_of(const timespec& time) {
+    return static_cast<TimeNs>(time.tv_sec) * kSecond + time.tv_nsec;
+}
+
+/// CLOCK_MONOTONIC in nanoseconds: the `now` that the scheduler is given.
+inline TimeNs now_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return nanoseconds_of(now);
+}
+
+/// CLOCK_REALTIME in nanoseconds, which the times of files are of.
+inline TimeNs time_of_day_ns() {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    return nanoseconds_of(now);
+}
 
 }  // namespace bandfs

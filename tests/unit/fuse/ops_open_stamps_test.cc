@@ -1,8 +1,6 @@
 // When the kernel may keep the pages of a file that is opened again.
 #include "fuse/ops_open_stamps.h"
 
-#include <sys/statvfs.h>
-
 #include <gtest/gtest.h>
 
 namespace bandfs {
@@ -62,28 +60,6 @@ TEST(OpenStamps, AChangeWithinTheClocksGrainIsNotTrusted) {
     EXPECT_FALSE(stamps.unchanged(2, coarse, kNow));
     EXPECT_FALSE(stamps.unchanged(2, coarse, kNow + 2 * kS)) << "whole seconds: two of them are not enough to be sure";
     EXPECT_TRUE(stamps.unchanged(2, coarse, kNow + 3 * kS));
-}
-
-TEST(AccessTime, IsSetByAReadAsTheMountSays) {
-    constexpr TimeNs kHour = 3600 * kS;
-    struct stat file = file_of(100, kNow - 48 * kHour, kNow - 48 * kHour);
-    const auto accessed = [&](TimeNs when) { file.st_atim = {when / kS, when % kS}; };
-
-    accessed(kNow - kHour);
-    EXPECT_FALSE(read_sets_access_time(file, ST_RELATIME, kNow));
-    EXPECT_TRUE(read_sets_access_time(file, 0, kNow)) << "strictatime";
-    EXPECT_FALSE(read_sets_access_time(file, ST_NOATIME, kNow));
-    EXPECT_FALSE(read_sets_access_time(file, ST_RDONLY, kNow));
-
-    accessed(kNow - 24 * kHour);
-    EXPECT_TRUE(read_sets_access_time(file, ST_RELATIME, kNow)) << "a day old";
-    EXPECT_FALSE(read_sets_access_time(file, ST_NOATIME | ST_RELATIME, kNow));
-    accessed(kNow - 24 * kHour + 1);
-    EXPECT_FALSE(read_sets_access_time(file, ST_RELATIME, kNow));
-
-    file = file_of(100, kNow - kHour, kNow - kHour);
-    accessed(kNow - kHour);
-    EXPECT_TRUE(read_sets_access_time(file, ST_RELATIME, kNow)) << "no newer than the change";
 }
 
 }  // namespace

@@ -1,0 +1,18 @@
+#include "fuse/access_time.h"
+
+#include <sys/statvfs.h>
+
+#include "sys/clock.h"
+
+namespace bandfs {
+
+bool read_sets_access_time(const struct stat& now, unsigned long mount_flags, TimeNs realtime) {
+    constexpr TimeNs kDay = 86'400 * kSecond;
+    if ((mount_flags & (ST_NOATIME | ST_RDONLY)) != 0) return false;
+    if ((mount_flags & ST_RELATIME) == 0) return true;
+    const TimeNs accessed = nanoseconds_of(now.st_atim);
+    return accessed <= nanoseconds_of(now.st_mtim) || accessed <= nanoseconds_of(now.st_ctim) ||
+           realtime - accessed >= kDay;
+}
+
+}  // namespace bandfs

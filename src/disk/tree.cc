@@ -243,12 +243,18 @@ Result<Entry> Tree::lookup(Inode& parent, const char* name, bool hold) {
     if (std::strcmp(name, "..") == 0) return lookup_parent(parent);
     Result<HeldFd> directory = this->directory(parent, name);
     if (!directory) return directory.error();
-    if (!hold && parent.mount().handles && codec_.handles_say_numbers() && now_ns() >= hold_until_) {
+    if (!hold && !holds_descriptors(parent)) {
         if (std::optional<Result<Entry>> entry = look_up_unopened((*directory)->get(), parent, name)) return *entry;
     }
     Result<UniqueFd> fd = with_descriptors([&] { return open_name((*directory)->get(), name); });
     if (!fd) return fd.error();
     return enter_name(std::move(*fd), parent, name);
+}
+
+/// Whether what is found in this directory is held by a descriptor, since it could not be found again without, or has
+/// lately not been.
+bool Tree::holds_descriptors(const Inode& parent) const {
+    return !parent.mount().handles || !codec_.handles_say_numbers() || now_ns() < hold_until_;
 }
 
 /// nullopt: it has to be opened, since it is on another mount, or was replaced between the two questions.

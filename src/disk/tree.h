@@ -135,14 +135,17 @@ private:
 
     static Result<UniqueFd> open_name(int directory, const char* name, std::uint64_t also = 0);
     InodePtr enter(int fd, const Found& found);
+    bool holds_descriptors(const Inode& parent) const;
     std::optional<Result<Entry>> look_up_unopened(int directory, Inode& parent, const char* name);
     Result<Entry> enter_name(UniqueFd fd, Inode& parent, const char* name);
     Result<Entry> lookup_itself(Inode& inode);
     Result<Entry> lookup_parent(Inode& directory);
     bool below_root(int directory) const;
-    /// Makes something in `parent` by `call`, a system call on its descriptor that gives -1 and errno, and looks it up.
+    /// Makes something of `mode` in `parent` by `call`, a system call on its descriptor that gives -1 and errno, and
+    /// looks it up.
     template <typename Call>
-    Result<Entry> make(Inode& parent, const char* name, const Identity& who, Call&& call);
+    Result<Entry> make(Inode& parent, const char* name, mode_t mode, const Identity& who, Call&& call);
+    Entry made_and_lost(mode_t mode);
 
     Result<LostName> remove(Inode& parent, const char* name, int flags);
     LostName after_loss(UniqueFd file, Inode& parent, const char* name);
@@ -165,6 +168,7 @@ private:
     const NodeIdCodec codec_;
     std::atomic<dev_t> refused_device_{0};
     std::atomic<TimeNs> hold_until_{0};
+    std::atomic<std::uint64_t> lost_{0};  ///< inodes that led nowhere from the first
     std::function<bool()> relief_;
     DescriptorPool pool_;
     const DescriptorShare share_ = DescriptorShare::of_process();

@@ -14,26 +14,42 @@
 namespace bandfs {
 
 template <typename Call>
-Result<Entry> Tree::make(Inode& parent, const char* name, const Identity& who, Call&& call) {
+Result<Entry> Tree::make(Inode& parent, const char* name, mode_t mode, const Identity& who, Call&& call) {
     Result<HeldFd> directory = this->directory(parent, name);
     if (!directory) return directory.error();
     {
         const ActingAs caller(who);
         if (call((*directory)->get()) != 0) return last_errno();
     }
-    return lookup(parent, name);
+    const Result<Entry> entry = lookup(parent, name);
+    if (entry && (entry->attr.st_mode & S_IFMT) == (mode & S_IFMT)) return entry;
+    if (entry) inodes_.forget(*entry->inode, 1);
+    return made_and_lost(mode);
+}
+
+/// It was made, so that is the answer, also when somebody else has moved it away before it could be looked up. The
+/// inode in its place leads nowhere.
+Entry Tree::made_and_lost(mode_t mode) {
+    struct stat attr {};
+    attr.st_mode = mode;
+    const Found found{{0, ++lost_, {}}, attr, -1};  // on no device
+    const InodePtr inode = inodes_.enter(
+        found.key, [&](NodeId id) { return make_inode(id, found, std::make_shared<const BackingMount>()); });
+    return {inode.get(), attr, inode->generation(), true};
 }
 
 Result<Entry> Tree::make_node(Inode& parent, const char* name, mode_t mode, dev_t device, const Identity& who) {
-    return make(parent, name, who, [&](int directory) { return ::mknodat(directory, name, mode, device); });
+    const mode_t type = (mode & S_IFMT) != 0 ? 0 : S_IFREG;
+    return make(parent, name, mode | type, who,
+                [&](int directory) { return ::mknodat(directory, name, mode, device); });
 }
 
 Result<Entry> Tree::make_directory(Inode& parent, const char* name, mode_t mode, const Identity& who) {
-    return make(parent, name, who, [&](int directory) { return ::mkdirat(directory, name, mode); });
+    return make(parent, name, S_IFDIR | mode, who, [&](int directory) { return ::mkdirat(directory, name, mode); });
 }
 
 Result<Entry> Tree::make_symlink(Inode& parent, const char* name, const char* target, const Identity& who) {
-    return make(parent, name, who, [&](int directory) { return ::symlinkat(target, directory, name); });
+    return make(parent, name, S_IFLNK | 0777, who, [&](int directory) { return ::symlinkat(target, directory, name); });
 }
 
 Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mode_t mode, const Identity& who) {
@@ -52,6 +68,9 @@ Result<CreatedFile> Tree::create(Inode& parent, const char* name, int flags, mod
     if (!found) return found.error();
     InodePtr inode = enter(fd->get(), *found);
     inode->seen_at(parent.shared_from_this(), name, now_ns());
+    if (holds_descriptors(parent)) {
+        if (Result<UniqueFd> way = links_.reopen(fd->get(), O_PATH); way) kept(*inode, *std::move(way));
+    }
     return CreatedFile{{inode.get(), found->attr, inode->generation()}, std::move(*fd)};
 }
 

@@ -24,6 +24,7 @@ struct Entry {
     Inode* inode = nullptr;
     struct stat attr {};
     std::uint64_t generation = 0;
+    bool lost = false;  ///< what was made is no more where it was made: the inode leads nowhere
 };
 
 /// A new file, and a descriptor of it that is O_RDWR whatever its mode.

@@ -58,8 +58,8 @@ fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry
     param.ino = entry.inode->id();
     param.generation = entry.generation;
     param.attr = shown(filesystem, entry.attr);
-    param.attr_timeout = filesystem.options.attr_timeout_s;
-    param.entry_timeout = filesystem.options.entry_timeout_s;
+    param.attr_timeout = entry.lost ? 0 : filesystem.options.attr_timeout_s;
+    param.entry_timeout = entry.lost ? 0 : filesystem.options.entry_timeout_s;
     return param;
 }
 

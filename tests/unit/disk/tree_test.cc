@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 
 #include <array>
+#include <atomic>
 #include <memory>
 #include <set>
 #include <string>
@@ -240,6 +241,12 @@ TEST_P(TreeTest, LookupsHoldDescriptorsWhileFilesAreReplacedBehindTheMount) {
     EXPECT_EQ(tree->descriptors(), 1u);
     replace();
     EXPECT_TRUE(tree->open_file(*second.inode, O_RDONLY)) << "nothing would come of a third lookup";
+
+    auto created = tree->create(tree->root(), "created", O_WRONLY, 0600, kRoot);
+    ASSERT_TRUE(created);
+    created->descriptor.reset();
+    ASSERT_EQ(::unlink((source / "created").c_str()), 0);
+    EXPECT_TRUE(tree->attributes(*created->entry.inode));
 }
 
 TEST_P(TreeTest, AFileThatGetsItsFirstNameNeedsNoDescriptorOfItsOwn) {
@@ -338,6 +345,37 @@ TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     for (const char* name : {"link", "fifo"})
         EXPECT_TRUE(tree->set_xattr(*find(name).inode, "trusted.x", "y", 0, kRoot));
     EXPECT_EQ(tree->get_xattr(*file.inode, "trusted.x", {}).code(), ENODATA);
+}
+
+TEST_P(TreeTest, WhatIsMadeIsMadeAlsoWhenItIsMovedAwayAtOnce) {
+    std::atomic<bool> done{false};
+    std::thread other([&] {
+        const std::string made = source / "new", away = source / "away";
+        while (!done) {
+            if (::rename(made.c_str(), away.c_str()) != 0) continue;
+            if (const UniqueFd file{::open(made.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600)}) ::unlink(made.c_str());
+            ::rmdir(away.c_str());
+        }
+    });
+    int lost = 0;
+    const TimeNs deadline = now_ns() + 30 * kSecond;
+    while (lost != 20 && now_ns() < deadline) {
+        const Result<Entry> made = tree->make_directory(tree->root(), "new", 0700, kRoot);
+        if (made.code() == EEXIST) continue;
+        EXPECT_EQ(made.code(), 0);
+        if (!made) break;
+        EXPECT_TRUE(S_ISDIR(made->attr.st_mode)) << "it is another kind of file that stands there now";
+        if (made->lost) {
+            ++lost;
+            EXPECT_EQ(tree->attributes(*made->inode).code(), ESTALE);
+            EXPECT_EQ(tree->inode(made->inode->id())->get(), made->inode);
+        }
+        tree->forget(*made->inode, 1);
+    }
+    done = true;
+    other.join();
+    EXPECT_EQ(lost, 20);
+    EXPECT_EQ(tree->inodes(), 1u);
 }
 
 TEST_P(TreeTest, LookupsAndForgetsOfManyThreadsComeOutEven) {

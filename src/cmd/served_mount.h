@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "cmd/mount_config.h"
 #include "cmd/mount_request.h"
@@ -64,6 +65,12 @@ public:
     void note(const std::string& line, bool warns = false);
 
 private:
+    /// As the options of mount(8).
+    struct AccessTimes {
+        bool noatime, nodiratime, relatime;
+        bool operator==(const AccessTimes&) const = default;
+    };
+
     ServedMount(const MountRequest& request, AskedMount asked, MountInfo info, std::shared_ptr<Gate> gate,
                 Resolver& callers);
 
@@ -71,6 +78,7 @@ private:
     Outcome<Done> make_groups(const MountRequest& request);
     void expire_groups();
     void watch_floors();
+    void set_access_times(const AccessTimes& times);
     void follow_remount();
     void note_descriptors_gone();
     void finish_and_unmount();
@@ -87,7 +95,8 @@ private:
     std::atomic<dev_t> device_{0};           ///< st_dev, 0 before it is mounted
     std::atomic<bool> was_in_table_{false};  ///< not so when it was mounted in another mount namespace
     std::atomic<TimeNs> said_descriptors_gone_{-kSayAgain};
-    bool floors_scaled_ = false;  ///< of the thread that waits
+    bool floors_scaled_ = false;  ///< of the thread that waits, as the next
+    std::optional<AccessTimes> shown_times_;
 
     static constexpr TimeNs kSayAgain = 60 * kSecond;
 

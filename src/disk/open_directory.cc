@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <cassert>
+#include <utility>
+
+#include "sys/file_io.h"
 
 namespace bandfs {
 namespace {
@@ -20,6 +23,9 @@ Result<OpenDirectory> OpenDirectory::open(Tree& tree, Inode& inode, int flags) {
     if (!descriptor) return descriptor.error();
     return OpenDirectory(std::move(*descriptor));
 }
+
+OpenDirectory::OpenDirectory(UniqueFd descriptor)
+    : descriptor_(std::move(descriptor)), opened_quiet_(leaves_access_time(descriptor_.get())) {}
 
 Status OpenDirectory::seek(off_t offset) {
     if (offset == position_ && offset != 0) return {};
@@ -53,6 +59,12 @@ Status OpenDirectory::fill() {
     if (length < 0) return last_errno();
     filled_ = static_cast<std::size_t>(length);
     return {};
+}
+
+void OpenDirectory::set_quiet(bool quiet) {
+    if (opened_quiet_) return;
+    const int flags = ::fcntl(descriptor_.get(), F_GETFL);
+    (void)::fcntl(descriptor_.get(), F_SETFL, quiet ? flags | O_NOATIME : flags & ~O_NOATIME);
 }
 
 Status OpenDirectory::sync(bool data_only) const {

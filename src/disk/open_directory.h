@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "disk/tree.h"
@@ -28,7 +27,7 @@ class OpenDirectory {
 public:
     /// `flags`: those of the caller, of which O_NOATIME counts.
     static Result<OpenDirectory> open(Tree& tree, Inode& inode, int flags = 0);
-    explicit OpenDirectory(UniqueFd descriptor) : descriptor_(std::move(descriptor)) {}
+    explicit OpenDirectory(UniqueFd descriptor);
 
     /// Goes to `offset`: 0 or the `next` of an item. Going to 0 reads the directory anew.
     Status seek(off_t offset);
@@ -37,12 +36,18 @@ public:
     /// Goes behind the item. Requires that item() gave one.
     void advance();
 
+    /// Whether what is read from now on leaves the time of the last access as it is. Changes nothing where it was
+    /// opened with O_NOATIME, and where it is somebody else's and the server is not root.
+    void set_quiet(bool quiet);
+    int descriptor() const { return descriptor_.get(); }
+
     Status sync(bool data_only) const;
 
 private:
     Status fill();
 
     UniqueFd descriptor_;
+    bool opened_quiet_;
     std::vector<std::byte> buffer_;  ///< as getdents64(2) filled it
     std::size_t at_ = 0;             ///< the item here, in the buffer
     std::size_t filled_ = 0;

@@ -53,6 +53,10 @@ public:
     /// What is opened from now on leaves times of access as they are: all, or those of directories.
     void set_noatime(bool noatime, bool nodiratime);
     bool noatime() const { return file_flags_ != 0; }
+    /// Whoever reads is to set a time of access only where mount(8) says so of relatime, also where the mount below
+    /// would do it more often.
+    void set_relatime(bool relatime) { relatime_ = relatime; }
+    bool relatime() const { return relatime_; }
 
     Inode& root() { return *root_; }
     /// Where SOURCE is now, as the kernel names it.
@@ -165,6 +169,7 @@ private:
     const MagicLinks links_;
     const bool by_name_;
     std::atomic<int> file_flags_{0}, directory_flags_{0};  ///< O_NOATIME or 0
+    std::atomic<bool> relatime_{false};
     const NodeIdCodec codec_;
     std::atomic<dev_t> refused_device_{0};
     std::atomic<TimeNs> hold_until_{0};

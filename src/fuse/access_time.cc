@@ -15,4 +15,10 @@ bool read_sets_access_time(const struct stat& now, unsigned long mount_flags, Ti
            realtime - accessed >= kDay;
 }
 
+bool spares_access_time(const Tree& tree, int fd) {
+    if (tree.noatime() || !tree.relatime()) return tree.noatime();
+    struct stat now {};
+    return ::fstat(fd, &now) == 0 && !read_sets_access_time(now, ST_RELATIME, time_of_day_ns());
+}
+
 }  // namespace bandfs

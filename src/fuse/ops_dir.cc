@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "disk/open_directory.h"
+#include "fuse/access_time.h"
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/handles.h"
@@ -141,6 +142,8 @@ void list(fuse_req_t request, std::size_t bytes, off_t offset, const fuse_file_i
     auto& handle = Handles::get<DirectoryHandle>(info.fh);
     Listing listing(request, *handle.inode, bytes);
     std::unique_lock lock(handle.mutex);
+    if (const Tree& tree = *filesystem.tree; tree.relatime())
+        handle.directory.set_quiet(spares_access_time(tree, handle.directory.descriptor()));
     Status status = handle.directory.seek(offset);
     while (status) {
         const Result<const DirectoryItem*> item = handle.directory.item();

@@ -27,7 +27,8 @@ namespace {
 bool read_counts(const Tree& tree, const OpenFile& file, const struct stat& now, TimeNs realtime) {
     if ((file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || tree.noatime()) return false;
     struct statvfs mounted {};
-    return ::fstatvfs(file.data->descriptor(), &mounted) == 0 && read_sets_access_time(now, mounted.f_flag, realtime);
+    if (::fstatvfs(file.data->descriptor(), &mounted) != 0) return false;
+    return read_sets_access_time(now, mounted.f_flag | (tree.relatime() ? ST_RELATIME : 0), realtime);
 }
 
 /// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing.

@@ -1,6 +1,7 @@
 // fuse/ops_read.cc - READ.
 #include <fcntl.h>
 
+#include "fuse/access_time.h"
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
@@ -14,7 +15,8 @@ void op_read(fuse_req_t request, fuse_ino_t, size_t bytes, off_t offset, fuse_fi
     Filesystem& filesystem = filesystem_of(request);
     const std::shared_ptr<OpenFile>& file = Handles::get<OpenFileHandle>(info->fh).file();
     const CallerLineage lineage = lineage_of(request, file.get());
-    const IoFlags flags(filesystem.tree->noatime() ? info->flags | O_NOATIME : info->flags);
+    const bool quiet = spares_access_time(*filesystem.tree, file->data->descriptor());
+    const IoFlags flags(quiet ? info->flags | O_NOATIME : info->flags);
     current_message().left =
         filesystem.data->read(std::make_unique<FuseRead>(request, file, flags, static_cast<std::uint64_t>(offset),
                                                          static_cast<std::uint32_t>(bytes)),

@@ -205,6 +205,57 @@ TEST_F(Commands, EveryReadIsAnAccessWhereTheMountBelowSaysSo) {
     EXPECT_TRUE(wait_until([&] { return read_once() > before; })) << "the kernel answers from its pages";
 }
 
+/// As a bind mount does it that has relatime, of one that has not.
+TEST_F(Commands, WithRelatimeAReadCountsOnceAlsoWhereTheMountBelowCountsEach) {
+    ASSERT_EQ(::mount(nullptr, backing_->path().c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_STRICTATIME, nullptr), 0);
+    const std::string file = backing_->below() + "/file", directory = backing_->below() + "/directory";
+    ASSERT_EQ(mkdir(directory.c_str(), 0755), 0);
+    const auto counts = [](const std::string& path, auto&& read) {
+        const auto accessed = [&path] {
+            struct stat now {};
+            EXPECT_EQ(stat(path.c_str(), &now), 0);
+            return std::pair(now.st_atim.tv_sec, now.st_atim.tv_nsec);
+        };
+        const auto before = accessed();
+        EXPECT_TRUE(wait_until([&] {
+            timespec ticks{};  // of the clock that files have their times from
+            clock_gettime(CLOCK_REALTIME_COARSE, &ticks);
+            return std::pair(ticks.tv_sec, ticks.tv_nsec) > before;
+        }));
+        read();
+        return accessed() != before;
+    };
+    const auto a_read_counts = [&](const BandfsMount& mount) {
+        return counts(file, [&] {
+            const int opened = open((mount.path() + "/file").c_str(), O_RDONLY);
+            posix_fadvise(opened, 0, 0, POSIX_FADV_DONTNEED);  // so that it is the server who reads
+            char byte = 0;
+            EXPECT_EQ(pread(opened, &byte, 1, 0), 1);
+            close(opened);
+        });
+    };
+    const auto a_listing_counts = [&](const BandfsMount& mount) {
+        return counts(directory, [&] { EXPECT_TRUE(std::filesystem::is_empty(mount.path() + "/directory")); });
+    };
+    {
+        const auto mount = mounted("relatime");
+        EXPECT_NE(mount_line(mount->path()).find("relatime"), std::string::npos);
+        access_long_ago(file);
+        access_long_ago(directory);
+        EXPECT_TRUE(a_read_counts(*mount));
+        EXPECT_TRUE(a_listing_counts(*mount));
+        EXPECT_TRUE(wait_until([&] { return !a_read_counts(*mount); }));
+        EXPECT_TRUE(wait_until([&] { return !a_listing_counts(*mount); }));
+    }
+    const auto mount = mounted("allow_other");
+    EXPECT_EQ(mount_line(mount->path()).find("relatime"), std::string::npos) << "as below";
+    EXPECT_TRUE(a_read_counts(*mount));
+    EXPECT_TRUE(a_listing_counts(*mount));
+    EXPECT_EQ(run({getenv("BANDFS"), backing_->below(), mount->path(), "-o", "remount,relatime"}), 0);
+    EXPECT_TRUE(wait_until([&] { return !a_read_counts(*mount); }));
+    EXPECT_TRUE(wait_until([&] { return !a_listing_counts(*mount); }));
+}
+
 TEST_F(Commands, TheServerFollowsARemount) {
     const auto mount = mounted("noatime,attr_timeout=0");
     const std::string below = backing_->below() + "/file", directory = backing_->below() + "/directory";

@@ -7,9 +7,9 @@
 namespace bandfs {
 namespace {
 
-constexpr float kGain = 0.125f;        ///< of a new observation
-constexpr TimeNs kGraceNs = 50'000;    ///< beside what its own past says: a process that has to be woken
-constexpr float kVeryReliable = 0.9f;  ///< then waiting longer costs next to nothing, and saves it on a busy machine
+constexpr float kGainOfThought = 0.125f;  ///< of a new observation
+constexpr TimeNs kGraceNs = 50'000;       ///< beside what its own past says: a process that has to be woken
+constexpr float kVeryReliable = 0.9f;     ///< then waiting longer costs next to nothing, and saves it on a busy machine
 constexpr float kHardlyEver = 1.0f / 1024;  ///< in place of 0: close to that, arithmetic is ten times as slow
 constexpr float kPatiencePart = 0.5f;
 
@@ -32,10 +32,10 @@ void FairThink::came(TimeNs now) noexcept {
     if (went_at_ < 0) return;
     const auto thought = static_cast<float>(now - went_at_);
     const bool in_time = now - went_at_ <= patience();
-    in_time_ += kGain * ((in_time ? 1.0f : kHardlyEver) - in_time_);
+    in_time_ += kGainOfThought * ((in_time ? 1.0f : kHardlyEver) - in_time_);
     if (in_time) {
-        deviation_ns_ += kGain * (std::abs(thought - mean_ns_) - deviation_ns_);
-        mean_ns_ += kGain * (thought - mean_ns_);
+        deviation_ns_ += kGainOfThought * (std::abs(thought - mean_ns_) - deviation_ns_);
+        mean_ns_ += kGainOfThought * (thought - mean_ns_);
     }
     went_at_ = -1;
     burst_ns_ = 0;

@@ -19,7 +19,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr TimeNs kAnswerFor = 5 * kSecond;
+constexpr TimeNs kListFor = 5 * kSecond;
 
 bool is_gone(Errno error) {
     return error == Errno{ECONNREFUSED} || error == Errno{ENOENT} || error == Errno{EPIPE};
@@ -28,7 +28,7 @@ bool is_gone(Errno error) {
 /// The mounts of one server; none when it left meanwhile.
 Outcome<Json> ask_server(int directory, const std::string& name) {
     Json mounts = Json::array();
-    const TimeNs deadline = now_ns() + kAnswerFor;
+    const TimeNs deadline = now_ns() + kListFor;
     const auto failed = [&](Errno error) -> Outcome<Json> {
         if (is_gone(error)) return mounts;
         return system_failure(ExitCode::server, "device group " + name + ": its server does not answer", error);

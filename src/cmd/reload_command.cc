@@ -18,13 +18,13 @@
 namespace bandfs {
 namespace {
 
-constexpr TimeNs kAnswerFor = 30 * kSecond;  // names of users may come over the network
+constexpr TimeNs kReloadFor = 30 * kSecond;  // names of users may come over the network
 
 using Lines = std::vector<std::string>;
 
 /// What one server says. no_mount: it has no such mount, or is gone.
 Outcome<Lines> ask(int directory, const std::string& server, const ReloadMessage& message) {
-    const TimeNs deadline = now_ns() + kAnswerFor;
+    const TimeNs deadline = now_ns() + kReloadFor;
     const auto connection = connect_to(directory, server + ".sock", deadline);
     if (!connection || !send_message(connection->get(), encode(message), {}, deadline)) {
         return Failure{ExitCode::no_mount, ""};
@@ -47,7 +47,7 @@ Outcome<Lines> ask(int directory, const std::string& server, const ReloadMessage
 
 /// Whether a server serves the mount at this place.
 bool serves(int directory, const std::string& server, const std::string& mountpoint) {
-    const TimeNs deadline = now_ns() + kAnswerFor;
+    const TimeNs deadline = now_ns() + kReloadFor;
     const auto connection = connect_to(directory, server + ".sock", deadline);
     if (!connection || !send_message(connection->get(), encode_list(), {}, deadline)) return false;
     while (true) {

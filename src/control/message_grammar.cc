@@ -3,20 +3,18 @@
 
 #include <charconv>
 
+#include "caller/id_text.h"
+
 namespace bandfs {
 namespace {
 
-std::string in_quotes(std::string_view text) {
-    return "\"" + std::string(text) + "\"";
-}
-
 /// The reason why `text` is no number; empty when it is.
-std::string parse_number(std::string_view text, std::uint64_t& ret_number) {
+std::string parse_plain_number(std::string_view text, std::uint64_t& ret_number) {
     if (text.empty()) return "a number is missing";
     std::uint64_t number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error == std::errc::result_out_of_range) return in_quotes(text) + " is too large";
-    if (error != std::errc{} || end != text.data() + text.size()) return in_quotes(text) + " is not a number";
+    if (error == std::errc::result_out_of_range) return quoted(text) + " is too large";
+    if (error != std::errc{} || end != text.data() + text.size()) return quoted(text) + " is not a number";
     ret_number = number;
     return {};
 }
@@ -35,7 +33,7 @@ std::string parse_new_id(GroupType type, std::string_view text, std::optional<Gr
 /// The same for a group that may be attached: it keeps its number when its process or cgroup is gone.
 std::string parse_id(GroupType type, std::string_view text, std::optional<GroupId>& ret_id) {
     std::uint64_t number = 0;
-    if (parse_number(text, number).empty() && number != 0) {
+    if (parse_plain_number(text, number).empty() && number != 0) {
         ret_id = number;
         return {};
     }
@@ -94,8 +92,8 @@ std::string parse_rate(std::string_view text, std::uint64_t& ret_bytes) {
         factor <<= 10 * (power + 1);
     }
     std::uint64_t number = 0;
-    if (std::string reason = parse_number(digits, number); !reason.empty()) return reason;
-    if (number > UINT64_MAX / factor) return in_quotes(text) + " is too large";
+    if (std::string reason = parse_plain_number(digits, number); !reason.empty()) return reason;
+    if (number > UINT64_MAX / factor) return quoted(text) + " is too large";
     ret_bytes = number * factor;
     return {};
 }
@@ -122,7 +120,7 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
             parsed.argument.word = text;
             break;
         case ArgumentForm::number:
-            parsed.reason = parse_number(text, parsed.argument.number);
+            parsed.reason = parse_plain_number(text, parsed.argument.number);
             break;
         case ArgumentForm::new_id:
             parsed.reason = parse_newcomer(type, text, parsed.argument);
@@ -131,7 +129,7 @@ ParsedArgument parse_argument(ArgumentForm form, GroupType type, std::string_vie
             parsed.reason = parse_id(type, text, parsed.argument.group);
             break;
         case ArgumentForm::value:
-            parsed.reason = parse_value(type, text, parsed.argument, &Argument::number, parse_number);
+            parsed.reason = parse_value(type, text, parsed.argument, &Argument::number, parse_plain_number);
             break;
         case ArgumentForm::rate:
             parsed.reason = parse_value(type, text, parsed.argument, &Argument::number, parse_rate);

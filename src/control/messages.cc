@@ -15,7 +15,7 @@ constexpr std::uint64_t kDebugLevels = 2;
 constexpr std::uint64_t kMostDirtyMib = 65536;  // as the option takes
 
 /// Cut where the reason that follows would not be seen in a line of the log.
-std::string in_quotes(std::string_view text) {
+std::string cut_in_quotes(std::string_view text) {
     constexpr std::size_t kShown = 160;
     return "\"" + std::string(text.substr(0, kShown)) + (text.size() > kShown ? "...\"" : "\"");
 }
@@ -407,10 +407,10 @@ const ControlMessage* find_message(std::string_view name) {
 
 MessageResult send_message(MessageContext& context, std::string_view name, std::string_view argument) {
     const ControlMessage* const message = find_message(name);
-    if (!message) return refused(EINVAL, in_quotes(name) + " is not a message");
+    if (!message) return refused(EINVAL, cut_in_quotes(name) + " is not a message");
     const ParsedArgument parsed = parse_argument(message->form, context.filesystem.type.load(), argument);
     MessageResult result = parsed.ok() ? message->apply(context, parsed.argument) : refused(EINVAL, parsed.reason);
-    if (!result.ok()) result.detail = std::string(name) + " " + in_quotes(trimmed(argument)) + ": " + result.detail;
+    if (!result.ok()) result.detail = std::string(name) + " " + cut_in_quotes(trimmed(argument)) + ": " + result.detail;
     return result;
 }
 

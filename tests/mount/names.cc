@@ -19,7 +19,7 @@ using namespace bandfs::mount_test;
 
 namespace {
 
-int make_file(const char* name, const char* text = "") {
+int put_file(const char* name, const char* text = "") {
     const int f = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
     if (f < 0) return -1;
     const ssize_t n = write(f, text, strlen(text));
@@ -50,7 +50,7 @@ SCENARIO(Names, Directories) {
     DO(rmdir("d/.."));
     DO(rmdir("d"));
     DO(rmdir("d"));
-    DO(make_file("f"));
+    DO(put_file("f"));
     DO(rmdir("f"));
     DO(mkdir("f/x", 0700));
     for (const mode_t mode : {0u, 0700u, 0755u, 01777u, 02775u, 07777u}) {
@@ -62,7 +62,7 @@ SCENARIO(Names, Directories) {
 }
 
 SCENARIO(Names, Links) {
-    DO(make_file("a", "content"));
+    DO(put_file("a", "content"));
     DO(link("a", "b"));
     scene.see("a");
     scene.see("b");
@@ -97,7 +97,7 @@ SCENARIO(Names, SymbolicLinks) {
     DO(symlink("loop2", "loop1"));
     DO(symlink("loop1", "loop2"));
     DO(open("loop1", O_RDONLY));
-    DO(make_file("f"));
+    DO(put_file("f"));
     DO(target_of(scene, "f"));
     scene.see("s");
     DO(unlink("s"));
@@ -142,8 +142,8 @@ SCENARIO(Names, Special) {
 }
 
 SCENARIO(Names, Rename) {
-    DO(make_file("a", "A"));
-    DO(make_file("b", "BB"));
+    DO(put_file("a", "A"));
+    DO(put_file("b", "BB"));
     DO(rename("a", "c"));
     scene.see("a");
     scene.see_content("c");
@@ -153,7 +153,7 @@ SCENARIO(Names, Rename) {
     DO(rename("b", "b"));
     DO(mkdir("d", 0755));
     DO(mkdir("e", 0755));
-    DO(make_file("e/f"));
+    DO(put_file("e/f"));
     DO(rename("b", "d"));
     DO(rename("d", "b"));
     DO(rename("d", "e"));
@@ -176,8 +176,8 @@ SCENARIO(Names, Rename) {
 }
 
 SCENARIO(Names, RenameFlags) {
-    DO(make_file("a", "A"));
-    DO(make_file("b", "BB"));
+    DO(put_file("a", "A"));
+    DO(put_file("b", "BB"));
     DO(renameat2(AT_FDCWD, "a", AT_FDCWD, "b", RENAME_NOREPLACE));
     DO(renameat2(AT_FDCWD, "a", AT_FDCWD, "c", RENAME_NOREPLACE));
     DO(renameat2(AT_FDCWD, "c", AT_FDCWD, "b", RENAME_EXCHANGE));
@@ -185,7 +185,7 @@ SCENARIO(Names, RenameFlags) {
     scene.see_content("c");
     DO(renameat2(AT_FDCWD, "c", AT_FDCWD, "absent", RENAME_EXCHANGE));
     DO(mkdir("d", 0755));
-    DO(make_file("d/inside"));
+    DO(put_file("d/inside"));
     DO(renameat2(AT_FDCWD, "c", AT_FDCWD, "d", RENAME_EXCHANGE));
     scene.see_names("c");
     scene.see_content("d");
@@ -197,7 +197,7 @@ SCENARIO(Names, RenameThatFailsLeavingItsMark) {
     DO(mkdir("d", 0755));
     DO(mkdir("d/moved", 0755));
     DO(mkdir("full", 0755));
-    DO(make_file("full/f"));
+    DO(put_file("full/f"));
     struct stat before {
     }, after{};
     DO(stat("d", &before));
@@ -211,21 +211,21 @@ SCENARIO(Names, RenameThatFailsLeavingItsMark) {
 
 SCENARIO(Names, Long) {
     const std::string longest(255, 'n'), longer(256, 'n');
-    DO(make_file(longest.c_str(), "x"));
+    DO(put_file(longest.c_str(), "x"));
     scene.see(longest);
-    DO(make_file(longer.c_str()));
+    DO(put_file(longer.c_str()));
     DO(mkdir(longer.c_str(), 0755));
     DO(unlink(longer.c_str()));
     scene.see(longer);
     DO(rename(longest.c_str(), longer.c_str()));
-    DO(make_file("name with spaces, \n newline and \xff byte"));
+    DO(put_file("name with spaces, \n newline and \xff byte"));
     scene.see_names(".");
     // Deeper than PATH_MAX: only a file system that works by inode reaches it.
     int deep = 0;
     const std::string part(200, 'p');
     for (; deep < 40 && mkdir(part.c_str(), 0755) == 0 && chdir(part.c_str()) == 0;) ++deep;
     DO(deep);
-    DO(make_file("bottom", "deep down"));
+    DO(put_file("bottom", "deep down"));
     scene.see_content("bottom");
     DO(unlink("bottom"));
     for (; deep > 0 && chdir("..") == 0 && rmdir(part.c_str()) == 0;) --deep;
@@ -236,7 +236,7 @@ SCENARIO(Names, RemovedDirectoryInUse) {
     DO(mkdir("d", 0755));
     DO(chdir("d"));
     DO(rmdir("../d"));
-    DO(make_file("x"));
+    DO(put_file("x"));
     DO(mkdir("y", 0755));
     scene.see(".");
     scene.see_names(".");
@@ -298,7 +298,7 @@ SCENARIO(Directories, PositionsSurviveChanges) {
 
 SCENARIO(Directories, EntriesCarryTypeAndInode) {
     DO(mkdir("d", 0755));
-    DO(make_file("d/file"));
+    DO(put_file("d/file"));
     DO(mkdir("d/directory", 0755));
     DO(symlink("x", "d/symlink"));
     DO(mkfifo("d/fifo", 0600));

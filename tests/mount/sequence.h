@@ -4,6 +4,7 @@
 // through bandfs, and steps can be left out of it.
 #pragma once
 
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>

@@ -14,7 +14,7 @@
 namespace bandfs {
 namespace {
 
-constexpr TimeNs kMs = 1'000'000;
+constexpr TimeNs kMillisecond = 1'000'000;
 
 /// A disk that does one unit at a time, of 1 ms unless it is told otherwise, and groups that always have units.
 class FairPolicyTest : public ::testing::Test {
@@ -78,7 +78,7 @@ protected:
     std::vector<Unit*> disk_;
     std::set<Group*> busy_;
     std::map<Group*, int> done_;
-    TimeNs unit_ns_ = kMs;
+    TimeNs unit_ns_ = kMillisecond;
     TimeNs now_ = 0;
 };
 
@@ -95,7 +95,7 @@ TEST_F(FairPolicyTest, AGroupAloneIsNeverHeldBelowIoThrottle) {
 }
 
 TEST_F(FairPolicyTest, AGroupAloneIsNotHeldWhereTheDiskIsQuick) {
-    unit_ns_ = kMs / 20;
+    unit_ns_ = kMillisecond / 20;
     keep_busy(attach(1, 100), 64);
     run(2000);
     EXPECT_NEAR(static_cast<double>(disk_.size()), 40, 2);
@@ -134,12 +134,12 @@ TEST_F(FairPolicyTest, WhoWaitsForACeilingAboveGoesOnWhenThatIsLifted) {
     while (!disk_.empty()) step();
     EXPECT_EQ(device_->issued(), 0u);
     EXPECT_GT(a.held() + b.held(), 0u);
-    EXPECT_GT(device_->wakes_at(), now_ + 1000 * kMs);
+    EXPECT_GT(device_->wakes_at(), now_ + 1000 * kMillisecond);
     ASSERT_EQ(device_->set_ceiling(parent, 100'000'000), Error::none);
     pump();
     EXPECT_GT(device_->issued(), 0u);
     for (int i = 0; i < 400; ++i) {  // and what each had of the old one is nothing against it
-        now_ = std::max(now_, std::min(device_->wakes_at(), now_ + kMs));
+        now_ = std::max(now_, std::min(device_->wakes_at(), now_ + kMillisecond));
         pump();
         if (!disk_.empty()) step();
     }
@@ -222,7 +222,7 @@ TEST_F(FairPolicyTest, NoUnitIsLostWhateverHappensToKinAndLimits) {
                     }
                     break;
                 case 6:
-                    now_ += below(50) * kMs;
+                    now_ += below(50) * kMillisecond;
                     break;
                 case 7:
                 case 8:

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include "cmd/election.h"
+#include "soon.h"
 #include "sys/clock.h"
 #include "sys/unix_socket.h"
 
@@ -91,10 +92,6 @@ TEST_F(RuntimeDirectory, ListsNames) {
 }
 
 using Election = RuntimeDirectory;
-
-TimeNs soon() {
-    return now_ns() + 10 * kSecond;
-}
 
 TEST_F(Election, TheFirstGetsThePostTheOthersAConnection) {
     auto first = elect(path_, "sda", soon());

@@ -20,6 +20,7 @@
 
 #include "cmd/exit_codes.h"
 #include "cmd/wire.h"
+#include "soon.h"
 #include "support/waiting.h"
 #include "sys/clock.h"
 #include "sys/fuse_mount.h"
@@ -31,10 +32,6 @@ namespace test {
 
 namespace fs = std::filesystem;
 using Words = std::vector<std::string>;
-
-inline TimeNs soon() {
-    return now_ns() + 20 * kSecond;
-}
 
 /// What became of a command.
 struct Ran {

@@ -12,14 +12,12 @@
 
 #include <gtest/gtest.h>
 
+#include "soon.h"
 #include "sys/clock.h"
 
 namespace bandfs {
 namespace {
 
-TimeNs soon() {
-    return now_ns() + 10 * kSecond;
-}
 TimeNs at_once() {
     return now_ns() + kMillisecond;
 }

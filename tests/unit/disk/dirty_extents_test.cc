@@ -8,7 +8,7 @@
 namespace bandfs {
 namespace {
 
-constexpr std::uint64_t kPage = DirtyExtents::kGranule;
+constexpr std::uint64_t kGranule = DirtyExtents::kGranule;
 constexpr std::uint64_t kMiB = 1u << 20;
 const DirtyOwner kAlice = 1000;
 const DirtyOwner kBob = 1001;
@@ -17,55 +17,55 @@ using Extents = std::vector<Extent>;
 
 TEST(DirtyExtentsTest, NotesWholePagesOnce) {
     DirtyExtents dirty;
-    EXPECT_EQ(dirty.note(10, 20, kAlice), kPage);
+    EXPECT_EQ(dirty.note(10, 20, kAlice), kGranule);
     EXPECT_EQ(dirty.note(0, 5, kAlice), 0u);
-    EXPECT_EQ(dirty.note(kPage - 1, kPage + 1, kAlice), kPage);
-    EXPECT_EQ(dirty.schedule(kAlice, kMiB), (Extents{{0, 2 * kPage}}));
+    EXPECT_EQ(dirty.note(kGranule - 1, kGranule + 1, kAlice), kGranule);
+    EXPECT_EQ(dirty.schedule(kAlice, kMiB), (Extents{{0, 2 * kGranule}}));
 }
 
 TEST(DirtyExtentsTest, WhoDirtiedFirstOwnsIt) {
     DirtyExtents dirty;
-    dirty.note(kPage, 2 * kPage, kAlice);
-    EXPECT_EQ(dirty.note(0, 3 * kPage, kBob), 2 * kPage);
-    EXPECT_EQ(dirty.schedule(kAlice, kMiB), (Extents{{kPage, 2 * kPage}}));
-    EXPECT_EQ(dirty.schedule(kBob, kMiB), (Extents{{2 * kPage, 3 * kPage}}));
-    EXPECT_EQ(dirty.schedule(kBob, kMiB), (Extents{{0, kPage}}));
+    dirty.note(kGranule, 2 * kGranule, kAlice);
+    EXPECT_EQ(dirty.note(0, 3 * kGranule, kBob), 2 * kGranule);
+    EXPECT_EQ(dirty.schedule(kAlice, kMiB), (Extents{{kGranule, 2 * kGranule}}));
+    EXPECT_EQ(dirty.schedule(kBob, kMiB), (Extents{{2 * kGranule, 3 * kGranule}}));
+    EXPECT_EQ(dirty.schedule(kBob, kMiB), (Extents{{0, kGranule}}));
     EXPECT_TRUE(dirty.schedule(kBob, kMiB).empty());
 }
 
 TEST(DirtyExtentsTest, ABatchSpansGapsButNotMoreThanAsked) {
     DirtyExtents dirty;
-    dirty.note(0, kPage, kAlice);
-    dirty.note(2 * kPage, 3 * kPage, kAlice);
-    dirty.note(3 * kPage, 9 * kPage, kAlice);
-    EXPECT_EQ(dirty.schedule(kAlice, 4 * kPage), (Extents{{0, kPage}, {2 * kPage, 4 * kPage}}));
-    EXPECT_EQ(dirty.schedule(kAlice, kMiB), (Extents{{4 * kPage, 9 * kPage}}));
+    dirty.note(0, kGranule, kAlice);
+    dirty.note(2 * kGranule, 3 * kGranule, kAlice);
+    dirty.note(3 * kGranule, 9 * kGranule, kAlice);
+    EXPECT_EQ(dirty.schedule(kAlice, 4 * kGranule), (Extents{{0, kGranule}, {2 * kGranule, 4 * kGranule}}));
+    EXPECT_EQ(dirty.schedule(kAlice, kMiB), (Extents{{4 * kGranule, 9 * kGranule}}));
 }
 
 TEST(DirtyExtentsTest, ARewriteOfWhatIsScheduledAddsNothingUntilItIsTaken) {
     DirtyExtents dirty;
-    dirty.note(0, 4 * kPage, kAlice);
+    dirty.note(0, 4 * kGranule, kAlice);
     dirty.schedule(kAlice, kMiB);
-    EXPECT_EQ(dirty.note(0, 4 * kPage, kAlice), 0u);
-    EXPECT_EQ(dirty.take({0, 2 * kPage}, kAlice), (Extents{{0, 2 * kPage}}));
-    EXPECT_EQ(dirty.note(0, 4 * kPage, kAlice), 2 * kPage);
-    EXPECT_EQ(dirty.take({0, 4 * kPage}, kAlice), (Extents{{2 * kPage, 4 * kPage}}));
+    EXPECT_EQ(dirty.note(0, 4 * kGranule, kAlice), 0u);
+    EXPECT_EQ(dirty.take({0, 2 * kGranule}, kAlice), (Extents{{0, 2 * kGranule}}));
+    EXPECT_EQ(dirty.note(0, 4 * kGranule, kAlice), 2 * kGranule);
+    EXPECT_EQ(dirty.take({0, 4 * kGranule}, kAlice), (Extents{{2 * kGranule, 4 * kGranule}}));
 }
 
 TEST(DirtyExtentsTest, DiscardTakesPagesThatLieInside) {
     DirtyExtents dirty;
-    dirty.note(0, 4 * kPage, kAlice);
-    dirty.schedule(kAlice, 2 * kPage);
-    dirty.note(4 * kPage, 6 * kPage, kBob);
-    const auto gone = dirty.discard(kPage + 1, UINT64_MAX);
+    dirty.note(0, 4 * kGranule, kAlice);
+    dirty.schedule(kAlice, 2 * kGranule);
+    dirty.note(4 * kGranule, 6 * kGranule, kBob);
+    const auto gone = dirty.discard(kGranule + 1, UINT64_MAX);
     ASSERT_EQ(gone.size(), 2u);
     EXPECT_EQ(gone[0].owner, kAlice);
-    EXPECT_EQ(gone[0].noted, 2 * kPage);
+    EXPECT_EQ(gone[0].noted, 2 * kGranule);
     EXPECT_EQ(gone[0].scheduled, 0u);
-    EXPECT_EQ(gone[1].noted, 2 * kPage);
+    EXPECT_EQ(gone[1].noted, 2 * kGranule);
     EXPECT_TRUE(dirty.any(0, 1));
-    EXPECT_TRUE(dirty.any(2 * kPage - 1, 2 * kPage));
-    EXPECT_FALSE(dirty.any(2 * kPage, UINT64_MAX));
+    EXPECT_TRUE(dirty.any(2 * kGranule - 1, 2 * kGranule));
+    EXPECT_FALSE(dirty.any(2 * kGranule, UINT64_MAX));
     EXPECT_FALSE(dirty.any(0, 0));
 }
 
@@ -88,15 +88,15 @@ TEST(DirtyExtentsTest, AgreesWithPagesInRandomUse) {
             case 0: {
                 std::uint64_t added = 0;
                 for (std::uint64_t page = begin; page != end; ++page) {
-                    added += pages.try_emplace(page, Page{owner, false}).second ? kPage : 0;
+                    added += pages.try_emplace(page, Page{owner, false}).second ? kGranule : 0;
                 }
-                ASSERT_EQ(dirty.note(begin * kPage, end * kPage, owner), added) << "step " << step;
+                ASSERT_EQ(dirty.note(begin * kGranule, end * kGranule, owner), added) << "step " << step;
                 break;
             }
             case 1: {
-                const auto batch = dirty.schedule(owner, 8 * kPage);
+                const auto batch = dirty.schedule(owner, 8 * kGranule);
                 for (const Extent& extent : batch) {
-                    for (std::uint64_t page = extent.begin / kPage; page != extent.end / kPage; ++page) {
+                    for (std::uint64_t page = extent.begin / kGranule; page != extent.end / kGranule; ++page) {
                         ASSERT_TRUE(pages.at(page).owner == owner && !pages.at(page).scheduled) << "step " << step;
                         pages.at(page).scheduled = true;
                     }
@@ -112,18 +112,19 @@ TEST(DirtyExtentsTest, AgreesWithPagesInRandomUse) {
                     const auto it = pages.find(page);
                     if (it == pages.end() || it->second.owner != owner || !it->second.scheduled) continue;
                     pages.erase(it);
-                    expected += kPage;
+                    expected += kGranule;
                 }
                 std::uint64_t taken = 0;
-                for (const Extent& extent : dirty.take({begin * kPage, end * kPage}, owner)) taken += extent.bytes();
+                for (const Extent& extent : dirty.take({begin * kGranule, end * kGranule}, owner))
+                    taken += extent.bytes();
                 ASSERT_EQ(taken, expected) << "step " << step;
                 break;
             }
             case 3: {
                 std::uint64_t expected = 0;
-                for (std::uint64_t page = begin; page != end; ++page) expected += pages.erase(page) * kPage;
+                for (std::uint64_t page = begin; page != end; ++page) expected += pages.erase(page) * kGranule;
                 std::uint64_t gone = 0;
-                for (const OwnedBytes& bytes : dirty.discard(begin * kPage, end * kPage)) {
+                for (const OwnedBytes& bytes : dirty.discard(begin * kGranule, end * kGranule)) {
                     gone += bytes.noted + bytes.scheduled;
                 }
                 ASSERT_EQ(gone, expected) << "step " << step;
@@ -131,7 +132,8 @@ TEST(DirtyExtentsTest, AgreesWithPagesInRandomUse) {
             }
         }
         const auto next = pages.lower_bound(begin);
-        ASSERT_EQ(dirty.any(begin * kPage, end * kPage), next != pages.end() && next->first < end) << "step " << step;
+        ASSERT_EQ(dirty.any(begin * kGranule, end * kGranule), next != pages.end() && next->first < end)
+            << "step " << step;
     }
 }
 

@@ -25,6 +25,9 @@ namespace bandfs {
 using test::eventually;
 
 /// Nothing here takes longer, unless it hangs.
+/// FUSE_DIRECT_IO_ALLOW_MMAP, in the second word of flags; Debian 12's header does not know it.
+inline constexpr std::uint32_t kDirectIoAllowMmap2 = 1u << 4;
+
 inline constexpr std::chrono::seconds kTestDeadline{20};
 /// A test that takes longer loses its mount.
 inline constexpr std::chrono::seconds kMountDeadline{90};

@@ -24,7 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint32_t kDirectIoAllowMmap2 = 1u << 4;
 constexpr std::uint32_t kFopenNoflush = 1u << 5;
 constexpr std::uint32_t kFopenParallel = 1u << 6;
 

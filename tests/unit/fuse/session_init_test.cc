@@ -8,11 +8,10 @@
 #include <gtest/gtest.h>
 
 #include "fuse/session_message.h"
+#include "mounted.h"
 
 namespace bandfs {
 namespace {
-
-constexpr std::uint32_t kDirectIoAllowMmap2 = 1u << 4;
 
 TEST(InitAnswer, AsksForWhatTheKernelOffers) {
     fuse_init_in offer{};

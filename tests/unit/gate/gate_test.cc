@@ -20,7 +20,7 @@ namespace {
 using test::Door;
 using test::eventually;
 
-constexpr std::uint32_t kUnit = 4096;
+constexpr std::uint32_t kUnitBytes = 4096;
 
 /// What happened to a job, kept when the job is gone.
 struct Fate {
@@ -40,7 +40,7 @@ struct Fate {
 class TestJob : public Job {
 public:
     TestJob(Fate& fate, std::uint64_t units, Door* door = nullptr, pid_t tid = 0)
-        : Job(Direction::read, units * kUnit, kUnit, tid), fate_(fate), door_(door) {}
+        : Job(Direction::read, units * kUnitBytes, kUnitBytes, tid), fate_(fate), door_(door) {}
 
     bool perform(std::uint64_t begin, std::uint64_t end) override {
         if (door_ != nullptr) door_->pass();
@@ -131,7 +131,7 @@ TEST_F(DeepGateTest, UnitsAdmittedTogetherAreOnePerform) {
     Fate fate;
     submit(std::make_unique<TestJob>(fate, 8));
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
-    EXPECT_EQ(fate.pieces, (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{0, 8 * kUnit}}));
+    EXPECT_EQ(fate.pieces, (std::vector<std::pair<std::uint64_t, std::uint64_t>>{{0, 8 * kUnitBytes}}));
     EXPECT_NE(fate.thread, std::this_thread::get_id());
     EXPECT_EQ(issued(), 0u);
 }
@@ -149,7 +149,7 @@ TEST_F(DeepGateTest, TheNextPieceBeginsBeforeTheLastHasEnded) {
     EXPECT_FALSE(fate.done());
     door_.open();
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
-    EXPECT_EQ(fate.performed_bytes, 8 * kUnit);
+    EXPECT_EQ(fate.performed_bytes, 8 * kUnitBytes);
     EXPECT_EQ(fate.pieces.size(), 2u);
 }
 
@@ -178,7 +178,7 @@ TEST_F(GateTest, WhatHasNotBegunWhenAJobStopsIsDropped) {
     submit(std::move(job));
     door_.open();
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
-    EXPECT_EQ(fate.performed_bytes, kUnit);
+    EXPECT_EQ(fate.performed_bytes, kUnitBytes);
     EXPECT_EQ(issued(), 0u);
     EXPECT_EQ(blocked(), 0u);
 }
@@ -242,7 +242,7 @@ TEST_F(GateTest, WhatIsReleasedWhileAJobIsKeptIsPerformed) {
     };
     submit(std::move(job), true);
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
-    EXPECT_EQ(fate.performed_bytes, 2 * kUnit);
+    EXPECT_EQ(fate.performed_bytes, 2 * kUnitBytes);
 }
 
 TEST_F(GateTest, AJobThatCannotBeKeptIsWithdrawn) {
@@ -280,7 +280,7 @@ TEST_F(GateTest, ReleasedPieceByPieceWithoutGaps) {
         EXPECT_EQ(begin, at);
         at = end;
     }
-    EXPECT_EQ(at, 5 * kUnit);
+    EXPECT_EQ(at, 5 * kUnitBytes);
     EXPECT_GT(fate.pieces.size(), 1u);
 }
 
@@ -340,7 +340,7 @@ TEST_F(GateTest, APartlyPerformedJobPassesInsteadOfBeingTakenBack) {
     door_.open();
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
     EXPECT_EQ(fate.cancelled, 0);
-    EXPECT_EQ(fate.performed_bytes, 4 * kUnit);
+    EXPECT_EQ(fate.performed_bytes, 4 * kUnitBytes);
 }
 
 TEST_F(GateTest, APartlyPerformedJobThatCanBeIsStoppedShort) {
@@ -353,8 +353,8 @@ TEST_F(GateTest, APartlyPerformedJobThatCanBeIsStoppedShort) {
     EXPECT_EQ(blocked(), 0u);
     door_.open();
     ASSERT_TRUE(eventually([&] { return fate.done(); }));
-    EXPECT_EQ(fate.stopped_at, kUnit);
-    EXPECT_EQ(fate.performed_bytes, kUnit);
+    EXPECT_EQ(fate.stopped_at, kUnitBytes);
+    EXPECT_EQ(fate.performed_bytes, kUnitBytes);
     EXPECT_EQ(gate_.report().cancelled, 1u);
     EXPECT_EQ(issued(), 0u);
 }
@@ -371,11 +371,11 @@ TEST_F(GateTest, AJobThatWaitsForItsNextPieceIsStoppedShortAndEnded) {
     gate_.expedite(submit(std::make_unique<TestJob>(other, 1, &others)));
     door_.let(1);
     ASSERT_TRUE(others.reached(1));
-    ASSERT_TRUE(eventually([&] { return fate.performed_bytes == kUnit && issued() == 1; }));
+    ASSERT_TRUE(eventually([&] { return fate.performed_bytes == kUnitBytes && issued() == 1; }));
     EXPECT_TRUE(gate_.cancel(job));
     ASSERT_TRUE(eventually([&] { return fate.done(); })) << "no piece of it is being performed";
     EXPECT_EQ(fate.cancelled, 1);
-    EXPECT_EQ(fate.performed_bytes, kUnit);
+    EXPECT_EQ(fate.performed_bytes, kUnitBytes);
     EXPECT_FALSE(other.done());
     others.open();
     ASSERT_TRUE(eventually([&] { return other.done(); }));
@@ -495,7 +495,7 @@ TEST(FairGateTest, WhatIsHeldForATimeIsReleasedWhenItComes) {
     std::unique_ptr<MountGroups> groups;
     gate.with([&](DeviceGroup& group) {
         groups = std::make_unique<MountGroups>(group, 100);
-        ASSERT_EQ(group.set_ceiling(groups->default_group(), 256 * kUnit), Error::none);
+        ASSERT_EQ(group.set_ceiling(groups->default_group(), 256 * kUnitBytes), Error::none);
     });
     gate.enter(*groups);
     unsigned held = 0;

@@ -18,8 +18,6 @@ namespace {
 
 using test::ScratchFile;
 
-constexpr std::uint32_t kUnit = 16384;
-
 /// Waits for one answer.
 class Turnstile {
 public:
@@ -85,7 +83,7 @@ protected:
         gate_.with([&](DeviceGroup& group) { groups_ = std::make_unique<MountGroups>(group, 100); });
         plane_ = std::make_unique<DataPlane>(
             gate_, *groups_, DiskIo::system(),
-            DataPlaneSettings{.unit_size = kUnit, .dirty_bytes = 256 << 10, .oldest_dirty_ns = 5 * kMillisecond});
+            DataPlaneSettings{.unit_size = 16384, .dirty_bytes = 256 << 10, .oldest_dirty_ns = 5 * kMillisecond});
     }
     ~RealDiskTest() override {
         EXPECT_TRUE(plane_->drain(now_ns() + 20 * kSecond));

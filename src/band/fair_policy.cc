@@ -87,8 +87,10 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
     const bool floors = limits_.any();
     if (FairLimit* const due = floors ? limits_.first_due(now) : nullptr)
         return {.next = of(due), .reason = Reason::floor};
+    FairNode* const ready = order_.first_ready();
+    const bool gives_way = runs_.trying() && ready != nullptr && ready->place == FairPlace::woken;
     if (Unit* const unit = last_served_ != nullptr && runs_.may_go_on() ? last_served_->front() : nullptr;
-        unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_).FairNode::place)) {
+        unit != nullptr && runs_.go_on(*unit) && is_ready(of(*last_served_).FairNode::place) && !gives_way) {
         return {.next = &of(*last_served_), .reason = Reason::run};
     }
     const unsigned spare = runs_.one_arm() ? 1 : depth_.spare();  // however much it gains by sorting
@@ -99,7 +101,6 @@ FairPolicy::Choice FairPolicy::choose(TimeNs now) const noexcept {
         due != nullptr && in_the_way_of(*of(due))) {
         return {.awaited = of(due)};
     }
-    FairNode* const ready = order_.first_ready();
     FairNode* const candidate = ready != nullptr ? ready : order_.first_ahead();
     FairNode* const expected = order_.first_expected();
     if (candidate == nullptr) return {};

@@ -50,7 +50,8 @@
 //   anticipation: 50:50. Either alone does nothing: with two units in flight, neither reader ever waits here, so there
 //   is no order to keep.
 //
-// Runs (fair_runs). Where seeks make it pay, the units of one request follow each other, up to kUnits of them.
+// Runs (fair_runs). Where seeks make it pay, the units of one request follow each other, up to kUnits of them. While it
+// is only being tried whether that pays, a group that just woke goes first all the same.
 //
 // Debt. Units that pass out of turn (an fsync's) move S as all others do, so S can be far beyond V; that alone holds
 // nobody whose units all pass. So whoever makes them has the group wait for a turn before it takes more work from it: a

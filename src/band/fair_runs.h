@@ -28,6 +28,8 @@ public:
     bool go_on(const Unit& next) const noexcept { return may_go_on() && follows(next); }
     /// Whether any unit is.
     bool may_go_on() const noexcept { return length_ < (pays_ ? kUnits : trial_ ? kTrialUnits : 0); }
+    /// It would be to find out whether that pays.
+    bool trying() const noexcept { return !pays_; }
     void issued(const Unit& unit) noexcept;
     /// The unit is done.
     void completed(const Unit& unit) noexcept {

@@ -21,9 +21,9 @@ std::size_t pool_capacity(const TreeSettings& settings) {
     return std::clamp<std::size_t>(descriptor_limit() / 8, 64, 65536);
 }
 
-/// A name is one component: no call may be led through another directory.
+/// A name is one component, and not the way up: no call may be led through another directory.
 bool is_component(const char* name) {
-    return *name != '\0' && std::strchr(name, '/') == nullptr;
+    return *name != '\0' && std::strchr(name, '/') == nullptr && std::strcmp(name, "..") != 0;
 }
 
 /// For file systems without handles: as distinct as a generation, unless a file is deleted and made within one tick.
@@ -126,10 +126,13 @@ bool Tree::leads_to(const std::string& path, int fd) {
     const Result<HeldFd> root = descriptor(*root_);
     if (!root || !path.starts_with('/')) return false;
     // Into no other mount: one may be our own, where the request would wait for itself.
-    const Result<UniqueFd> named = open_name((*root)->get(), path.c_str() + 1, RESOLVE_NO_XDEV);
+    open_how how{};
+    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+    const UniqueFd named(static_cast<int>(::syscall(SYS_openat2, (*root)->get(), path.c_str() + 1, &how, sizeof how)));
     struct stat there {};
     struct stat here {};
-    return named && ::fstat(named->get(), &there) == 0 && ::fstat(fd, &here) == 0 && there.st_dev == here.st_dev &&
+    return named && ::fstat(named.get(), &there) == 0 && ::fstat(fd, &here) == 0 && there.st_dev == here.st_dev &&
            there.st_ino == here.st_ino;
 }
 
@@ -204,11 +207,10 @@ Result<UniqueFd> Tree::reopen(Inode& inode, int flags) {
     return fd;
 }
 
-Result<UniqueFd> Tree::open_name(int directory, const char* name, std::uint64_t also) {
-    open_how how{};
-    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | also;
-    UniqueFd fd(static_cast<int>(::syscall(SYS_openat2, directory, name, &how, sizeof how)));
+/// Not by openat2(2) with RESOLVE_BENEATH: that is EXDEV when the file is moved to another directory meanwhile, and one
+/// component leads nowhere else.
+Result<UniqueFd> Tree::open_name(int directory, const char* name) {
+    UniqueFd fd(::openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) return last_errno();
     return fd;
 }

@@ -137,7 +137,7 @@ private:
     std::shared_ptr<const BackingMount> mount_of(int fd, const Found& found);
     InodePtr make_inode(NodeId id, const Found& found, std::shared_ptr<const BackingMount> mount);
 
-    static Result<UniqueFd> open_name(int directory, const char* name, std::uint64_t also = 0);
+    static Result<UniqueFd> open_name(int directory, const char* name);
     InodePtr enter(int fd, const Found& found);
     bool holds_descriptors(const Inode& parent) const;
     std::optional<Result<Entry>> look_up_unopened(int directory, Inode& parent, const char* name);

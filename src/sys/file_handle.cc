@@ -54,8 +54,10 @@ Result<UniqueFd> open_handle(int mount, const FileHandle& handle, int flags) {
     raw->handle_type = handle.type;
     std::memcpy(raw->f_handle, handle.bytes.data(), handle.size);
     UniqueFd fd(::open_by_handle_at(mount, raw.get(), flags | O_CLOEXEC));
-    if (!fd) return last_errno();
-    return fd;
+    if (fd) return fd;
+    // What the kernel says while the number of a file that is gone is being given to a new one (iget_locked() finds an
+    // inode that is I_CREATING). Memory for so little it always has.
+    return last_errno() == Errno{ENOMEM} ? Errno{ESTALE} : last_errno();
 }
 
 }  // namespace bandfs

@@ -347,6 +347,51 @@ TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     EXPECT_EQ(tree->get_xattr(*file.inode, "trusted.x", {}).code(), ENODATA);
 }
 
+TEST_P(TreeTest, FilesAreFoundOrNotWhileTheyAreMovedBehindTheMount) {
+    std::filesystem::create_directory(source / "a");
+    std::filesystem::create_directory(source / "b");
+    source.write("a/file");
+    std::atomic<bool> done{false};
+    std::thread other([&] {
+        const std::string here = source / "a/file", there = source / "b/file";
+        while (!done) {
+            ::rename(here.c_str(), there.c_str());
+            ::rename(there.c_str(), here.c_str());
+        }
+    });
+    const Entry a = find("a");
+    std::set<int> codes;
+    for (int i = 0; i != 50'000; ++i) {
+        const Result<Entry> entry = tree->lookup(*a.inode, "file", true);
+        codes.insert(entry.code());
+        if (entry) tree->forget(*entry->inode, 1);
+    }
+    done = true;
+    other.join();
+    codes.erase(0);
+    codes.erase(ENOENT);
+    EXPECT_TRUE(codes.empty()) << *codes.begin();
+}
+
+TEST_P(TreeTest, AFileIsGoneWhileItsNumberIsGivenToAnother) {
+    if (GetParam().way == Way::name) GTEST_SKIP() << "it is found by name";
+    source.write("file");
+    const Entry gone = find("file");
+    ::unlink((source / "file").c_str());
+    std::atomic<bool> done{false};
+    std::thread other([&] {
+        while (!done) {
+            source.write("file");
+            ::unlink((source / "file").c_str());
+        }
+    });
+    std::set<int> codes;
+    for (int i = 0; i != 100'000; ++i) codes.insert(tree->attributes(*gone.inode).code());
+    done = true;
+    other.join();
+    EXPECT_EQ(codes, std::set<int>{ESTALE});
+}
+
 TEST_P(TreeTest, WhatIsMadeIsMadeAlsoWhenItIsMovedAwayAtOnce) {
     std::atomic<bool> done{false};
     std::thread other([&] {

@@ -26,7 +26,7 @@ namespace {
 constexpr TimeNs kDrainFor = 30 * kSecond;     // of one told to leave: then the disk is taken for dead
 constexpr TimeNs kServeOnFor = 3 * kSecond;    // of that, callers may go on so long
 constexpr TimeNs kDrainSlice = kSecond;        // between two looks of an unmounted one
-constexpr std::chrono::seconds kLookEvery{5};  // for groups that nobody uses, floors that cannot be given, and remounts
+constexpr std::chrono::seconds kLookEvery{5};  // for groups and descriptors nobody uses, floors too high, and remounts
 constexpr double kGiven = 0.99;                // part of a floor
 constexpr TimeNs kDetachedFor = 2 * kSecond;   // for callers that still have files open, after a detach
 
@@ -189,6 +189,7 @@ void ServedMount::wait_until_gone() {
         expire_groups();
         watch_floors();
         follow_remount();
+        filesystem_.tree->drop_unused_descriptors();
         lock.lock();
     }
     const bool unmounted = ended_;

@@ -1,5 +1,7 @@
 #include "disk/descriptor_pool.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -33,6 +35,7 @@ DescriptorPool::~DescriptorPool() {
 HeldFd DescriptorPool::get(Inode& inode) {
     std::lock_guard lock(mutex_);
     if (inode.is_linked()) recent_.splice(recent_.begin(), recent_, recent_.iterator_to(inode));
+    use(inode);
     return inode.held_;
 }
 
@@ -45,6 +48,7 @@ HeldFd DescriptorPool::put(Inode& inode, UniqueFd descriptor) {
     HeldFd held = inode.held_;
     if (inode.pinned_) return held;
     recent_.push_front(inode);
+    use(inode);
     dropped = take_oldest(capacity_);
     return held;
 }
@@ -62,6 +66,7 @@ void DescriptorPool::unpin(Inode& inode) {
     std::lock_guard lock(mutex_);
     if (!std::exchange(inode.pinned_, false) || !inode.held_) return;
     recent_.push_front(inode);
+    use(inode);
     dropped = take_oldest(capacity_);
 }
 
@@ -82,6 +87,35 @@ bool DescriptorPool::shed_all() {
         }
     }
     return !dropped.empty();
+}
+
+void DescriptorPool::drop_unused() {
+    std::vector<HeldFd> dropped;
+    std::vector<std::pair<InodePtr, HeldFd>> nameless;
+    std::unique_lock lock(mutex_);
+    for (auto it = recent_.end(); it != recent_.begin();) {
+        Inode& inode = *--it;
+        if (inode.used_in_ == period_) break;
+        if (inode.mount().handles) {
+            dropped.push_back(std::move(inode.held_));
+            it = recent_.erase(it);
+        } else if (InodePtr alive = inode.weak_from_this().lock()) {
+            nameless.emplace_back(std::move(alive), inode.held_);
+        }
+    }
+    ++period_;
+    lock.unlock();
+    std::erase_if(nameless, [](const auto& each) {
+        struct stat attr {};
+        return ::fstat(each.second->get(), &attr) != 0 || attr.st_nlink != 0;
+    });
+    lock.lock();
+    for (const auto& [inode, held] : nameless) {
+        if (!inode->is_linked()) continue;
+        recent_.erase(recent_.iterator_to(*inode));
+        dropped.push_back(std::move(inode->held_));
+    }
+    lock.unlock();
 }
 
 std::size_t DescriptorPool::size() const {

@@ -42,8 +42,8 @@ struct Place {
 /// An inode. At most one lives for each InodeKey of a Tree, hard links are one. It lives while the kernel has lookups
 /// on it or somebody holds an InodePtr; the Tree outlives it. Thread-safe.
 ///
-/// Members are guarded by who uses them: lookups_ and self_ by the InodeTable's lock, held_, pinned_ and the hook by
-/// the DescriptorPool's, place_ by mutex_. None of these locks is taken under another.
+/// Members are guarded by who uses them: lookups_ and self_ by the InodeTable's lock, held_, pinned_, used_in_ and the
+/// hook by the DescriptorPool's, place_ by mutex_. None of these locks is taken under another.
 class Inode : public std::enable_shared_from_this<Inode>, public boost::intrusive::list_base_hook<> {
 public:
     Inode(NodeId id, std::uint32_t generation, const InodeKey& key, mode_t type,
@@ -86,7 +86,8 @@ private:
     InodePtr self_;              ///< set while lookups_ is not 0
 
     HeldFd held_;
-    bool pinned_ = false;  ///< held_ is the only way to the file: no name is left, or none was known
+    bool pinned_ = false;   ///< held_ is the only way to the file: no name is left, or none was known
+    unsigned used_in_ = 0;  ///< the pool's period
 
     static constexpr TimeNs kToldGone = std::numeric_limits<TimeNs>::max();
     std::atomic<TimeNs> seen_{std::numeric_limits<TimeNs>::min() / 2};  ///< when its name was found last, or kToldGone

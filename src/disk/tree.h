@@ -109,6 +109,8 @@ public:
     Status set_xattr(Inode& inode, const char* name, std::string_view value, int flags, const Identity& who);
     Status remove_xattr(Inode& inode, const char* name, const Identity& who);
 
+    /// Gives up descriptors that were not used since the call before: see DescriptorPool.
+    void drop_unused_descriptors() { pool_.drop_unused(); }
     /// Descriptors kept for inodes, and inodes known: for tests and status.
     std::size_t descriptors() const { return pool_.size(); }
     std::size_t inodes() const { return inodes_.size(); }

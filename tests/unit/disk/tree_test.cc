@@ -347,6 +347,26 @@ TEST_P(TreeTest, ExtendedAttributesOfFilesAndOfWhatCannotBeOpened) {
     EXPECT_EQ(tree->get_xattr(*file.inode, "trusted.x", {}).code(), ENODATA);
 }
 
+TEST_P(TreeTest, DescriptorsThatNobodyUsesKeepNoSpaceOfFilesThatAreGone) {
+    source.write("kept");
+    source.write("gone");
+    const Entry kept = find(tree->root(), "kept"), gone = find(tree->root(), "gone");
+    attributes(kept);
+    attributes(gone);
+    ASSERT_EQ(::unlink((source / "gone").c_str()), 0);
+    tree->drop_unused_descriptors();
+    EXPECT_EQ(tree->descriptors(), 2u) << "they were used since the last time";
+    tree->drop_unused_descriptors();
+    EXPECT_EQ(tree->descriptors(), GetParam().way == Way::handle ? 0u : 1u);
+    EXPECT_EQ(tree->attributes(*gone.inode).code(), ESTALE);
+    attributes(kept);
+
+    const Entry unlinked = find("kept");
+    ASSERT_TRUE(tree->unlink(tree->root(), "kept"));
+    for (int i = 0; i != 3; ++i) tree->drop_unused_descriptors();
+    EXPECT_EQ(attributes(unlinked).st_nlink, 0u) << "it was removed here, and may be open";
+}
+
 TEST_P(TreeTest, FilesAreFoundOrNotWhileTheyAreMovedBehindTheMount) {
     std::filesystem::create_directory(source / "a");
     std::filesystem::create_directory(source / "b");

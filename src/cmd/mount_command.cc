@@ -1,9 +1,7 @@
 #include "cmd/mount_command.h"
 
 #include <signal.h>
-#include <sys/mount.h>
 #include <sys/signalfd.h>
-#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -101,21 +99,13 @@ Outcome<Plan> make_plan(const MountLine& line) {
     return plan;
 }
 
-/// Where nobody says when a read counts as an access, the table shows what the mount below has it do.
-unsigned long access_time_flag(const Plan& plan) {
-    constexpr unsigned long kSaid = MS_NOATIME | MS_RELATIME;
-    struct statvfs below {};
-    if ((plan.request.kernel_flags & kSaid) != 0) return 0;
-    if (::fstatvfs(plan.places.source_directory.get(), &below) != 0) return 0;
-    return (below.f_flag & (ST_NOATIME | ST_RELATIME)) == 0 ? MS_STRICTATIME : 0;
-}
-
 FuseMountSettings settings_for(const Plan& plan) {
     const MountRequest& request = plan.request;
+    const unsigned long flags = request.kernel_flags;
     FuseMountSettings settings{.mountpoint = plan.places.mountpoint,
                                .source = request.fsname.value_or(plan.places.source),
                                .subtype = request.subtype,
-                               .flags = request.kernel_flags | access_time_flag(plan),
+                               .flags = flags | access_time_flag(flags, plan.places.source_directory.get()),
                                .kernel_options = {"default_permissions"},
                                .flag_options = request.flag_options};
     // For allow_root the kernel lets everybody in, and libfuse turns all but the owner and root away.

@@ -25,6 +25,16 @@ bool is_of_the_kernel(const WrittenOption& option) {
     return std::find(kOfTheKernel.begin(), kOfTheKernel.end(), option.name) != kOfTheKernel.end();
 }
 
+/// SOURCE, as it is said here or in the mount table; nothing when both have another name of it (fsname=).
+UniqueFd source_of(const MountLine& line, const MountEntry& mount) {
+    UniqueFd directory;
+    for (const std::string& source : {line.source, mount.source}) {
+        if (directory || !source.starts_with('/')) continue;
+        directory = UniqueFd(::open(source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    }
+    return directory;
+}
+
 }  // namespace
 
 bool is_remount(const MountLine& line) {
@@ -44,7 +54,11 @@ Outcome<Done> remount(const MountLine& line) {
     if (mount->type != "fuse." + request->subtype) {
         return Failure{ExitCode::no_mount, line.mountpoint + ": is not on a bandfs mount"};
     }
-    const Status changed = change_mount_flags(mount->mount_point, request->kernel_flags);
+    // When a read counts as an access, the kernel leaves as it is when it is told nothing.
+    const UniqueFd source = source_of(line, *mount);
+    unsigned long flags = request->kernel_flags;
+    if (source) flags |= access_time_flag(flags, source.get());
+    const Status changed = change_mount_flags(mount->mount_point, flags);
     if (changed) return Done{};
     const bool forbidden = changed.error() == Errno{EPERM};
     return system_failure(forbidden ? ExitCode::permission : ExitCode::mount, line.mountpoint + ": cannot be remounted",

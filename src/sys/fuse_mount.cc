@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -159,6 +160,13 @@ Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std
     wait_for_exit(*helper);
     if (!device) ret_said = read_complaint(complaint.get());
     return device;
+}
+
+unsigned long access_time_flag(unsigned long asked, int source) {
+    struct statvfs there {};
+    if ((asked & (MS_NOATIME | MS_RELATIME)) != 0) return 0;
+    if (::fstatvfs(source, &there) != 0 || (there.f_flag & ST_RELATIME) != 0) return MS_RELATIME;
+    return (there.f_flag & ST_NOATIME) != 0 ? MS_NOATIME : MS_STRICTATIME;
 }
 
 Status change_mount_flags(const std::string& mountpoint, unsigned long flags) {

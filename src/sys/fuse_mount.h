@@ -27,6 +27,9 @@ Result<UniqueFd> mount_fuse(const FuseMountSettings& settings);
 /// ENOENT: there is no fusermount3, EPERM: it refused.
 Result<UniqueFd> mount_through_fusermount(const FuseMountSettings& settings, std::string& ret_said);
 
+/// What tells mount(2) when a read counts as an access, where `asked` does not: the same as on the mount of `source`.
+unsigned long access_time_flag(unsigned long asked, int source);
+
 /// Gives the mount at this path these flags of mount(2), in place of those that it has; needs CAP_SYS_ADMIN. EBUSY: it
 /// is to become read-only and files are open for writing.
 Status change_mount_flags(const std::string& mountpoint, unsigned long flags);

@@ -256,6 +256,25 @@ TEST_F(Commands, WithRelatimeAReadCountsOnceAlsoWhereTheMountBelowCountsEach) {
     EXPECT_TRUE(wait_until([&] { return !a_listing_counts(*mount); }));
 }
 
+TEST_F(Commands, WhatARemountDoesNotSayIsAsForANewMount) {
+    const auto mount = mounted("noatime");
+    const auto shown = [&](const std::string& option) {
+        return mount_line(mount->path()).find(option) != std::string::npos;
+    };
+    const auto remount = [&](const std::string& options) {
+        return run({getenv("BANDFS"), backing_->below(), mount->path(), "-o", options});
+    };
+    EXPECT_TRUE(shown("noatime"));
+    EXPECT_EQ(remount("remount"), 0);
+    EXPECT_TRUE(shown("relatime") && !shown("noatime"));
+
+    ASSERT_EQ(::mount(nullptr, backing_->path().c_str(), nullptr, MS_REMOUNT | MS_BIND | MS_STRICTATIME, nullptr), 0);
+    EXPECT_EQ(remount("remount,nodiratime"), 0);
+    EXPECT_TRUE(shown("nodiratime") && !shown("relatime"));
+    EXPECT_EQ(remount("remount"), 0);
+    EXPECT_FALSE(shown("atime"));
+}
+
 TEST_F(Commands, TheServerFollowsARemount) {
     const auto mount = mounted("noatime,attr_timeout=0");
     const std::string below = backing_->below() + "/file", directory = backing_->below() + "/directory";

@@ -19,6 +19,10 @@ constexpr double kBetter = 0.07;   ///< a stretch must bring that part
 constexpr double kNoWorse = 0.02;  ///< a shrink must cost no more
 constexpr double kNoisy = 2.5;     ///< times what spans differ anyway: so much must a stretch bring
 constexpr double kPaceGain = 0.25, kRateGain = 0.125;
+constexpr double kFullBacklog = 0.7;  ///< part of backlog_limit() that counts as that
+constexpr double kNearly = 0.92;      ///< part of the full pace
+constexpr double kSeek = 0.3;         ///< of what the pace is short of that, in a span: so many units more
+constexpr double kLookGain = 0.5;
 constexpr double kMost = 1e6;
 
 }  // namespace
@@ -70,8 +74,10 @@ void FairDepth::close_span(TimeNs now) noexcept {
 
 /// Draws the conclusion from a span in which on average `depth` units were in flight.
 void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
+    if (span_ == Span::usual || span_ == Span::look) seek_enough(pace, depth, now);
     switch (span_) {
         case Span::probe:
+        case Span::look:
             break;
         case Span::usual:
             if (usual_pace_ > 0) usual_noise_ += kPaceGain * (std::abs(pace / usual_pace_ - 1) - usual_noise_);
@@ -98,6 +104,17 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
     }
 }
 
+/// By what is seen with backlog_limit() in flight, and by how far the pace is from that with fewer.
+void FairDepth::seek_enough(double pace, double depth, TimeNs now) noexcept {
+    if (span_ == Span::look || !rarely(now)) {
+        if (depth < kFullBacklog * backlog_limit_) return;
+        full_pace_ += (full_pace_ == 0 ? 1 : kLookGain) * (pace - full_pace_);
+    } else if (full_pace_ > 0) {
+        const double more = kSeek * (kNearly - pace / full_pace_);
+        enough_ = std::clamp(std::max(enough_, depth) * (1 + more), 1.0, static_cast<double>(backlog_limit_));
+    }
+}
+
 void FairDepth::open_span(TimeNs now) noexcept {
     began_ = now;
     if (longest_ > 0) backlog_limit_ = units_of_backlog();
@@ -114,7 +131,11 @@ void FairDepth::open_span(TimeNs now) noexcept {
     } else if (before == Span::usual && usual_pace_ > 0) {
         const bool hungry = usual_pace_ >= kHungry * std::max(usual_limit(), stretched_);
         const int slowly = shallow(now) && !hungry ? kShallowFactor : 1;
-        if (now - stretch_.since >= stretch_.every * slowly) {
+        if (rarely(now) && now >= next_look_ && backlog_limit_ > std::max(usual_limit(), stretched_)) {
+            span_ = Span::look;
+            next_look_ = now + look_every_;
+            look_every_ = std::min(look_every_ * 2, kLookLast);
+        } else if (now - stretch_.since >= stretch_.every * slowly) {
             span_ = Span::stretch;
         } else if (stretched_ > usual_limit() && now - shrink_.since >= shrink_.every) {
             span_ = Span::shrink;
@@ -144,6 +165,8 @@ double FairDepth::limit_of_span() const noexcept {
             return std::max(usual_limit(), stretched_) * kStretch;
         case Span::shrink:
             return std::max(usual_limit(), stretched_ * kShrink);
+        case Span::look:
+            return std::max(usual_limit(), static_cast<double>(backlog_limit_));
     }
     return std::max(usual_limit(), stretched_);
 }

@@ -27,6 +27,11 @@ namespace bandfs {
 /// slower while somebody is there who asks now and then and for whom each unit in flight is a longer wait, unless the
 /// disk works on most of what it is handed.
 ///
+/// What a unit takes alone may also be much less than what it takes among others: where each has a way through
+/// processors that all of them use, 5 units in flight had the disk work 42 % of the time, and 12 of them 90. So while
+/// all who ask now and then do so rarely, enough() is sought: units with which the pace is nearly that of
+/// backlog_limit() in flight, which is looked at for a span, now and then.
+///
 /// No clock. Not thread-safe. Every call O(1).
 class FairDepth {
 public:
@@ -39,6 +44,8 @@ public:
     static constexpr int kShallowFactor = 16;
     static constexpr TimeNs kShallowFor = 500'000'000;
     static constexpr TimeNs kBacklog = 2'000'000;
+    static constexpr TimeNs kRarely = 2 * kBacklog;  ///< who was idle for so long is hardly slowed by that
+    static constexpr TimeNs kLookFirst = 250'000'000, kLookLast = 4'000'000'000;
 
     /// Up to now so many units were in flight, and some were held or none. To be called before either changes.
     void passed(TimeNs now, unsigned in_flight, bool some_held) noexcept {
@@ -64,8 +71,11 @@ public:
         if (probing() ? alone : span_is_full(now)) end_span(now);
     }
 
-    /// Somebody came who is not there all the time, while others waited.
-    void keep_shallow(TimeNs now) noexcept { shallow_until_ = now + kShallowFor; }
+    /// Somebody came who is not there all the time, while others waited, and was idle for so long before.
+    void keep_shallow(TimeNs now, TimeNs idle) noexcept {
+        shallow_until_ = now + kShallowFor;
+        if (idle < kRarely) often_until_ = shallow_until_;
+    }
 
     /// How much slower the disk is than its units' times alone say: 1, or more when it is throttled or shared.
     double slowdown() const noexcept { return slowdown_; }
@@ -82,10 +92,13 @@ public:
     bool probing() const noexcept { return probes_left_ > 0; }
     /// Whether somebody is there who is not there all the time, for whom each unit in flight is a longer wait.
     bool shallow(TimeNs now) const noexcept { return now < shallow_until_; }
+    /// The same, and all of those ask rarely: they wait a little longer for so many units, and the disk is used.
+    bool rarely(TimeNs now) const noexcept { return shallow(now) && now >= often_until_; }
+    unsigned enough() const noexcept { return std::min(static_cast<unsigned>(enough_), backlog_limit_); }
 
 private:
     /// What the open span is for.
-    enum class Span : std::uint8_t { usual, probe, stretch, shrink };
+    enum class Span : std::uint8_t { usual, probe, stretch, shrink, look };
     struct Trial {
         TimeNs since = 0, every = kTrialFirst;
         void failed(TimeNs now) noexcept;
@@ -99,6 +112,7 @@ private:
     void end_span(TimeNs now) noexcept;
     void close_span(TimeNs now) noexcept;
     void judge(double pace, double depth, TimeNs now) noexcept;
+    void seek_enough(double pace, double depth, TimeNs now) noexcept;
     void open_span(TimeNs now) noexcept;
     unsigned units_of_backlog() const noexcept;
     double usual_limit() const noexcept;
@@ -120,7 +134,10 @@ private:
     unsigned probes_left_ = kFirstProbes;
     TimeNs next_probe_ = 0;
     Trial stretch_, shrink_;
-    TimeNs shallow_until_ = 0;
+    TimeNs shallow_until_ = 0, often_until_ = 0;
+    double enough_ = 1;
+    double full_pace_ = 0;  ///< with backlog_limit() in flight, smoothed; 0: not known
+    TimeNs next_look_ = 0, look_every_ = kLookFirst;
 
     // The span that is open.
     Span span_ = Span::probe;

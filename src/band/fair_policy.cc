@@ -140,7 +140,8 @@ void FairPolicy::charge(Group& group, Unit& unit, TimeNs now) noexcept {
         order_.serve_by_right(state, cost);
     } else {
         const bool capped = state.rarities && std::exchange(state.rarities->was_capped, false);
-        if (state.FairNode::place == FairPlace::woken && !capped && context_.load.blocked > 0) depth_.keep_shallow(now);
+        if (state.FairNode::place == FairPlace::woken && !capped && context_.load.blocked > 0)
+            depth_.keep_shallow(now, state.think.idle());
         order_.serve(state, cost);
     }
     if (state.rarities) {

@@ -34,9 +34,12 @@
 // somebody who comes: so many may be in flight then as take 2 ms, and io_throttle at least. So many may be as well
 // while several groups have units waiting: then it is theirs that order is kept among, however many went before. But
 // the group that should be next and has nothing here is to have its share of what is in flight, or others would fill
-// the disk with what it could not send yet; and it stays at 1.5 P + 0.75 while somebody comes now and then.
+// the disk with what it could not send yet; and it stays at 1.5 P + 0.75 while somebody comes now and then. Who does so
+// rarely, having been idle for 4 ms, waits for as many units as have the disk do 0.92 of what it does with 2 ms of
+// them.
 //   Example: 3 GB/s that is reached in 0.1 ms: P is 3, and 2 ms are 42 units of 128 KiB. With 5 in flight such a disk
-//   did 1.2 GB/s, since each unit cost its own way there; with up to 42, 2.7.
+//   did 1.2 GB/s, since each unit cost its own way there; with up to 42, 2.7; and beside somebody who reads 50 times a
+//   second it is given 10 to 15 for 2.5.
 //
 // Anticipation (fair_think). A group whose last unit is done and that has always come back soon is *expected*, like one
 // that has units in flight: it keeps its place in the order. When the unit that could go is one of a group that is

@@ -81,13 +81,13 @@ private:
 
     Choice choose(TimeNs now) const noexcept;
     unsigned limit() const noexcept {
-        const bool lone = now_ >= shared_until_;
-        unsigned least = 1;
-        if (!depth_.probing() && (lone || !depth_.shallow(now_))) {
-            least = depth_.backlog_limit();
-            least = lone ? std::max(context_.load.io_throttle, least) : std::min(least, fair_mix());
-        }
+        const unsigned least = depth_.probing() ? 1 : least_in_flight();
         return std::min(context_.load.io_limit, std::max(least, depth_.limit()));
+    }
+    unsigned least_in_flight() const noexcept {
+        if (now_ >= shared_until_) return std::max(context_.load.io_throttle, depth_.backlog_limit());
+        if (!depth_.shallow(now_)) return std::min(depth_.backlog_limit(), fair_mix());
+        return depth_.rarely(now_) ? std::min(depth_.enough(), fair_mix()) : 1;
     }
     /// So many in flight that the group which should be next and has nothing here has its share.
     unsigned fair_mix() const noexcept {

@@ -31,6 +31,7 @@ TimeNs FairThink::went(TimeNs now) noexcept {
 void FairThink::came(TimeNs now) noexcept {
     if (went_at_ < 0) return;
     const auto thought = static_cast<float>(now - went_at_);
+    idle_ns_ = thought;
     const bool in_time = now - went_at_ <= patience();
     in_time_ += kGainOfThought * ((in_time ? 1.0f : kHardlyEver) - in_time_);
     if (in_time) {

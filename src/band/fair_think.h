@@ -26,6 +26,8 @@ public:
 
     TimeNs deadline() const noexcept { return deadline_; }
     double mean_ns() const noexcept { return mean_ns_; }
+    /// How long it had nothing on its way before it last came; 0 when it had not been there before.
+    TimeNs idle() const noexcept { return static_cast<TimeNs>(idle_ns_); }
 
 private:
     TimeNs patience() const noexcept;
@@ -35,6 +37,7 @@ private:
     float mean_ns_ = 0, deviation_ns_ = 0;  ///< of the times it came in time
     float in_time_ = 1;                     ///< part of the times
     float burst_ns_ = 0;                    ///< disk time since it last came
+    float idle_ns_ = 0;                     ///< before it came last; not known when that was the first time
 };
 
 }  // namespace bandfs

@@ -269,7 +269,7 @@ TEST(FairDepth, SomebodyWhoAsksNowAndThenKeepsTrialsRare) {
         TimeNs now = 0;
         for (int i = 0; i < 5000; ++i) {
             now += kMs;
-            if (shallow) depth.keep_shallow(now);
+            if (shallow) depth.keep_shallow(now, 0);
             depth.passed(now, depth.limit(), true);
             depth.completed(1e6, 4096, depth.limit() == 1, now);
             count += depth.limit() > 2;
@@ -278,6 +278,43 @@ TEST(FairDepth, SomebodyWhoAsksNowAndThenKeepsTrialsRare) {
     }
     EXPECT_GT(deep[0], 0u);
     EXPECT_EQ(deep[1], 0u);
+}
+
+/// A disk of 40 us for each unit, the way to which takes 0.2 ms for one that is alone and 0.5 ms among others. Returns
+/// the average number of units in flight in the last second of three, when somebody asks now and then who was idle for
+/// so long.
+double depth_beside(TimeNs idle, bool hog_was_alone) {
+    FairDepth depth;
+    TimeNs now = 0;
+    double in_flight_time = 0;
+    const auto run = [&](TimeNs until, auto&& limit) {
+        in_flight_time = 0;
+        const TimeNs begin = now;
+        while (now < until) {
+            const unsigned in_flight = depth.probing() ? 1 : limit();
+            const TimeNs took = in_flight == 1 ? 240'000 : std::max<TimeNs>(500'000 / in_flight, 40'000);
+            now += took;
+            in_flight_time += static_cast<double>(took * in_flight);
+            depth.issued(240e3);
+            depth.passed(now, in_flight, true);
+            depth.completed(240e3, 128 << 10, in_flight == 1, now);
+        }
+        return in_flight_time / static_cast<double>(now - begin);
+    };
+    if (hog_was_alone) run(1'000 * kMs, [&] { return depth.backlog_limit(); });
+    const auto beside = [&] {
+        depth.keep_shallow(now, idle);
+        return std::max(depth.limit(), depth.rarely(now) ? depth.enough() : 1);
+    };
+    run(now + 2'000 * kMs, beside);
+    return run(now + 1'000 * kMs, beside);
+}
+
+TEST(FairDepth, WhoAsksRarelyWaitsForAsManyUnitsAsTheDiskNeeds) {
+    for (const bool hog_was_alone : {true, false}) {
+        EXPECT_NEAR(depth_beside(20 * kMs, hog_was_alone), 13, 2) << "500 us over 40, and a little more";
+        EXPECT_LT(depth_beside(kMs, hog_was_alone), 9) << "who asks often waits for fewer";
+    }
 }
 
 /// Serves 3 ms of disk time at a time and comes back after `think`.

@@ -33,7 +33,7 @@ namespace {
 constexpr TimeNs kFirstMessageFor = 5 * kSecond;  // a peer that says nothing is told to go
 constexpr TimeNs kMountingFor = 60 * kSecond;     // between offer and serve the peer mounts, perhaps an automount below
 constexpr TimeNs kInitFor = 15 * kSecond;         // the kernel's INIT
-constexpr TimeNs kSendFor = 5 * kSecond;          // a peer that does not take its answer
+constexpr TimeNs kReplyFor = 5 * kSecond;         // a peer that does not take its answer
 constexpr TimeNs kGoingFor = 2 * kSecond;         // the kernel tells of the end of a mount
 constexpr TimeNs kFinishingFor = 25 * kSecond;    // a mount that has been unmounted finishes what it has
 constexpr std::size_t kMaxWaitingPeers = 64;      // conversations without a mount; others wait to be accepted
@@ -256,7 +256,7 @@ void Server::hold_conversation(Conversation& conversation) {
         spdlog::warn("a command was refused: {}", failure.message);
         discard_received(conversation.socket.get());
         // A peer that is gone, or does not listen, misses the reason; there is nobody else to tell.
-        (void)send_message(conversation.socket.get(), encode_refusal(failure), {}, now_ns() + kSendFor);
+        (void)send_message(conversation.socket.get(), encode_refusal(failure), {}, now_ns() + kReplyFor);
     }
     std::unique_ptr<ServedMount> mount;
     {
@@ -338,7 +338,7 @@ Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer,
         conversation.mount = std::move(*prepared);
         ++mounts_;
     }
-    if (const Status sent = send_message(socket, encode_ok(), {}, now_ns() + kSendFor); !sent) {
+    if (const Status sent = send_message(socket, encode_ok(), {}, now_ns() + kReplyFor); !sent) {
         return system_failure(ExitCode::server, mount.info().mountpoint, sent.error());
     }
     auto reply = receive_message(socket, now_ns() + kMountingFor);
@@ -361,7 +361,7 @@ Outcome<Done> Server::mount_for(Conversation& conversation, const PeerIds& peer,
     }
     spdlog::info("{} mounted on {}, device group {}", mount.info().source, mount.info().mountpoint, service_.name());
     (void)send_message(socket, encode_ok(), {},
-                       now_ns() + kSendFor);  // a command that was killed meanwhile: mounted all the same
+                       now_ns() + kReplyFor);  // a command that was killed meanwhile: mounted all the same
     mount.wait_until_gone();
     spdlog::info("{} is gone", mount.info().mountpoint);
     return Done{};
@@ -376,9 +376,9 @@ Outcome<Done> Server::list_for(Conversation& conversation) {
         }
     }
     for (const std::string& line : lines) {
-        if (!send_message(conversation.socket.get(), line, {}, now_ns() + kSendFor)) return Done{};
+        if (!send_message(conversation.socket.get(), line, {}, now_ns() + kReplyFor)) return Done{};
     }
-    (void)send_message(conversation.socket.get(), encode_end(), {}, now_ns() + kSendFor);
+    (void)send_message(conversation.socket.get(), encode_end(), {}, now_ns() + kReplyFor);
     return Done{};
 }
 
@@ -422,9 +422,9 @@ Outcome<Done> Server::reload_for(Conversation& conversation, const PeerIds& peer
     const auto lines = reload(message, who_is(peer.uid, peer.pid));
     if (!lines) return lines.failure();
     for (const std::string& line : *lines) {
-        if (!send_message(conversation.socket.get(), encode_line(line), {}, now_ns() + kSendFor)) return Done{};
+        if (!send_message(conversation.socket.get(), encode_line(line), {}, now_ns() + kReplyFor)) return Done{};
     }
-    (void)send_message(conversation.socket.get(), encode_ok(), {}, now_ns() + kSendFor);
+    (void)send_message(conversation.socket.get(), encode_ok(), {}, now_ns() + kReplyFor);
     return Done{};
 }
 

@@ -107,10 +107,12 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
 /// By what is seen with backlog_limit() in flight, and by how far the pace is from that with fewer.
 void FairDepth::seek_enough(double pace, double depth, TimeNs now) noexcept {
     if (span_ == Span::look || !rarely(now)) {
-        if (depth < kFullBacklog * backlog_limit_) return;
+        // A look shows what can be had, also when that is less: fewer units may be there, or allowed.
+        if (span_ != Span::look && depth < kFullBacklog * backlog_limit_) return;
         full_pace_ += (full_pace_ == 0 ? 1 : kLookGain) * (pace - full_pace_);
     } else if (full_pace_ > 0) {
         const double more = kSeek * (kNearly - pace / full_pace_);
+        if (more > 0 && depth < kFullBacklog * enough()) return;  // it is not that which bounds them
         enough_ = std::clamp(std::max(enough_, depth) * (1 + more), 1.0, static_cast<double>(backlog_limit_));
     }
 }

@@ -282,8 +282,8 @@ TEST(FairDepth, SomebodyWhoAsksNowAndThenKeepsTrialsRare) {
 
 /// A disk of 40 us for each unit, the way to which takes 0.2 ms for one that is alone and 0.5 ms among others. Returns
 /// the average number of units in flight in the last second of three, when somebody asks now and then who was idle for
-/// so long.
-double depth_beside(TimeNs idle, bool hog_was_alone) {
+/// so long, and the others have at most so many.
+double depth_beside(TimeNs idle, bool hog_was_alone, unsigned most = 1000) {
     FairDepth depth;
     TimeNs now = 0;
     double in_flight_time = 0;
@@ -291,7 +291,7 @@ double depth_beside(TimeNs idle, bool hog_was_alone) {
         in_flight_time = 0;
         const TimeNs begin = now;
         while (now < until) {
-            const unsigned in_flight = depth.probing() ? 1 : limit();
+            const unsigned in_flight = depth.probing() ? 1 : std::min(limit(), most);
             const TimeNs took = in_flight == 1 ? 240'000 : std::max<TimeNs>(500'000 / in_flight, 40'000);
             now += took;
             in_flight_time += static_cast<double>(took * in_flight);
@@ -314,6 +314,7 @@ TEST(FairDepth, WhoAsksRarelyWaitsForAsManyUnitsAsTheDiskNeeds) {
     for (const bool hog_was_alone : {true, false}) {
         EXPECT_NEAR(depth_beside(20 * kMs, hog_was_alone), 13, 2) << "500 us over 40, and a little more";
         EXPECT_LT(depth_beside(kMs, hog_was_alone), 9) << "who asks often waits for fewer";
+        EXPECT_GT(depth_beside(20 * kMs, hog_was_alone, 16), 11) << "that is seen with 16 as well";
     }
 }
 

@@ -29,7 +29,7 @@ bool is_of_the_kernel(const WrittenOption& option) {
 UniqueFd source_of(const MountLine& line, const MountEntry& mount) {
     UniqueFd directory;
     for (const std::string& source : {line.source, mount.source}) {
-        if (directory || !source.starts_with('/')) continue;
+        if (directory || !source.starts_with('/') || source == mount.mount_point) continue;  // which hides it
         directory = UniqueFd(::open(source.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     }
     return directory;

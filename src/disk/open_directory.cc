@@ -62,7 +62,8 @@ Status OpenDirectory::fill() {
 }
 
 void OpenDirectory::set_quiet(bool quiet) {
-    if (opened_quiet_) return;
+    if (opened_quiet_ || quiet == quiet_) return;
+    quiet_ = quiet;
     const int flags = ::fcntl(descriptor_.get(), F_GETFL);
     (void)::fcntl(descriptor_.get(), F_SETFL, quiet ? flags | O_NOATIME : flags & ~O_NOATIME);
 }

@@ -48,6 +48,7 @@ private:
 
     UniqueFd descriptor_;
     bool opened_quiet_;
+    bool quiet_ = false;             ///< since
     std::vector<std::byte> buffer_;  ///< as getdents64(2) filled it
     std::size_t at_ = 0;             ///< the item here, in the buffer
     std::size_t filled_ = 0;

@@ -12,7 +12,7 @@ bool read_sets_access_time(const struct stat& now, unsigned long mount_flags, Ti
     if ((mount_flags & ST_RELATIME) == 0) return true;
     const TimeNs accessed = nanoseconds_of(now.st_atim);
     return accessed <= nanoseconds_of(now.st_mtim) || accessed <= nanoseconds_of(now.st_ctim) ||
-           realtime - accessed >= kDay;
+           accessed <= realtime - kDay;
 }
 
 bool spares_access_time(const Tree& tree, int fd) {

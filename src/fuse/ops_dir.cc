@@ -142,8 +142,7 @@ void list(fuse_req_t request, std::size_t bytes, off_t offset, const fuse_file_i
     auto& handle = Handles::get<DirectoryHandle>(info.fh);
     Listing listing(request, *handle.inode, bytes);
     std::unique_lock lock(handle.mutex);
-    if (const Tree& tree = *filesystem.tree; tree.relatime())
-        handle.directory.set_quiet(spares_access_time(tree, handle.directory.descriptor()));
+    handle.directory.set_quiet(spares_access_time(*filesystem.tree, handle.directory.descriptor()));
     Status status = handle.directory.seek(offset);
     while (status) {
         const Result<const DirectoryItem*> item = handle.directory.item();

@@ -35,6 +35,11 @@ TEST(AccessTime, IsSetByAReadAsTheMountSays) {
     changed(kNow - kHour);
     accessed(kNow - kHour);
     EXPECT_TRUE(read_sets_access_time(file, ST_RELATIME, kNow)) << "no newer than the change";
+
+    file.st_atim.tv_sec = 15'000'000'000;  // the year 2445
+    EXPECT_FALSE(read_sets_access_time(file, ST_RELATIME, kNow));
+    file.st_atim.tv_sec = -15'000'000'000;
+    EXPECT_TRUE(read_sets_access_time(file, ST_RELATIME, kNow));
 }
 
 }  // namespace

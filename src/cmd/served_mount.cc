@@ -12,6 +12,7 @@
 #include "disk/disk_io.h"
 #include "disk/disk_volume.h"
 #include "fuse/backing_locks.h"
+#include "fuse/data_job_caller.h"
 #include "gate/data_plane.h"
 #include "sys/clock.h"
 #include "sys/daemon.h"
@@ -189,7 +190,7 @@ void ServedMount::wait_until_gone() {
         expire_groups();
         watch_floors();
         follow_remount();
-        filesystem_.tree->drop_unused_descriptors();
+        if (!lineage_needs_file(filesystem_)) filesystem_.tree->drop_unused_descriptors();
         lock.lock();
     }
     const bool unmounted = ended_;

@@ -1,7 +1,5 @@
 #include "disk/descriptor_pool.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -34,7 +32,6 @@ DescriptorPool::~DescriptorPool() {
 
 HeldFd DescriptorPool::get(Inode& inode) {
     std::lock_guard lock(mutex_);
-    if (inode.is_linked()) recent_.splice(recent_.begin(), recent_, recent_.iterator_to(inode));
     use(inode);
     return inode.held_;
 }
@@ -43,12 +40,12 @@ HeldFd DescriptorPool::put(Inode& inode, UniqueFd descriptor) {
     HeldFd surplus = std::make_shared<const UniqueFd>(std::move(descriptor));
     std::vector<HeldFd> dropped;
     std::lock_guard lock(mutex_);
+    use(inode);
     if (inode.held_) return inode.held_;
     inode.held_ = std::move(surplus);
     HeldFd held = inode.held_;
     if (inode.pinned_) return held;
     recent_.push_front(inode);
-    use(inode);
     dropped = take_oldest(capacity_);
     return held;
 }
@@ -89,33 +86,22 @@ bool DescriptorPool::shed_all() {
     return !dropped.empty();
 }
 
+void DescriptorPool::use(Inode& inode) {
+    inode.used_in_ = period_;
+    if (inode.is_linked()) recent_.splice(recent_.begin(), recent_, recent_.iterator_to(inode));
+}
+
 void DescriptorPool::drop_unused() {
     std::vector<HeldFd> dropped;
-    std::vector<std::pair<InodePtr, HeldFd>> nameless;
-    std::unique_lock lock(mutex_);
+    std::lock_guard lock(mutex_);
     for (auto it = recent_.end(); it != recent_.begin();) {
         Inode& inode = *--it;
         if (inode.used_in_ == period_) break;
-        if (inode.mount().handles) {
-            dropped.push_back(std::move(inode.held_));
-            it = recent_.erase(it);
-        } else if (InodePtr alive = inode.weak_from_this().lock()) {
-            nameless.emplace_back(std::move(alive), inode.held_);
-        }
+        if (!inode.mount().handles || !inode.key().has_handle()) continue;
+        dropped.push_back(std::move(inode.held_));
+        it = recent_.erase(it);
     }
     ++period_;
-    lock.unlock();
-    std::erase_if(nameless, [](const auto& each) {
-        struct stat attr {};
-        return ::fstat(each.second->get(), &attr) != 0 || attr.st_nlink != 0;
-    });
-    lock.lock();
-    for (const auto& [inode, held] : nameless) {
-        if (!inode->is_linked()) continue;
-        recent_.erase(recent_.iterator_to(*inode));
-        dropped.push_back(std::move(inode->held_));
-    }
-    lock.unlock();
 }
 
 std::size_t DescriptorPool::size() const {

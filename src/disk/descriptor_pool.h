@@ -34,8 +34,8 @@ public:
     /// Closes the half of them that was used longest ago, in every pool of the process, which has run out of
     /// descriptors. False when there were none.
     static bool shed_all();
-    /// Closes those that were not used since the call before and can be opened again by a handle, or belong to a file
-    /// without a name: the disk keeps the space of a file that was removed behind the mount as long as it is open.
+    /// Closes those that were not used since the call before and can be opened again by a handle: the disk keeps the
+    /// space of a file that was removed behind the mount as long as it is open.
     void drop_unused();
     std::size_t size() const;
 
@@ -43,7 +43,7 @@ private:
     /// Takes the descriptors used longest ago off their inodes, until `keep` are left; the caller closes them unlocked.
     std::vector<HeldFd> take_oldest(std::size_t keep);
 
-    void use(Inode& inode) { inode.used_in_ = period_; }
+    void use(Inode& inode);
 
     const std::size_t capacity_;
     mutable std::mutex mutex_;

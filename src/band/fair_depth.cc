@@ -74,12 +74,18 @@ void FairDepth::close_span(TimeNs now) noexcept {
 
 /// Draws the conclusion from a span in which on average `depth` units were in flight.
 void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
-    if (span_ == Span::usual || span_ == Span::look) seek_enough(pace, depth, now);
     switch (span_) {
         case Span::probe:
-        case Span::look:
+            break;
+        case Span::look:  // it shows what can be had, also when that is less: fewer units may be there, or allowed
+            learn_full_pace(pace);
             break;
         case Span::usual:
+            if (rarely(now)) {
+                seek_enough(pace, depth);
+            } else if (depth >= kFullBacklog * backlog_limit_) {
+                learn_full_pace(pace);
+            }
             if (usual_pace_ > 0) usual_noise_ += kPaceGain * (std::abs(pace / usual_pace_ - 1) - usual_noise_);
             usual_pace_ += (usual_pace_ == 0 ? 1 : kPaceGain) * (pace - usual_pace_);
             break;
@@ -104,17 +110,15 @@ void FairDepth::judge(double pace, double depth, TimeNs now) noexcept {
     }
 }
 
-/// By what is seen with backlog_limit() in flight, and by how far the pace is from that with fewer.
-void FairDepth::seek_enough(double pace, double depth, TimeNs now) noexcept {
-    if (span_ == Span::look || !rarely(now)) {
-        // A look shows what can be had, also when that is less: fewer units may be there, or allowed.
-        if (span_ != Span::look && depth < kFullBacklog * backlog_limit_) return;
-        full_pace_ += (full_pace_ == 0 ? 1 : kLookGain) * (pace - full_pace_);
-    } else if (full_pace_ > 0) {
-        const double more = kSeek * (kNearly - pace / full_pace_);
-        if (more > 0 && depth < kFullBacklog * enough()) return;  // it is not that which bounds them
-        enough_ = std::clamp(std::max(enough_, depth) * (1 + more), 1.0, static_cast<double>(backlog_limit_));
-    }
+void FairDepth::learn_full_pace(double pace) noexcept {
+    full_pace_ += (full_pace_ == 0 ? 1 : kLookGain) * (pace - full_pace_);
+}
+
+void FairDepth::seek_enough(double pace, double depth) noexcept {
+    if (full_pace_ == 0) return;
+    const double more = kSeek * (kNearly - pace / full_pace_);
+    if (more > 0 && depth < kFullBacklog * enough()) return;  // it is not that which bounds them
+    enough_ = std::clamp(std::max(enough_, depth) * (1 + more), 1.0, static_cast<double>(backlog_limit_));
 }
 
 void FairDepth::open_span(TimeNs now) noexcept {

@@ -112,7 +112,8 @@ private:
     void end_span(TimeNs now) noexcept;
     void close_span(TimeNs now) noexcept;
     void judge(double pace, double depth, TimeNs now) noexcept;
-    void seek_enough(double pace, double depth, TimeNs now) noexcept;
+    void learn_full_pace(double pace) noexcept;
+    void seek_enough(double pace, double depth) noexcept;
     void open_span(TimeNs now) noexcept;
     unsigned units_of_backlog() const noexcept;
     double usual_limit() const noexcept;

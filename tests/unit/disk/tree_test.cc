@@ -5,9 +5,9 @@
 #include <sys/xattr.h>
 
 #include <array>
-#include <atomic>
 #include <memory>
 #include <set>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -372,10 +372,9 @@ TEST_P(TreeTest, FilesAreFoundOrNotWhileTheyAreMovedBehindTheMount) {
     std::filesystem::create_directory(source / "a");
     std::filesystem::create_directory(source / "b");
     source.write("a/file");
-    std::atomic<bool> done{false};
-    std::thread other([&] {
+    std::jthread other([&](const std::stop_token& stop) {
         const std::string here = source / "a/file", there = source / "b/file";
-        while (!done) {
+        while (!stop.stop_requested()) {
             ::rename(here.c_str(), there.c_str());
             ::rename(there.c_str(), here.c_str());
         }
@@ -387,7 +386,7 @@ TEST_P(TreeTest, FilesAreFoundOrNotWhileTheyAreMovedBehindTheMount) {
         codes.insert(entry.code());
         if (entry) tree->forget(*entry->inode, 1);
     }
-    done = true;
+    other.request_stop();
     other.join();
     codes.erase(0);
     codes.erase(ENOENT);
@@ -399,25 +398,23 @@ TEST_P(TreeTest, AFileIsGoneWhileItsNumberIsGivenToAnother) {
     source.write("file");
     const Entry gone = find("file");
     ::unlink((source / "file").c_str());
-    std::atomic<bool> done{false};
-    std::thread other([&] {
-        while (!done) {
+    std::jthread other([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
             source.write("file");
             ::unlink((source / "file").c_str());
         }
     });
     std::set<int> codes;
     for (int i = 0; i != 100'000; ++i) codes.insert(tree->attributes(*gone.inode).code());
-    done = true;
+    other.request_stop();
     other.join();
     EXPECT_EQ(codes, std::set<int>{ESTALE});
 }
 
 TEST_P(TreeTest, WhatIsMadeIsMadeAlsoWhenItIsMovedAwayAtOnce) {
-    std::atomic<bool> done{false};
-    std::thread other([&] {
+    std::jthread other([&](const std::stop_token& stop) {
         const std::string made = source / "new", away = source / "away";
-        while (!done) {
+        while (!stop.stop_requested()) {
             if (::rename(made.c_str(), away.c_str()) != 0) continue;
             if (const UniqueFd file{::open(made.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0600)}) ::unlink(made.c_str());
             ::rmdir(away.c_str());
@@ -438,7 +435,7 @@ TEST_P(TreeTest, WhatIsMadeIsMadeAlsoWhenItIsMovedAwayAtOnce) {
         }
         tree->forget(*made->inode, 1);
     }
-    done = true;
+    other.request_stop();
     other.join();
     EXPECT_EQ(lost, 20);
     EXPECT_EQ(tree->inodes(), 1u);

@@ -61,9 +61,9 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get())});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
-    mount->set_access_times({.noatime = (request.kernel_flags & MS_NOATIME) != 0,
-                             .nodiratime = (request.kernel_flags & MS_NODIRATIME) != 0,
-                             .relatime = (request.kernel_flags & MS_RELATIME) != 0});
+    mount->filesystem_.tree->set_access_times({.noatime = (request.kernel_flags & MS_NOATIME) != 0,
+                                               .nodiratime = (request.kernel_flags & MS_NODIRATIME) != 0,
+                                               .relatime = (request.kernel_flags & MS_RELATIME) != 0});
     if (auto path = path_of_descriptor(source.get())) mount->filesystem_.source_path = std::move(*path);
     mount->make_data_plane(request);
     if (!request.mount.control_name.empty()) {
@@ -227,11 +227,6 @@ void ServedMount::watch_floors() {
     note(event, true);
 }
 
-void ServedMount::set_access_times(const AccessTimes& times) {
-    filesystem_.tree->set_noatime(times.noatime, times.nodiratime);
-    filesystem_.tree->set_relatime(times.relatime);
-}
-
 /// What is read below goes by flags that a remount may have changed. What was asked for when it was mounted is not
 /// always in the table (an ordinary user's nodiratime), and relatime also where nobody asked for it: a change tells.
 void ServedMount::follow_remount() {
@@ -240,7 +235,7 @@ void ServedMount::follow_remount() {
     const AccessTimes shown{.noatime = has_mount_option(mount->options, "noatime"),
                             .nodiratime = has_mount_option(mount->options, "nodiratime"),
                             .relatime = has_mount_option(mount->options, "relatime")};
-    if (shown_times_ && *shown_times_ != shown) set_access_times(shown);
+    if (shown_times_ && *shown_times_ != shown) filesystem_.tree->set_access_times(shown);
     shown_times_ = shown;
 }
 

@@ -65,12 +65,6 @@ public:
     void note(const std::string& line, bool warns = false);
 
 private:
-    /// As the options of mount(8).
-    struct AccessTimes {
-        bool noatime, nodiratime, relatime;
-        bool operator==(const AccessTimes&) const = default;
-    };
-
     ServedMount(const MountRequest& request, AskedMount asked, MountInfo info, std::shared_ptr<Gate> gate,
                 Resolver& callers);
 
@@ -78,7 +72,6 @@ private:
     Outcome<Done> make_groups(const MountRequest& request);
     void expire_groups();
     void watch_floors();
-    void set_access_times(const AccessTimes& times);
     void follow_remount();
     void note_descriptors_gone();
     void finish_and_unmount();

@@ -63,9 +63,10 @@ Tree::Tree(const TreeSettings& settings, MagicLinks links, UniqueFd root, const 
     pool_.pin(*root_, std::move(root));
 }
 
-void Tree::set_noatime(bool noatime, bool nodiratime) {
-    file_flags_ = noatime ? O_NOATIME : 0;
-    directory_flags_ = noatime || nodiratime ? O_NOATIME : 0;
+void Tree::set_access_times(const AccessTimes& times) {
+    file_flags_ = times.noatime ? O_NOATIME : 0;
+    directory_flags_ = times.noatime || times.nodiratime ? O_NOATIME : 0;
+    relatime_ = times.relatime;
 }
 
 Tree::~Tree() {

@@ -50,12 +50,10 @@ public:
     /// up, and says whether any was. May block. Set before the first request.
     void set_relief(std::function<bool()> relief) { relief_ = std::move(relief); }
 
-    /// What is opened from now on leaves times of access as they are: all, or those of directories.
-    void set_noatime(bool noatime, bool nodiratime);
+    /// What is opened from now on leaves times of access as they are where that is noatime or nodiratime; to relatime
+    /// whoever reads has to keep.
+    void set_access_times(const AccessTimes& times);
     bool noatime() const { return file_flags_ != 0; }
-    /// Whoever reads is to set a time of access only where mount(8) says so of relatime, also where the mount below
-    /// would do it more often.
-    void set_relatime(bool relatime) { relatime_ = relatime; }
     bool relatime() const { return relatime_; }
 
     Inode& root() { return *root_; }
@@ -73,8 +71,8 @@ public:
     void refuse_device(dev_t device) { refused_device_ = device; }
 
     /// A descriptor of a regular file or directory, opened anew (never by a name): `flags` are those of open(2), of
-    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored; O_NOATIME is added as set_noatime() says. Inode::gone() when
-    /// the file is gone for good, ENXIO for other kinds of files.
+    /// which O_CREAT, O_EXCL and O_NOFOLLOW are ignored; O_NOATIME is added as set_access_times() says. Inode::gone()
+    /// when the file is gone for good, ENXIO for other kinds of files.
     Result<UniqueFd> open_file(Inode& inode, int flags);
 
     Result<struct stat> attributes(Inode& inode);

@@ -19,6 +19,13 @@ struct TreeSettings {
     bool by_name = false;           ///< reopen by parent and name even where handles work
 };
 
+/// When a read is to set the time of the last access, as the options of mount(8) say; without any as the mount below
+/// does it.
+struct AccessTimes {
+    bool noatime = false, nodiratime = false, relatime = false;
+    bool operator==(const AccessTimes&) const = default;
+};
+
 /// The inode, with one lookup counted, and its attributes.
 struct Entry {
     Inode* inode = nullptr;

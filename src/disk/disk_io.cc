@@ -25,6 +25,7 @@ public:
     std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) override {
         return bandfs::resident_pages(fd, offset, bytes);
     }
+    bool of_system() const override { return true; }
     Volume volume(int fd) override { return volume_of(fd); }
 
 private:

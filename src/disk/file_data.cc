@@ -218,6 +218,12 @@ Result<std::size_t> FileData::read(std::uint64_t offset, std::span<std::byte> in
     return read_fully(reader(quiet), offset, into);
 }
 
+int FileData::direct_reader(std::uint64_t offset, std::size_t bytes, bool quiet) {
+    if (!io_.of_system() || direct_refused_ || dirty(offset, offset + bytes)) return -1;
+    const Result<int> fd = direct_descriptor(false, quiet);
+    return fd ? *fd : -1;
+}
+
 Result<std::size_t> FileData::read_direct(std::uint64_t offset, std::span<std::byte> into, bool quiet) {
     const Result<int> fd = direct_descriptor(false, quiet);
     if (!fd) return fd.error();

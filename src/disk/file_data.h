@@ -63,6 +63,8 @@ public:
     /// `into` lies at the same place of a page as `offset` does, and the rest of its first and of its last page may be
     /// overwritten.
     Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
+    /// The descriptor that read() would read whole pages by, if that is one with O_DIRECT; -1: not so.
+    int direct_reader(std::uint64_t offset, std::size_t bytes, bool quiet);
     /// With O_DIRECT wanted: as the file system answers it.
     Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
 

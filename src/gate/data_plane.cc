@@ -91,6 +91,7 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     }
     request->pool_ = &buffers_;
     request->cut(Direction::read, end - offset - request->cached_, unit_size_);
+    request->look_for_reader();
     return gate_.submit(std::move(request), groups_, lineage, may_inline);
 }
 

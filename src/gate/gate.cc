@@ -94,7 +94,8 @@ Job& Gate::adopt(std::unique_ptr<Job> job, const MountGroups& groups) {
 }
 
 bool Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline) {
-    if (!may_inline || job->errand()) job->keep();
+    const bool starts = job->starts();
+    if ((!may_inline && !starts) || job->errand()) job->keep();
     Turn mine;
     Job* entering = nullptr;
     bool left = false;
@@ -106,9 +107,9 @@ bool Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
             return false;
         }
         admit(taken, group_for(groups, lineage));
-        left = !may_inline && taken.released_ == taken.unit_count_;
+        left = !may_inline && !starts && taken.released_ == taken.unit_count_;
         // A turn that comes at once keeps nobody from the disk.
-        const bool alone = may_inline && ((held_.empty() && ready_.empty()) || taken.bytes() == 0);
+        const bool alone = (may_inline || starts) && ((held_.empty() && ready_.empty()) || taken.bytes() == 0);
         if (alone && taken.released_ == taken.unit_count_) {
             mine = take_piece(taken, false, false);
         } else if (taken.kept_) {
@@ -120,9 +121,7 @@ bool Gate::submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const
     }
     if (entering != nullptr) keep(*entering);
     if (mine.job == nullptr) return left;
-    MountAccount* const account = end(take_turn(mine, false));
-    const std::lock_guard lock(mutex_);
-    settle(account);
+    if (!starts || !mine.job->start()) end_and_settle(take_turn(mine, false));
     return false;
 }
 

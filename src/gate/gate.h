@@ -63,12 +63,15 @@ public:
     /// Takes a job, admits its units to the group that payer() would name, and queues it for the workers, or holds it,
     /// or performs it here and now (`may_inline`, and only when all of it is admitted at once and nothing else waits).
     /// What its kept() throws it throws, and has done nothing. True: it could go, but this thread was not to do it.
+    /// A job that starts() may go on without a thread in place of being performed.
     bool submit(std::unique_ptr<Job> job, MountGroups& groups, std::span<const GroupId> lineage, bool may_inline);
     /// Takes an errand that waits for something the gate does not know; a worker performs it after unpark().
     void park(std::unique_ptr<Job> job, MountGroups& groups);
 
     // About a job that was handed in and lives: its finish() makes sure that nobody calls these any more.
 
+    /// What its start() has begun is done; `went_on` as perform() answers it.
+    void performed(Job& job, bool went_on);
     /// Lets a parked job run. Nothing when it has been let run, or taken back, already.
     void unpark(Job& job);
     /// Lets everything of this job pass next.
@@ -153,7 +156,9 @@ private:
     // gate_workers.cc
     void work(Crew::Worker& self);
     Job* take_turn(Turn turn, bool looks_next);
+    Job* end_turn(Turn turn, bool went_on, bool looks_next);
     MountAccount* end(Job* job);
+    void end_and_settle(Job* job);
     void wake(const Wakes& wakes);
     // Each requires the lock.
     Turn next_turn();

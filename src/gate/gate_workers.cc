@@ -75,6 +75,11 @@ unsigned Gate::most_on_ready() const {
 Job* Gate::take_turn(Turn turn, bool looks_next) {
     Job& job = *turn.job;
     const bool went_on = job.taken_back_ || job.perform(job.begin_of(turn.from), job.begin_of(turn.to));
+    return end_turn(turn, went_on, looks_next);
+}
+
+Job* Gate::end_turn(Turn turn, bool went_on, bool looks_next) {
+    Job& job = *turn.job;
     // A large answer takes as long as the next piece would: another worker begins that meanwhile.
     const bool answers_first = job.bytes() > kLargeAnswer && turn.to == job.unit_count_;
     const Locked locked(*this, looks_next && !answers_first);
@@ -91,6 +96,16 @@ Job* Gate::take_turn(Turn turn, bool looks_next) {
     }
     offer(job);
     return nullptr;
+}
+
+void Gate::performed(Job& job, bool went_on) {
+    end_and_settle(end_turn({&job, 0, job.unit_count_}, went_on, false));
+}
+
+void Gate::end_and_settle(Job* job) {
+    MountAccount* const account = end(job);
+    const std::lock_guard lock(mutex_);
+    settle(account);
 }
 
 MountAccount* Gate::end(Job* job) {

@@ -67,6 +67,13 @@ public:
     /// of file); what has not begun is not performed but counts as completed.
     virtual bool perform(std::uint64_t begin, std::uint64_t end) = 0;
 
+    /// Whether start() is worth trying.
+    virtual bool starts() const { return false; }
+    /// Begins the whole of it in place of perform(), if that can go on without this thread: somebody calls
+    /// Gate::performed() then. Called by the submitter with no lock held, in place of kept(), when all units have been
+    /// released at once. False: nothing has begun.
+    virtual bool start() { return false; }
+
     /// Whether some of what was performed failed, which is counted for the group that the job's units are of. Asked
     /// under the gate's lock when the last piece is done.
     virtual bool failed() const { return false; }

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "gate/gate.h"
 #include "gate/write_back.h"
 #include "sys/file_capabilities.h"
 #include "sys/magic_links.h"
@@ -43,6 +44,8 @@ ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uin
 
 bool ReadRequest::take_buffer(BufferPool& pool) {
     const std::lock_guard lock(taking_buffer_);  // two pieces may begin at once
+    if (offset_ % PooledBuffer::kPage == 0) in_answer_ = answer_memory();
+    if (!in_answer_.empty()) return true;
     if (!buffer_) buffer_ = size_ < kLarge ? pool.take() : pool.take_large();
     return static_cast<bool>(buffer_);
 }
@@ -50,7 +53,8 @@ bool ReadRequest::take_buffer(BufferPool& pool) {
 // Bytes [from, to) of the range in the buffer: as far into a page as they are in the file, and a page of room before
 // them.
 std::span<std::byte> ReadRequest::place(std::size_t from, std::size_t to) {
-    std::byte* const begin = buffer_.data() + PooledBuffer::kPage + offset_ % PooledBuffer::kPage;
+    std::byte* const begin =
+        in_answer_.empty() ? buffer_.data() + PooledBuffer::kPage + offset_ % PooledBuffer::kPage : in_answer_.data();
     return {begin + from, begin + to};
 }
 
@@ -67,6 +71,24 @@ bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
     if (n && *n == into.size()) return true;
     first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     return false;
+}
+
+// What ends in a page is read by whole ones, as FileData does it.
+void ReadRequest::look_for_reader() {
+    const bool whole = (offset_ + cached_) % PooledBuffer::kPage == 0 && offset_ % PooledBuffer::kPage == 0;
+    if (whole && bytes() != 0 && can_start_reading())
+        reader_ = file_->data->direct_reader(offset_ + cached_, bytes(), flags_.quiet());
+}
+
+bool ReadRequest::start() {
+    if (!take_buffer(*pool_) || in_answer_.empty()) return false;
+    constexpr std::size_t kPage = PooledBuffer::kPage;
+    return start_reading(reader_, place(cached_, cached_ + (bytes() + kPage - 1) / kPage * kPage), offset_ + cached_);
+}
+
+void ReadRequest::has_read(Gate& gate, Result<std::size_t> n) {
+    // Whatever is not as usual is found out again the usual way.
+    gate.performed(*this, (n && *n >= bytes()) || perform(0, bytes()));
 }
 
 bool ReadRequest::stop_short(std::uint64_t at) {

@@ -18,6 +18,7 @@
 namespace bandfs {
 
 class DataPlane;
+class Gate;
 class WriteBack;
 
 /// Where a range that is done in pieces, perhaps several at once, comes to its first early end, and why. Lock-free.
@@ -66,6 +67,14 @@ public:
                 pid_t caller_tid, std::uint64_t number = 0);
 
 protected:
+    /// Where the answer's bytes had better be, beginning a page; empty: nowhere in particular.
+    virtual std::span<std::byte> answer_memory() { return {}; }
+    /// Whether start_reading() can do anything.
+    virtual bool can_start_reading() const { return false; }
+    /// Has the kernel read from a descriptor with O_DIRECT; has_read() follows. False: nothing has begun.
+    virtual bool start_reading(int, std::span<std::byte>, std::uint64_t) { return false; }
+    /// How that ended.
+    void has_read(Gate& gate, Result<std::size_t> n);
     /// Exactly once, with no lock held. First unregisters what kept() registered. The bytes stay until it returns.
     virtual void answer(Result<std::span<const std::byte>> data) = 0;
 
@@ -76,6 +85,9 @@ private:
     /// With an error: to the kernel a short answer is the end of the file, for everybody.
     bool stop_short(std::uint64_t at) final;
     bool overlaps() const final;
+    bool starts() const final { return reader_ >= 0; }
+    bool start() final;
+    void look_for_reader();
     const void* stream() const final { return file_.get(); }
     std::uint64_t place() const final { return number_; }
     void finish(JobOutcome outcome) final;
@@ -88,7 +100,9 @@ private:
     const std::uint32_t size_;
     const std::uint64_t number_;
     BufferPool* pool_ = nullptr;
-    PooledBuffer buffer_;  ///< only while there are bytes in it
+    PooledBuffer buffer_;             ///< only while there are bytes in it
+    std::span<std::byte> in_answer_;  ///< used in its place
+    int reader_ = -1;                 ///< by which it may be started
     std::mutex taking_buffer_;
     std::size_t cached_ = 0;  ///< bytes at the start of the range that the page cache gave, uncharged
     FirstEnd first_end_;      ///< of what is read from the disk

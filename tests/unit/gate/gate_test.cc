@@ -31,6 +31,7 @@ struct Fate {
     std::atomic<int> finished{0};
     std::atomic<int> cancelled{0};
     std::atomic<int> kept{0};
+    std::atomic<int> started{0};
     std::thread::id thread;
 
     bool done() const { return finished == 1; }
@@ -55,6 +56,11 @@ public:
         if (stoppable) fate_.stopped_at = byte;
         return stoppable;
     }
+    bool starts() const override { return starting != Starting::never; }
+    bool start() override {
+        fate_.started += starting == Starting::now;
+        return starting == Starting::now;
+    }
     const void* stream() const override { return of; }
     std::uint64_t place() const override { return at; }
     void finish(JobOutcome outcome) override {
@@ -66,6 +72,8 @@ public:
         if (when_kept) when_kept();
     }
 
+    enum class Starting { never, refused, now };
+    Starting starting = Starting::never;
     std::function<void()> when_kept;
     std::uint64_t stop_at = UINT64_MAX;
     const void* of = nullptr;
@@ -190,6 +198,45 @@ TEST_F(DeepGateTest, InlineIsPerformedByTheSubmitter) {
     EXPECT_EQ(fate.thread, std::this_thread::get_id());
     EXPECT_EQ(fate.kept, 0);
     EXPECT_EQ(issued(), 0u);
+}
+
+TEST_F(DeepGateTest, WhatIsStartedGoesOnWithoutAThread) {
+    Fate fate;
+    auto job = std::make_unique<TestJob>(fate, 3);
+    job->starting = TestJob::Starting::now;
+    TestJob& started = submit(std::move(job));
+    EXPECT_EQ(fate.started, 1);
+    EXPECT_EQ(fate.kept, 0);
+    EXPECT_EQ(issued(), 3u);
+    EXPECT_FALSE(gate_.cancel(started)) << "nothing of it waits";
+    EXPECT_FALSE(gate_.drain(*groups_, now_ns())) << "it is under way";
+    std::thread([&] { gate_.performed(started, true); }).join();
+    EXPECT_TRUE(fate.done());
+    EXPECT_EQ(fate.performed_bytes, 0u);
+    EXPECT_EQ(issued(), 0u);
+}
+
+TEST_F(DeepGateTest, WhatCannotBeStartedIsPerformed) {
+    Fate fate;
+    auto job = std::make_unique<TestJob>(fate, 3);
+    job->starting = TestJob::Starting::refused;
+    submit(std::move(job));
+    EXPECT_TRUE(fate.done());
+    EXPECT_EQ(fate.thread, std::this_thread::get_id());
+    EXPECT_EQ(fate.performed_bytes, 3 * kUnitBytes);
+}
+
+TEST_F(GateTest, WhatHasToWaitIsKeptAndNotStarted) {
+    occupy();
+    Fate fate;
+    auto job = std::make_unique<TestJob>(fate, 1);
+    job->starting = TestJob::Starting::now;
+    submit(std::move(job));
+    EXPECT_EQ(fate.kept, 1);
+    door_.open();
+    EXPECT_TRUE(eventually([&] { return fate.done(); }));
+    EXPECT_EQ(fate.started, 0);
+    EXPECT_EQ(fate.performed_bytes, kUnitBytes);
 }
 
 TEST_F(GateTest, AJobThatWaitsIsKeptOnce) {

@@ -4,7 +4,7 @@
 # Debian packages that building, testing and measuring need; the last lines are for tests and benchmarks.
 packages=(
     g++ meson ninja-build pkg-config ccache
-    libfuse3-dev fuse3 libboost-dev libspdlog-dev libtomlplusplus-dev nlohmann-json3-dev libncurses-dev
+    libfuse3-dev fuse3 liburing-dev libboost-dev libspdlog-dev libtomlplusplus-dev nlohmann-json3-dev libncurses-dev
     libgtest-dev libbenchmark-dev
     libaio-dev attr acl fio e2fsprogs xfsprogs mount util-linux procps python3 strace mandoc clang-format shellcheck
     bash-completion zsh fish

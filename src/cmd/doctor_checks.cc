@@ -60,6 +60,16 @@ Finding fuse_device() {
                                  : "chmod 0666 /dev/fuse, as udev does"};
 }
 
+Finding rings() {
+    const std::string enabled = line_of("/sys/module/fuse/parameters/enable_uring");
+    if (enabled.empty()) return {"FUSE over io_uring", Health::good, "not in this kernel (Linux 6.14 has it)", {}};
+    if (enabled == "Y") return {"FUSE over io_uring", Health::good, "is offered to new mounts", {}};
+    return {"FUSE over io_uring",
+            Health::good,
+            "is off; with options fuse enable_uring=1 in modprobe.d small requests would take half the processor time",
+            {}};
+}
+
 Finding helper() {
     struct stat facts {};
     const bool root = ::geteuid() == 0;
@@ -180,9 +190,9 @@ bool release_is_at_least(const std::string& release, unsigned major, unsigned mi
 }
 
 std::vector<Finding> examine(const std::string& source) {
-    std::vector<Finding> findings{kernel(),          libfuse(),         fuse_device(),       helper(),
-                                  other_users(),     descriptors(),     runtime_directory(), control_groups(),
-                                  request_timeout(), hidden_processes()};
+    std::vector<Finding> findings{kernel(),         libfuse(),         fuse_device(),     rings(),
+                                  helper(),         other_users(),     descriptors(),     runtime_directory(),
+                                  control_groups(), request_timeout(), hidden_processes()};
     add_dead_mounts(findings);
     if (!source.empty()) add_source(findings, source);
     return findings;

@@ -64,7 +64,7 @@ private:
 bool same_further(const MountOptions& before, const MountOptions& after) {
     return before.negative_timeout_s == after.negative_timeout_s && before.kept_pages == after.kept_pages &&
            before.direct_io == after.direct_io && before.shown == after.shown &&
-           before.backing_locks == after.backing_locks;
+           before.backing_locks == after.backing_locks && before.rings == after.rings;
 }
 
 /// What cannot change while the mount lives, and would.

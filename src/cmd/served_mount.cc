@@ -146,6 +146,9 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     if (debug_) settings.libfuse_options.push_back("debug");
     if (request_.max_read) settings.libfuse_options.push_back("max_read=" + std::to_string(*request_.max_read));
     settings.most_receivers = request_.max_threads.value_or(0);
+    // A file system of another kind may keep a thread waiting for a network, which that of a ring must not.
+    settings.rings =
+        filesystem_.options.rings && !request_.max_threads && info_.write_back != name_of(WriteBackKind::synchronous);
     settings.idle_receivers = request_.max_idle_threads.value_or(0);
     auto session = Session::create(filesystem_, std::move(device), settings);
     if (!session) return system_failure(ExitCode::mount, info_.mountpoint, session.error());

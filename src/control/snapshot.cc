@@ -64,6 +64,7 @@ GroupSnapshot snapshot_of(const Group& group) {
 
 MountSnapshot take_snapshot(Filesystem& filesystem) {
     MountSnapshot copy;
+    copy.rings = filesystem.kernel.rings;
     copy.figures.reserve(kMostFigures);
     const MountGroups& groups = *filesystem.groups;
     // Room is made before the lock is taken: nothing is allocated below it. Whoever attaches meanwhile costs a round

@@ -128,6 +128,7 @@ std::string status_json(const MountInfo& info, const MountSnapshot& snapshot) {
                       {"waited_writes", snapshot.waited_writes},
                       {"mapped_writes", snapshot.mapped_writes},
                       {"passed_over_memory", snapshot.passed_over_memory},
+                      {"transport", snapshot.rings ? "io_uring" : "dev"},
                       {"write_back", info.write_back},
                       {"writeback_errors", snapshot.writeback_errors},
                       {"dirty_bytes", snapshot.dirty_bytes},

@@ -34,9 +34,9 @@ public:
     /// How many pages of a range the page cache holds; nullopt where the kernel does not tell.
     virtual std::optional<std::uint64_t> resident_pages(int fd, std::uint64_t offset, std::uint64_t bytes) = 0;
 
-    /// Of the file system that `fd` is open on.
     /// Whether a read may as well be done by others who know the descriptor.
     virtual bool of_system() const { return false; }
+    /// Of the file system that `fd` is open on.
     virtual Volume volume(int fd) = 0;
 
     /// The real one.

@@ -73,6 +73,12 @@ void FuseRead::kept() {
     defer_until_killed(*this);
 }
 
+bool FuseRead::start_reading(int fd, std::span<std::byte> memory, std::uint64_t offset) {
+    defer();
+    slot().transport->read(slot(), fd, memory, offset, *this);
+    return true;
+}
+
 void FuseRead::answer(Result<std::span<const std::byte>> data) {
     const Replying replying = begin_reply();
     if (data)
@@ -101,7 +107,9 @@ bool FuseWrite::perform(std::uint64_t begin, std::uint64_t end) {
 
 std::span<const std::byte> FuseWrite::keep_payload() {
     if (direct()) wait_.emplace(data());
-    if (payload_.size() <= kCopyBytes) {
+    if (slot().transport->keeps_payload()) {
+        // It begins a page there.
+    } else if (payload_.size() <= kCopyBytes) {
         // By whole pages malloc would take one more for each.
         const std::size_t alignment = data().memory_alignment();
         copy_.reset(static_cast<std::byte*>(std::aligned_alloc(alignment, rounded_up(payload_.size(), alignment))));

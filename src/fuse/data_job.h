@@ -47,6 +47,7 @@ protected:
     Replying begin_reply();
 
     fuse_req_t request() const { return request_; }
+    ReplySlot slot() const { return slot_; }
     Filesystem& filesystem() const { return filesystem_; }
 
 private:
@@ -72,13 +73,17 @@ private:
     FileData& file_;
 };
 
-class FuseRead final : private DeferredReply, public ReadRequest {
+class FuseRead final : private DeferredReply, public ReadRequest, private StartedRead {
 public:
     FuseRead(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
              std::uint32_t bytes);
 
 private:
     void kept() override;
+    std::span<std::byte> answer_memory() override { return slot().transport->answer_memory(slot()); }
+    bool can_start_reading() const override { return slot().transport->reads(slot()); }
+    bool start_reading(int fd, std::span<std::byte> memory, std::uint64_t offset) override;
+    void done(Result<std::size_t> bytes) override { has_read(*filesystem().gate, bytes); }
     void answer(Result<std::span<const std::byte>> data) override;
 };
 

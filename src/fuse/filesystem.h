@@ -16,6 +16,7 @@
 #include "disk/tree.h"
 #include "fuse/control_nodes.h"
 #include "fuse/control_port.h"
+#include "fuse/early_interrupts.h"
 #include "fuse/handles.h"
 #include "fuse/ops_open_stamps.h"
 #include "fuse/session_pending.h"
@@ -53,6 +54,7 @@ struct MountOptions {
     std::uint32_t readahead_kib = 4096;
     std::string control_name = ".bandfs";  ///< empty: no control directory
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
+    bool rings = true;                     ///< requests come over io_uring where the kernel offers that
     bool backing_locks = false;            ///< flock and POSIX locks are taken on the files below
 };
 
@@ -65,6 +67,7 @@ struct MountCounters {
 /// What was agreed with the kernel in INIT. Written once, before the first other request.
 struct AgreedFeatures {
     std::atomic<bool> parallel_direct_writes{false};  ///< FOPEN_DIRECT_IO may be combined with shared mappings
+    std::atomic<bool> rings{false};                   ///< requests come over io_uring
     std::atomic<bool> cached_opens_wait{false};       ///< until there are no such writes to the file (Linux 6.9)
 };
 
@@ -90,6 +93,9 @@ struct Filesystem {
     /// The server goes: what was received is finished, and callers who read or write on are refused, ENOTCONN.
     std::atomic<bool> leaving{false};
     OpenStamps stamps;
+    /// Makes rings for FUSE over io_uring; false when there can be none. Set by the session, for INIT.
+    std::function<bool()> open_rings;
+    EarlyInterrupts early_interrupts;  ///< with kernel.rings
     /// Lets the kernel ask anew for a node's attributes. Set by the session.
     std::function<void(std::uint64_t node)> forget_attributes;
     std::shared_ptr<BackingLocks> locks;  ///< with options.backing_locks; else nullptr

@@ -14,6 +14,7 @@
 #include "fuse/session_message.h"
 #include "fuse/statx_answer.h"
 #include "fuse/transport.h"
+#include "fuse/uring_queue.h"
 #include "sys/leave_errno.h"
 
 namespace bandfs {
@@ -37,6 +38,11 @@ void complete_init(const iovec& payload, Filesystem& filesystem) {
     const auto& offer = *reinterpret_cast<const fuse_init_in*>(current_message().header + 1);
     auto& answer = *static_cast<fuse_init_out*>(payload.iov_base);
     patch_init_answer(offer, answer);
+    if (filesystem.open_rings && rings_offered(offer, answer, PooledBuffer::kLargestPayload) &&
+        filesystem.open_rings()) {
+        agree_on_rings(answer, UringQueue::kMostUnattended);
+        filesystem.kernel.rings = true;
+    }
     filesystem.kernel.parallel_direct_writes = agreed_parallel_direct_writes(answer);
     filesystem.kernel.cached_opens_wait = agreed_cached_opens_wait(offer, answer);
 }
@@ -64,11 +70,15 @@ ssize_t send_statx(const iovec& header, const iovec& payload) {
 
 ssize_t send_reply(int, iovec* pieces, int count, void* userdata) {
     const auto* header = static_cast<const fuse_out_header*>(pieces[0].iov_base);
+    auto& filesystem = *static_cast<Filesystem*>(userdata);
+    if (filesystem.kernel.rings && (header->unique & EarlyInterrupts::kBit)) {
+        filesystem.early_interrupts.add(header->unique, now_ns());
+        return static_cast<ssize_t>(header->len);
+    }
     if (header->error == 0 && header->unique != 0 && count == 2) {
         if (extra_fopen_flags != 0) add_fopen_flags(pieces[1]);
         const fuse_in_header* message = current_message().header;
-        if (message != nullptr && message->opcode == FUSE_INIT)
-            complete_init(pieces[1], *static_cast<Filesystem*>(userdata));
+        if (message != nullptr && message->opcode == FUSE_INIT) complete_init(pieces[1], filesystem);
         if (message != nullptr && current_message().wants_birth) return send_statx(pieces[0], pieces[1]);
     }
     return send(pieces, count);

@@ -13,6 +13,7 @@
 #include <condition_variable>
 #include <iterator>
 #include <mutex>
+#include <span>
 #include <string_view>
 #include <thread>
 
@@ -25,6 +26,7 @@
 #include "fuse/session_reserve.h"
 #include "fuse/statx_answer.h"
 #include "fuse/transport.h"
+#include "fuse/uring_transport.h"
 
 namespace bandfs {
 namespace {
@@ -118,9 +120,10 @@ public:
     ~ReceiverSession() override {
         stop();
         filesystem_.forget_attributes = nullptr;
+        filesystem_.open_rings = nullptr;
     }
 
-    Status set_up(int dev_fuse, const std::vector<std::string>& options);
+    Status set_up(int dev_fuse, const SessionSettings& settings);
     Status start(std::function<void()> ready, std::function<void()> ended) override;
     void stop() override;
 
@@ -139,7 +142,10 @@ private:
     void add_to_reserve();
     void receive(Receiver& self);
     bool receive_one(Receiver& self);
-    void handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait);
+    bool handle(std::span<std::byte> message, PooledBuffer* memory, bool others_wait);
+    void handle_early_interrupts();
+    void forget_early_interrupts();
+    bool open_rings(int dev_fuse);
     void leave(Receiver& self);
     void end();
 
@@ -148,6 +154,7 @@ private:
     const ReceiverCounts counts_;
     FuseSessionPtr session_;  ///< after transport_: answers until it is destroyed
 
+    std::unique_ptr<UringTransport> rings_;  ///< from INIT on, where the kernel offers them
     std::function<void()> ready_;
     std::function<void()> ended_;
     std::atomic<bool> stopping_{false};
@@ -162,8 +169,8 @@ private:
     unsigned receiving_ = 0;                            ///< guarded by mutex_: receivers that have not left
 };
 
-Status ReceiverSession::set_up(int dev_fuse, const std::vector<std::string>& options) {
-    LibfuseArguments arguments(options);
+Status ReceiverSession::set_up(int dev_fuse, const SessionSettings& settings) {
+    LibfuseArguments arguments(settings.libfuse_options);
     session_.reset(fuse_session_new(arguments.get(), &dispatch_table(), sizeof(fuse_lowlevel_ops), &filesystem_));
     if (!session_) return Errno{EINVAL};
     // libfuse closes its descriptor when it is destroyed; it never reads or writes it, since all goes through kReplyIo.
@@ -175,7 +182,34 @@ Status ReceiverSession::set_up(int dev_fuse, const std::vector<std::string>& opt
     filesystem_.forget_attributes = [this](std::uint64_t node) {
         fuse_lowlevel_notify_inval_inode(session_.get(), node, -1, 0);
     };
+    if (settings.rings) filesystem_.open_rings = [this, dev_fuse] { return open_rings(dev_fuse); };
     return {};
+}
+
+/// libfuse would not free those it still has. It gives one back with each message that it sees, and this one is about
+/// nothing.
+void ReceiverSession::forget_early_interrupts() {
+    do {
+        (void)filesystem_.early_interrupts.take(now_ns());
+        struct {
+            fuse_in_header header;
+            fuse_batch_forget_in none;
+        } message{};
+        message.header.len = sizeof message;
+        message.header.opcode = FUSE_BATCH_FORGET;
+        fuse_buf buffer{};
+        buffer.mem = &message;
+        buffer.size = sizeof message;
+        fuse_session_process_buf(session_.get(), &buffer);
+    } while (filesystem_.early_interrupts.any());
+}
+
+bool ReceiverSession::open_rings(int dev_fuse) {
+    auto rings = UringTransport::open(transport_, dev_fuse, [this](std::span<std::byte> message, bool others_wait) {
+        handle(message, nullptr, others_wait);
+    });
+    if (rings) rings_ = std::move(*rings);
+    return rings.ok();
 }
 
 Status ReceiverSession::start(std::function<void()> ready, std::function<void()> ended) {
@@ -248,28 +282,50 @@ bool ReceiverSession::receive_one(Receiver& self) {
     std::byte* message = self.memory.data() + kMessageOffset;
     ++waiting_;
     self.waits = true;
-    const Result<std::size_t> bytes = self.slot.transport->receive(self.slot, message, kMessageBytes);
+    const Result<std::size_t> bytes = transport_.receive(self.slot, message, kMessageBytes);
     self.waits = false;
     const int others = --waiting_;
     if (!bytes) return bytes.error() == Errno{EINTR};
     if (others == 0) reserve_.call();
-    handle(message, *bytes, self, others > 0);
+    const bool begins = reinterpret_cast<const fuse_in_header*>(message)->opcode == FUSE_INIT;
+    const bool left = handle({message, *bytes}, &self.memory, others > 0);
+    if (demand_.note(left)) (void)reserve_.summon();
+    if (!begins) return true;
+    if (rings_) rings_->start();
+    if (ready_) std::exchange(ready_, nullptr)();
     return true;
 }
 
-void ReceiverSession::handle(std::byte* message, std::size_t bytes, Receiver& self, bool others_wait) {
-    auto* header = reinterpret_cast<fuse_in_header*>(message);
+/// True when the message was a read or write that was left to a worker.
+bool ReceiverSession::handle(std::span<std::byte> message, PooledBuffer* memory, bool others_wait) {
+    auto* header = reinterpret_cast<fuse_in_header*>(message.data());
     const bool wants_birth = header->opcode == kFuseStatx;
     make_known_to_libfuse(*header);
-    const std::uint32_t opcode = header->opcode;  // the handler may give the memory away
-    current_message() = {header, &self.memory, others_wait, false, wants_birth};
+    current_message() = {header, memory, others_wait, false, wants_birth};
     fuse_buf buffer{};
-    buffer.mem = message;
-    buffer.size = bytes;
+    buffer.mem = message.data();
+    buffer.size = message.size();
     fuse_session_process_buf(session_.get(), &buffer);
     const bool left = std::exchange(current_message(), {}).left;
-    if (demand_.note(left)) (void)reserve_.summon();
-    if (opcode == FUSE_INIT && ready_) std::exchange(ready_, nullptr)();
+    if (filesystem_.early_interrupts.any()) handle_early_interrupts();
+    return left;
+}
+
+void ReceiverSession::handle_early_interrupts() {
+    for (const std::uint64_t number : filesystem_.early_interrupts.take(now_ns())) {
+        struct {
+            fuse_in_header header;
+            fuse_interrupt_in about;
+        } message{};
+        message.header.len = sizeof message;
+        message.header.opcode = FUSE_INTERRUPT;
+        message.header.unique = number;
+        message.about.unique = number & ~EarlyInterrupts::kBit;
+        fuse_buf buffer{};
+        buffer.mem = &message;
+        buffer.size = sizeof message;
+        fuse_session_process_buf(session_.get(), &buffer);
+    }
 }
 
 void ReceiverSession::leave(Receiver& self) {
@@ -284,6 +340,8 @@ void ReceiverSession::leave(Receiver& self) {
 }
 
 void ReceiverSession::end() {
+    if (rings_) rings_->finish();
+    if (rings_) forget_early_interrupts();
     filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups->go_down(); });
     if (filesystem_.locks) filesystem_.locks->end();
     filesystem_.pending.wait_for_none();
@@ -305,6 +363,7 @@ void ReceiverSession::stop() {
         leaving.swap(receivers_);
     }
     for (const auto& receiver : leaving) receiver->thread.join();
+    if (!leaving.empty()) rings_.reset();  // of the last receiver, which has seen to its answers
 }
 
 }  // namespace
@@ -315,7 +374,7 @@ Result<std::unique_ptr<Session>> Session::create(Filesystem& filesystem, UniqueF
     filesystem.options.max_read = max_read_of(settings.libfuse_options);
     const int fd = dev_fuse.get();
     auto session = std::make_unique<ReceiverSession>(filesystem, std::move(dev_fuse), receiver_counts(settings));
-    if (const Status ready = session->set_up(fd, settings.libfuse_options); !ready) return ready.error();
+    if (const Status ready = session->set_up(fd, settings); !ready) return ready.error();
     return std::unique_ptr<Session>(std::move(session));
 }
 

@@ -19,6 +19,7 @@ struct SessionSettings {
     std::vector<std::string> libfuse_options{};  ///< for fuse_session_new: "debug", "max_read=65536"
     unsigned receivers = 0;                      ///< threads that wait for messages; 0: from the number of processors
     unsigned most_receivers = 0;  ///< of these and those in reserve, also when all sleep; 0: 64 in reserve
+    bool rings = true;            ///< where the kernel offers FUSE over io_uring
     unsigned idle_receivers = 0;  ///< that stay in reserve when nothing is to do; 0: 10
 };
 

@@ -3,10 +3,12 @@
 #include "fuse/session_init.h"
 
 #include <linux/fuse.h>
+#include <unistd.h>
 
 #include <fuse_lowlevel.h>
 
 #include "fuse/filesystem.h"
+#include "fuse/uring_wire.h"
 #include "sys/buffer_pool.h"
 
 namespace bandfs {
@@ -57,6 +59,19 @@ void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer) {
         answer.flags |= FUSE_INIT_EXT;
         answer.flags2 |= kDirectIoAllowMmap2;
     }
+}
+
+bool rings_offered(const fuse_init_in& offer, const fuse_init_out& answer, std::size_t payload_bytes) {
+    const bool offered = (offer.flags & FUSE_INIT_EXT) && (offer.flags2 & kOverIoUring2);
+    const bool usual_pages = ::sysconf(_SC_PAGESIZE) == static_cast<long>(PooledBuffer::kPage);
+    return offered && usual_pages && answer.max_write <= payload_bytes &&
+           answer.max_pages * PooledBuffer::kPage <= payload_bytes;
+}
+
+void agree_on_rings(fuse_init_out& answer, std::uint16_t most_background) {
+    answer.max_background = answer.congestion_threshold = most_background;
+    answer.flags |= FUSE_INIT_EXT;
+    answer.flags2 |= kOverIoUring2;
 }
 
 bool agreed_parallel_direct_writes(const fuse_init_out& answer) {

@@ -1,6 +1,7 @@
 // fuse/session_init.h - what is agreed with the kernel when a mount begins (FUSE_INIT).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 struct fuse_conn_info;
@@ -20,6 +21,11 @@ void choose_capabilities(void* filesystem, fuse_conn_info* connection);
 ///   HANDLE_KILLPRIV_V2   set-user-id bits are cleared by us when asked to, so that no write needs a GETXATTR first;
 ///   DIRECT_IO_ALLOW_MMAP files opened with O_DIRECT can do parallel writes and still be mapped (Linux 6.6).
 void patch_init_answer(const fuse_init_in& offer, fuse_init_out& answer);
+
+/// Whether the kernel offers FUSE over io_uring, with places of so many bytes for what this answer agreed on.
+bool rings_offered(const fuse_init_in& offer, const fuse_init_out& answer, std::size_t payload_bytes);
+/// Then at most `most_background` requests are under way without a caller waiting in them.
+void agree_on_rings(fuse_init_out& answer, std::uint16_t most_background);
 
 /// Whether the answer agreed on parallel direct writes.
 bool agreed_parallel_direct_writes(const fuse_init_out& answer);

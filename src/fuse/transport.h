@@ -9,6 +9,7 @@
 #include <sys/uio.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -20,25 +21,39 @@
 namespace bandfs {
 
 class Transport;
+struct RingEntry;
+
+/// A read of a file that the kernel does by itself.
+class StartedRead {
+public:
+    virtual void done(Result<std::size_t> bytes) = 0;
+
+protected:
+    ~StartedRead() = default;
+};
 
 /// Where a request came from. Valid as long as its transport.
 struct ReplySlot {
     Transport* transport = nullptr;
-    int channel = -1;  ///< the transport's own number: of /dev/fuse, a descriptor
+    int channel = -1;            ///< of /dev/fuse: the descriptor
+    RingEntry* entry = nullptr;  ///< of a ring: the place
 };
 
-/// A connection to the kernel's half of one mount. Thread-safe.
+/// A way for answers to the kernel's half of one mount. Thread-safe.
 class Transport {
 public:
     virtual ~Transport() = default;
 
-    /// Another place to receive from, for one receiver. May be shared with others when the kernel gives no more.
-    virtual ReplySlot open_channel() = 0;
-    /// Waits for a message; its length. EINTR: a signal came, or the message was taken back. Any other error is the
-    /// end: ENODEV: the mount is gone; EIO: what came is no message.
-    virtual Result<std::size_t> receive(ReplySlot slot, void* memory, std::size_t bytes) = 0;
     /// Sends an answer, or a notification (whose `unique` is 0). ENOENT: the kernel no longer waits for it.
     virtual Status send(ReplySlot slot, std::span<const iovec> pieces) = 0;
+    /// Where the bytes of an answer had better be made, beginning a page: then they are not copied. Empty: nowhere.
+    virtual std::span<std::byte> answer_memory(ReplySlot) { return {}; }
+    /// Whether this thread can start a read for that request.
+    virtual bool reads(ReplySlot) const { return false; }
+    /// Starts one, where reads() says so; its done() is called in this thread, later. `memory` is answer_memory().
+    virtual void read(ReplySlot, int, std::span<std::byte>, std::uint64_t, StartedRead&) { std::abort(); }
+    /// Whether a payload stays where it is until its request has been answered.
+    virtual bool keeps_payload() const { return false; }
 };
 
 /// /dev/fuse, with a cloned descriptor for each receiver where the kernel allows it (Linux 4.2).
@@ -47,8 +62,11 @@ public:
     /// Takes a descriptor of /dev/fuse that is mounted.
     explicit DevFuse(UniqueFd mounted) : mounted_(std::move(mounted)) {}
 
-    ReplySlot open_channel() override;
-    Result<std::size_t> receive(ReplySlot slot, void* memory, std::size_t bytes) override;
+    /// Another place to receive from, for one receiver. Shared with others when the kernel gives no more.
+    ReplySlot open_channel();
+    /// Waits for a message; its length. EINTR: a signal came, or the message was taken back. Any other error is the
+    /// end: ENODEV: the mount is gone; EIO: what came is no message.
+    Result<std::size_t> receive(ReplySlot slot, void* memory, std::size_t bytes);
     Status send(ReplySlot slot, std::span<const iovec> pieces) override;
 
 private:

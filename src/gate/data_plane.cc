@@ -72,7 +72,7 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
             return false;
         }
     } else {
-        if (!request->take_buffer(buffers_)) return fail(*request, lineage, Errno{ENOMEM});
+        if (!request->take_buffer(buffers_, true)) return fail(*request, lineage, Errno{ENOMEM});
         const Result<CachedRead> cached =
             data.read_cached(offset, request->place(0, request->size_), request->flags_.quiet());
         if (!cached) return fail(*request, lineage, cached.error());
@@ -86,7 +86,7 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
             return false;
         }
         request->cached_ = cached->bytes;
-        if (cached->bytes == 0) request->buffer_ = PooledBuffer();
+        if (cached->bytes == 0) request->drop_buffer();
         end = cached->end;
     }
     request->pool_ = &buffers_;

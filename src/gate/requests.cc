@@ -42,12 +42,19 @@ ReadRequest::ReadRequest(std::shared_ptr<OpenFile> file, IoFlags flags, std::uin
     assert(size <= PooledBuffer::kLargestPayload);
 }
 
-bool ReadRequest::take_buffer(BufferPool& pool) {
+// What is large comes from the disk sooner into one of huge pages, and by a worker, though it is copied then.
+bool ReadRequest::take_buffer(BufferPool& pool, bool for_cached) {
     const std::lock_guard lock(taking_buffer_);  // two pieces may begin at once
-    if (offset_ % PooledBuffer::kPage == 0) in_answer_ = answer_memory();
+    if (buffer_ || !in_answer_.empty()) return true;
+    if (offset_ % PooledBuffer::kPage == 0 && (for_cached || size_ < kLarge)) in_answer_ = answer_memory();
     if (!in_answer_.empty()) return true;
-    if (!buffer_) buffer_ = size_ < kLarge ? pool.take() : pool.take_large();
+    buffer_ = size_ < kLarge ? pool.take() : pool.take_large();
     return static_cast<bool>(buffer_);
+}
+
+void ReadRequest::drop_buffer() {
+    buffer_ = PooledBuffer();
+    in_answer_ = {};
 }
 
 // Bytes [from, to) of the range in the buffer: as far into a page as they are in the file, and a page of room before
@@ -76,7 +83,7 @@ bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
 // What ends in a page is read by whole ones, as FileData does it.
 void ReadRequest::look_for_reader() {
     const bool whole = (offset_ + cached_) % PooledBuffer::kPage == 0 && offset_ % PooledBuffer::kPage == 0;
-    if (whole && bytes() != 0 && can_start_reading())
+    if (whole && bytes() != 0 && bytes() < kLarge && can_start_reading())
         reader_ = file_->data->direct_reader(offset_ + cached_, bytes(), flags_.quiet());
 }
 
@@ -87,8 +94,16 @@ bool ReadRequest::start() {
 }
 
 void ReadRequest::has_read(Gate& gate, Result<std::size_t> n) {
-    // Whatever is not as usual is found out again the usual way.
-    gate.performed(*this, (n && *n >= bytes()) || perform(0, bytes()));
+    const bool whole = n && *n >= bytes();
+    // Only a file ends in the middle of a page.
+    const bool ends = n && (*n == 0 || *n % PooledBuffer::kPage != 0);
+    const bool refused = n.code() == EINVAL || n.code() == EAGAIN || n.code() == EINTR || n.code() == ECANCELED;
+    if (!whole && (n ? !ends : refused)) {
+        gate.performed(*this, perform(0, bytes()));  // without O_DIRECT, or in several parts
+        return;
+    }
+    if (!whole) first_end_.note(n ? *n : 0, n.code());
+    gate.performed(*this, whole);
 }
 
 bool ReadRequest::stop_short(std::uint64_t at) {

@@ -91,7 +91,8 @@ private:
     const void* stream() const final { return file_.get(); }
     std::uint64_t place() const final { return number_; }
     void finish(JobOutcome outcome) final;
-    bool take_buffer(BufferPool& pool);
+    bool take_buffer(BufferPool& pool, bool for_cached = false);
+    void drop_buffer();
     std::span<std::byte> place(std::size_t from, std::size_t to);
 
     const std::shared_ptr<OpenFile> file_;

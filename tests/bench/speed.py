@@ -26,6 +26,8 @@ EXAMPLE = pathlib.Path("/usr/share/doc/libfuse3-dev/examples/passthrough_ll.c")
 DATA_MIB = 512
 SMALL_FILES = 2000
 UNPACKED = "/usr/include/linux"
+# Whether the kernel offers FUSE over io_uring to new mounts.
+RINGS = pathlib.Path("/sys/module/fuse/parameters/enable_uring")
 
 FIO_JOB = ["[job]", "directory={work}", "ioengine=psync", "fallocate=none", "overwrite=1", "group_reporting=1", "randrepeat=0",
            "invalidate=0", "iomem=mmap"]
@@ -150,6 +152,17 @@ def through_bandfs(arguments, source):
         yield mount, (arguments.build / "src/cmd/bandfs").resolve()
 
 
+@contextlib.contextmanager
+def through_bandfs_over_rings(arguments, source):
+    before = RINGS.read_text()
+    RINGS.write_text("Y")
+    try:
+        with through_bandfs(arguments, source) as way:
+            yield way
+    finally:
+        RINGS.write_text(before)
+
+
 def through_peer(command):
     @contextlib.contextmanager
     def way(arguments, source):
@@ -163,6 +176,7 @@ def through_peer(command):
 WAYS = {
     "bare": bare,
     "bandfs": through_bandfs,
+    "bandfs-rings": through_bandfs_over_rings,
     "passthrough_ll": through_peer(["{build}/passthrough_ll", "-f", "-o", "source={source},allow_other,default_permissions", "{mount}"]),
     "bindfs": through_peer(["bindfs", "-f", "{source}", "{mount}"]),
     "mergerfs": through_peer(["mergerfs", "-f", "-o", "allow_other", "{source}", "{mount}"]),
@@ -177,7 +191,7 @@ def measure(arguments, source, way, operation):
         try:
             amount, seconds = operation.perform(arguments, pathlib.Path(root) / "work")
         except RuntimeError as failure:
-            if way in ("bare", "bandfs"):
+            if way == "bare" or way.startswith("bandfs"):
                 raise
             said = re.search(r'"error" : ([1-9][0-9]*)', str(failure))
             return os.strerror(int(said.group(1))) if said else str(failure).splitlines()[0]
@@ -219,7 +233,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=5, help="(5)")
     parser.add_argument("--seconds", type=int, default=3, help="of a random case (3)")
     parser.add_argument("--directory", default="/var/tmp", help="on whose disk (/var/tmp)")
-    parser.add_argument("--ways", default=",".join(WAYS), help=f"which to compare ({','.join(WAYS)})")
+    known = [way for way in WAYS if RINGS.exists() or "rings" not in way]
+    parser.add_argument("--ways", default=",".join(known), help=f"which to compare ({','.join(known)})")
     parser.add_argument("--options", default="policy=default", help="of bandfs")
     parser.add_argument("--case", action="append", help="a part of an operation's name; may repeat (all)")
     arguments = parser.parse_args()

@@ -363,6 +363,27 @@ TEST_F(Commands, AsManyThreadsReceiveAsAskedFor) {
     EXPECT_TRUE(wait_until([&] { return receivers() == 4; })) << receivers();
 }
 
+// tests/mount/over-rings sets the variable.
+TEST_F(Commands, RequestsComeAsAskedFor) {
+    const auto comes_by = [&](const char* options, const char* way) {
+        const auto mount = mounted(options);
+        return mount->control("status.json").find("\"transport\": \"" + std::string(way) + "\"") != std::string::npos;
+    };
+    EXPECT_TRUE(comes_by("transport=dev", "dev"));
+    EXPECT_TRUE(comes_by("transport=auto,max_threads=1", "dev")) << "no more threads than asked for";
+    if (std::getenv("BANDFS_OVER_RINGS") == nullptr) GTEST_SKIP() << "whether there are rings is up to the machine";
+    EXPECT_TRUE(comes_by("transport=auto", "io_uring"));
+}
+
+TEST_F(Commands, WithoutRoomForRingsRequestsComeThroughDevFuse) {
+    if (std::getenv("BANDFS_OVER_RINGS") == nullptr) GTEST_SKIP() << "there are no rings";
+    if (kSanitized) GTEST_SKIP() << "sanitizers want more addresses";
+    // For each processor they want 1.6 GB of addresses.
+    const BandfsMount mount(janitor_, backing_->below(), "transport=auto", {"prlimit", "--as=1500000000"});
+    EXPECT_NE(mount.control("status.json").find("\"transport\": \"dev\""), std::string::npos);
+    EXPECT_EQ(std::filesystem::file_size(mount.path() + "/file"), 7u);
+}
+
 TEST_F(Commands, WhatTheKernelKeepsIsAsAskedFor) {
     const auto there = [](const std::string& path) { return ::access(path.c_str(), F_OK) == 0; };
     const auto contents = [](const std::string& path) {
@@ -490,6 +511,7 @@ TEST_F(Commands, BadOptionsSayWhatIsWrong) {
         {"gid=-1", "gid", "-1"},
         {"umask=1777", "umask", "1777"},
         {"umask=8", "umask", "8"},
+        {"transport=usb", "transport", "usb"},
         {"modules=subdir", "modules", "high-level API"},
         {"blkdev", "blkdev", "block device"},
         {"nonsense", "nonsense", "nonsense"},

@@ -10,6 +10,12 @@
 
 namespace bandfs::mount_test {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;  // memory says nothing, and who is slow looks as if he slept in the disk
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// Why mounts cannot be tested here (not root, no /dev/fuse, no loop device); empty when they can.
 std::string why_no_mounts();
 

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "fuse/session_message.h"
+#include "fuse/uring_wire.h"
 #include "mounted.h"
 
 namespace bandfs {
@@ -39,6 +40,26 @@ TEST(InitAnswer, AsksForNothingElse) {
     EXPECT_EQ(answer.flags, static_cast<std::uint32_t>(FUSE_ASYNC_READ));
     EXPECT_EQ(answer.flags2, 0u);
     EXPECT_FALSE(agreed_parallel_direct_writes(answer));
+}
+
+TEST(InitAnswer, AgreesOnRingsWhereTheyAreOfferedAndLargeEnough) {
+    constexpr std::size_t kRoom = 1u << 20;
+    fuse_init_in offer{};
+    offer.flags = FUSE_INIT_EXT;
+    offer.flags2 = kOverIoUring2;
+    fuse_init_out answer{};
+    answer.max_write = kRoom;
+    answer.max_pages = kRoom / PooledBuffer::kPage;
+    answer.max_background = 65535;
+    EXPECT_TRUE(rings_offered(offer, answer, kRoom));
+    EXPECT_FALSE(rings_offered(offer, answer, kRoom - 1));
+    EXPECT_FALSE(rings_offered({.flags2 = kOverIoUring2}, answer, kRoom)) << "flags2 means nothing without INIT_EXT";
+    EXPECT_FALSE(rings_offered({.flags = FUSE_INIT_EXT}, answer, kRoom));
+    agree_on_rings(answer, 1000);
+    EXPECT_EQ(answer.flags, static_cast<std::uint32_t>(FUSE_INIT_EXT));
+    EXPECT_EQ(answer.flags2, kOverIoUring2);
+    EXPECT_EQ(answer.max_background, 1000u);
+    EXPECT_EQ(answer.congestion_threshold, 1000u);
 }
 
 template <typename Arguments>

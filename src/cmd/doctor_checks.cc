@@ -66,7 +66,8 @@ Finding rings() {
     if (enabled == "Y") return {"FUSE over io_uring", Health::good, "is offered to new mounts", {}};
     return {"FUSE over io_uring",
             Health::good,
-            "is off; with options fuse enable_uring=1 in modprobe.d small requests would take half the processor time",
+            "is off; with options fuse enable_uring=1 in modprobe.d names and attributes would take about half the "
+            "processor time",
             {}};
 }
 

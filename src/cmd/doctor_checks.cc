@@ -63,11 +63,10 @@ Finding fuse_device() {
 Finding rings() {
     const std::string enabled = line_of("/sys/module/fuse/parameters/enable_uring");
     if (enabled.empty()) return {"FUSE over io_uring", Health::good, "not in this kernel (Linux 6.14 has it)", {}};
-    if (enabled == "Y") return {"FUSE over io_uring", Health::good, "is offered to new mounts", {}};
+    if (enabled == "Y") return {"FUSE over io_uring", Health::good, "is offered to mounts with transport=auto", {}};
     return {"FUSE over io_uring",
             Health::good,
-            "is off; with options fuse enable_uring=1 in modprobe.d names and attributes would take about half the "
-            "processor time",
+            "is off; options fuse enable_uring=1 in modprobe.d would offer it to mounts with transport=auto",
             {}};
 }
 

@@ -93,7 +93,7 @@ std::string take_control(MountRequest& request, const OptionValue& value) {
 }
 
 std::string take_transport(MountRequest& request, const OptionValue& value) {
-    if (value.text != "auto" && value.text != "dev") return "must be one of auto, dev";
+    if (value.text != "auto" && value.text != "dev") return "must be one of dev, auto";
     request.mount.rings = value.text == "auto";
     return {};
 }
@@ -252,8 +252,8 @@ constexpr Option kOptions[] = {
      take_whole<&R::max_read>},
     {"clone_fd", flag, mount, "", "always on", 0, 0, "Each thread that receives requests has its own /dev/fuse.",
      take_nothing},
-    {"transport", text, mount, "auto|dev", "auto", 0, 0,
-     "Requests come over io_uring where the kernel offers that (auto), or through /dev/fuse (dev).", take_transport},
+    {"transport", text, mount, "dev|auto", "dev", 0, 0,
+     "Requests come through /dev/fuse (dev), or over io_uring where the kernel offers that (auto).", take_transport},
     {"max_threads", whole, mount, "N", "66 to 68, by processors", 1, 1000, "Threads that receive requests, at most.",
      take_whole<&R::max_threads>},
     {"max_idle_threads", whole, mount, "N", "10", 1, 1000, "Of these, so many stay when there is nothing to do.",

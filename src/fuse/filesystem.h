@@ -54,7 +54,7 @@ struct MountOptions {
     std::uint32_t readahead_kib = 4096;
     std::string control_name = ".bandfs";  ///< empty: no control directory
     std::uint32_t max_read = 0;            ///< bytes, the mount option max_read; 0: as the kernel likes
-    bool rings = true;                     ///< requests come over io_uring where the kernel offers that
+    bool rings = false;                    ///< requests come over io_uring where the kernel offers that
     bool backing_locks = false;            ///< flock and POSIX locks are taken on the files below
 };
 

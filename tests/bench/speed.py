@@ -157,7 +157,8 @@ def through_bandfs_over_rings(arguments, source):
     before = RINGS.read_text()
     RINGS.write_text("Y")
     try:
-        with through_bandfs(arguments, source) as way:
+        options = f"{arguments.options},transport=auto"
+        with through_bandfs(argparse.Namespace(**{**vars(arguments), "options": options}), source) as way:
             yield way
     finally:
         RINGS.write_text(before)

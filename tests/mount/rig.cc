@@ -224,7 +224,9 @@ BandfsMount::BandfsMount(Janitor& janitor, const std::string& source, const std:
     janitor.on_end({"rmdir", path_});
     janitor.on_end({"umount", "-l", path_});
     std::vector<std::string> command = run_by;
-    command.insert(command.end(), {bandfs_program(), source, path_, "-o", options});
+    const bool over_rings = std::getenv("BANDFS_OVER_RINGS") != nullptr;
+    command.insert(command.end(),
+                   {bandfs_program(), source, path_, "-o", (over_rings ? "transport=auto," : "") + options});
     output_of(command);
     mounted_ = true;
 }

@@ -55,9 +55,12 @@ ServedMount::ServedMount(const MountRequest& request, AskedMount asked, MountInf
 Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& request, AskedMount asked,
                                                            MountInfo info, const UniqueFd& source,
                                                            std::shared_ptr<Gate> gate, Resolver& callers) {
-    info.write_back = name_of(volume_of(source.get()).kind);
+    const WriteBackKind kind = volume_of(source.get()).kind;
+    info.write_back = name_of(kind);
     std::unique_ptr<ServedMount> mount(
         new ServedMount(request, std::move(asked), std::move(info), std::move(gate), callers));
+    // A file system of another kind may keep a thread waiting for a network, which that of a ring must not.
+    mount->filesystem_.options.rings &= !request.max_threads && kind != WriteBackKind::synchronous;
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get())});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);
@@ -146,9 +149,7 @@ Outcome<Done> ServedMount::serve(UniqueFd device, UniqueFd watch, dev_t mounted,
     if (debug_) settings.libfuse_options.push_back("debug");
     if (request_.max_read) settings.libfuse_options.push_back("max_read=" + std::to_string(*request_.max_read));
     settings.most_receivers = request_.max_threads.value_or(0);
-    // A file system of another kind may keep a thread waiting for a network, which that of a ring must not.
-    settings.rings =
-        filesystem_.options.rings && !request_.max_threads && info_.write_back != name_of(WriteBackKind::synchronous);
+    settings.rings = filesystem_.options.rings;
     settings.idle_receivers = request_.max_idle_threads.value_or(0);
     auto session = Session::create(filesystem_, std::move(device), settings);
     if (!session) return system_failure(ExitCode::mount, info_.mountpoint, session.error());

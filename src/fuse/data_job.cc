@@ -73,10 +73,9 @@ void FuseRead::kept() {
     defer_until_killed(*this);
 }
 
-bool FuseRead::start_reading(int fd, std::span<std::byte> memory, std::uint64_t offset) {
+void FuseRead::start_reading(int fd, std::span<std::byte> memory, std::uint64_t offset) {
     defer();
     slot().transport->read(slot(), fd, memory, offset, *this);
-    return true;
 }
 
 void FuseRead::answer(Result<std::span<const std::byte>> data) {

@@ -82,7 +82,7 @@ private:
     void kept() override;
     std::span<std::byte> answer_memory() override { return slot().transport->answer_memory(slot()); }
     bool can_start_reading() const override { return slot().transport->reads(slot()); }
-    bool start_reading(int fd, std::span<std::byte> memory, std::uint64_t offset) override;
+    void start_reading(int fd, std::span<std::byte> memory, std::uint64_t offset) override;
     void done(Result<std::size_t> bytes) override { has_read(*filesystem().gate, bytes); }
     void answer(Result<std::span<const std::byte>> data) override;
 };

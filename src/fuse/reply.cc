@@ -38,8 +38,7 @@ void complete_init(const iovec& payload, Filesystem& filesystem) {
     const auto& offer = *reinterpret_cast<const fuse_init_in*>(current_message().header + 1);
     auto& answer = *static_cast<fuse_init_out*>(payload.iov_base);
     patch_init_answer(offer, answer);
-    if (filesystem.open_rings && rings_offered(offer, answer, PooledBuffer::kLargestPayload) &&
-        filesystem.open_rings()) {
+    if (filesystem.open_rings && rings_offered(offer, answer, UringQueue::kPayload) && filesystem.open_rings()) {
         agree_on_rings(answer, UringQueue::kMostUnattended);
         filesystem.kernel.rings = true;
     }

@@ -143,6 +143,9 @@ private:
     void receive(Receiver& self);
     bool receive_one(Receiver& self);
     bool handle(std::span<std::byte> message, PooledBuffer* memory, bool others_wait);
+    void process(void* message, std::size_t bytes);
+    template <typename Arguments>
+    void process_own(std::uint32_t opcode, std::uint64_t number, const Arguments& arguments);
     void handle_early_interrupts();
     void forget_early_interrupts();
     bool open_rings(int dev_fuse);
@@ -191,16 +194,7 @@ Status ReceiverSession::set_up(int dev_fuse, const SessionSettings& settings) {
 void ReceiverSession::forget_early_interrupts() {
     do {
         (void)filesystem_.early_interrupts.take(now_ns());
-        struct {
-            fuse_in_header header;
-            fuse_batch_forget_in none;
-        } message{};
-        message.header.len = sizeof message;
-        message.header.opcode = FUSE_BATCH_FORGET;
-        fuse_buf buffer{};
-        buffer.mem = &message;
-        buffer.size = sizeof message;
-        fuse_session_process_buf(session_.get(), &buffer);
+        process_own(FUSE_BATCH_FORGET, 0, fuse_batch_forget_in{});
     } while (filesystem_.early_interrupts.any());
 }
 
@@ -302,30 +296,36 @@ bool ReceiverSession::handle(std::span<std::byte> message, PooledBuffer* memory,
     const bool wants_birth = header->opcode == kFuseStatx;
     make_known_to_libfuse(*header);
     current_message() = {header, memory, others_wait, false, wants_birth};
-    fuse_buf buffer{};
-    buffer.mem = message.data();
-    buffer.size = message.size();
-    fuse_session_process_buf(session_.get(), &buffer);
+    process(message.data(), message.size());
     const bool left = std::exchange(current_message(), {}).left;
     if (filesystem_.early_interrupts.any()) handle_early_interrupts();
     return left;
 }
 
+void ReceiverSession::process(void* message, std::size_t bytes) {
+    fuse_buf buffer{};
+    buffer.mem = message;
+    buffer.size = bytes;
+    fuse_session_process_buf(session_.get(), &buffer);
+}
+
+/// Has libfuse see a message that the kernel did not send.
+template <typename Arguments>
+void ReceiverSession::process_own(std::uint32_t opcode, std::uint64_t number, const Arguments& arguments) {
+    struct {
+        fuse_in_header header;
+        Arguments arguments;
+    } message{};
+    message.header.len = sizeof message;
+    message.header.opcode = opcode;
+    message.header.unique = number;
+    message.arguments = arguments;
+    process(&message, sizeof message);
+}
+
 void ReceiverSession::handle_early_interrupts() {
-    for (const std::uint64_t number : filesystem_.early_interrupts.take(now_ns())) {
-        struct {
-            fuse_in_header header;
-            fuse_interrupt_in about;
-        } message{};
-        message.header.len = sizeof message;
-        message.header.opcode = FUSE_INTERRUPT;
-        message.header.unique = number;
-        message.about.unique = number & ~EarlyInterrupts::kBit;
-        fuse_buf buffer{};
-        buffer.mem = &message;
-        buffer.size = sizeof message;
-        fuse_session_process_buf(session_.get(), &buffer);
-    }
+    for (const std::uint64_t number : filesystem_.early_interrupts.take(now_ns()))
+        process_own(FUSE_INTERRUPT, number, fuse_interrupt_in{number & ~EarlyInterrupts::kBit});
 }
 
 void ReceiverSession::leave(Receiver& self) {

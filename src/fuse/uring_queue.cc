@@ -147,7 +147,7 @@ void UringQueue::take(std::uint64_t data, int result) {
             answer(*entry);
             break;
         case kStart:
-            for (const auto& made : entries_) register_places(made);
+            for (const Batch& batch : batches_) register_places(batch);
             break;
         case kEnd:
             ending_ = true;
@@ -182,7 +182,7 @@ bool UringQueue::make_places(UringPlaces& places, unsigned count) {
     std::unique_ptr<std::byte, Unmap> owned(begin, Unmap{bytes});
     ::madvise(memory, bytes, MADV_NOHUGEPAGE);
     try {
-        Places made{&places, count, std::make_unique<RingEntry[]>(count), std::move(owned)};
+        Batch made{&places, count, std::make_unique<RingEntry[]>(count), std::move(owned)};
         for (unsigned i = 0; i != count; ++i) {
             RingEntry& entry = made.entries[i];
             entry.owner = this;
@@ -191,24 +191,24 @@ bool UringQueue::make_places(UringPlaces& places, unsigned count) {
             entry.memory = begin + headers + i * kEach;
             entry.pieces = {iovec{entry.headers, sizeof(UringHeaders)}, iovec{entry.memory + kPage, kPayload}};
         }
-        entries_.push_back(std::move(made));
+        batches_.push_back(std::move(made));
     } catch (const std::bad_alloc&) {
         return false;
     }
     return true;
 }
 
-void UringQueue::register_places(const Places& made) {
-    for (unsigned i = 0; i != made.count; ++i)
-        command(made.entries[i], static_cast<std::uint32_t>(UringOperation::add_entry), &made.entries[i].pieces);
-    made.of->all += made.count;
+void UringQueue::register_places(const Batch& batch) {
+    for (unsigned i = 0; i != batch.count; ++i)
+        command(batch.entries[i], UringOperation::add_entry, &batch.entries[i].pieces);
+    batch.places->all += batch.count;
     io_uring_submit(&ring_);
 }
 
 void UringQueue::grow() {
     for (UringPlaces& places : queues_) {
         const bool short_of = places.all != 0 && places.free < places.all / 4 && places.all < kMost;
-        if (short_of && grows_ && make_places(places, kMore)) register_places(entries_.back());
+        if (short_of && grows_ && make_places(places, kMore)) register_places(batches_.back());
     }
 }
 
@@ -233,12 +233,12 @@ io_uring_sqe& UringQueue::next_sqe() {
     }
 }
 
-void UringQueue::command(RingEntry& entry, std::uint32_t operation, const std::array<iovec, 2>* memory) {
+void UringQueue::command(RingEntry& entry, UringOperation operation, const std::array<iovec, 2>* memory) {
     io_uring_sqe& sqe = next_sqe();
     std::memset(&sqe, 0, 2 * sizeof sqe);
     sqe.opcode = IORING_OP_URING_CMD;
     sqe.flags = IOSQE_FIXED_FILE;
-    sqe.off = operation;
+    sqe.off = static_cast<std::uint64_t>(operation);
     sqe.addr = reinterpret_cast<std::uint64_t>(memory != nullptr ? memory->data() : nullptr);
     sqe.len = memory != nullptr ? 2 : 0;
     sqe.user_data = reinterpret_cast<std::uint64_t>(&entry) | kDone;
@@ -263,7 +263,7 @@ void UringQueue::answer(RingEntry& entry) {
         return;
     }
     entry.large = entry.large || headers_of(entry).payload_bytes > kLarge;
-    command(entry, static_cast<std::uint32_t>(UringOperation::answer_and_fetch), nullptr);
+    command(entry, UringOperation::answer_and_fetch, nullptr);
     if (entry.large) ++entry.places->large;
     if (entry.large && entry.places->large > kMostLarge && large_.size() < kMostGivenBack) large_.push_back(&entry);
 }

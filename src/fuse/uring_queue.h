@@ -23,11 +23,13 @@
 #include <vector>
 
 #include "fuse/transport.h"
+#include "sys/buffer_pool.h"
 #include "sys/result.h"
 
 namespace bandfs {
 
 class UringQueue;
+enum class UringOperation : std::uint32_t;
 
 /// The places of one of the kernel's queues.
 struct UringPlaces {
@@ -66,8 +68,8 @@ public:
     /// Requests of a mount that may be under way without a caller waiting in them.
     static constexpr unsigned kMostUnattended = 1024;
     /// Memory of a place: a page, and this.
-    static constexpr std::size_t kPage = 4096;
-    static constexpr std::size_t kPayload = 1u << 20;
+    static constexpr std::size_t kPage = PooledBuffer::kPage;
+    static constexpr std::size_t kPayload = PooledBuffer::kLargestPayload;
 
     /// `queues`: which of the kernel's queues it serves, the first of them that of its processor.
     UringQueue(UringSink& sink, int dev_fuse, std::vector<std::uint16_t> queues);
@@ -107,8 +109,8 @@ private:
         void operator()(std::byte* memory) const;
     };
     /// Places that were made together.
-    struct Places {
-        UringPlaces* of;
+    struct Batch {
+        UringPlaces* places;
         unsigned count;
         std::unique_ptr<RingEntry[]> entries;
         std::unique_ptr<std::byte, Unmap> memory;
@@ -119,18 +121,18 @@ private:
     void take(std::uint64_t data, int result);
     void fetched(RingEntry& entry);
     bool make_places(UringPlaces& places, unsigned count);
-    void register_places(const Places& made);
+    void register_places(const Batch& batch);
     void grow();
     void give_memory_back();
     io_uring_sqe& next_sqe();
-    void command(RingEntry& entry, std::uint32_t operation, const std::array<iovec, 2>* memory);
+    void command(RingEntry& entry, UringOperation operation, const std::array<iovec, 2>* memory);
     void go(Tag tag, std::uint64_t data = 0);
 
     UringSink& sink_;
     const int dev_fuse_;
     std::vector<UringPlaces> queues_;  ///< of the thread alone, as what follows
     io_uring ring_{};
-    std::vector<Places> entries_;
+    std::vector<Batch> batches_;
     std::vector<RingEntry*> large_;  ///< answered, and their memory is too much to be kept
     bool ending_ = false;
 

@@ -148,8 +148,8 @@ Status UringTransport::send(ReplySlot slot, std::span<const iovec> pieces) {
     const std::span<std::byte> payload = UringQueue::payload_of(entry);
     std::size_t bytes = 0;
     for (const iovec& piece : pieces.subspan(1)) {
-        if (piece.iov_len >
-            payload.size() - bytes) {  // the kernel asks for no more; if it did, nobody may wait for ever
+        // The kernel asks for no more; if it did, nobody may wait for ever.
+        if (piece.iov_len > payload.size() - bytes) {
             header.error = -EIO;
             bytes = 0;
             break;

@@ -90,7 +90,8 @@ void ReadRequest::look_for_reader() {
 bool ReadRequest::start() {
     if (!take_buffer(*pool_) || in_answer_.empty()) return false;
     constexpr std::size_t kPage = PooledBuffer::kPage;
-    return start_reading(reader_, place(cached_, cached_ + (bytes() + kPage - 1) / kPage * kPage), offset_ + cached_);
+    start_reading(reader_, place(cached_, cached_ + (bytes() + kPage - 1) / kPage * kPage), offset_ + cached_);
+    return true;
 }
 
 void ReadRequest::has_read(Gate& gate, Result<std::size_t> n) {

@@ -71,8 +71,8 @@ protected:
     virtual std::span<std::byte> answer_memory() { return {}; }
     /// Whether start_reading() can do anything.
     virtual bool can_start_reading() const { return false; }
-    /// Has the kernel read from a descriptor with O_DIRECT; has_read() follows. False: nothing has begun.
-    virtual bool start_reading(int, std::span<std::byte>, std::uint64_t) { return false; }
+    /// Has the kernel read from a descriptor with O_DIRECT; has_read() follows.
+    virtual void start_reading(int, std::span<std::byte>, std::uint64_t) {}
     /// How that ended.
     void has_read(Gate& gate, Result<std::size_t> n);
     /// Exactly once, with no lock held. First unregisters what kept() registered. The bytes stay until it returns.

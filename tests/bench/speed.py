@@ -147,8 +147,8 @@ def bare(_arguments, source):
 
 
 @contextlib.contextmanager
-def through_bandfs(arguments, source):
-    with rig.bandfs(arguments.build, source, arguments.options) as mount:
+def through_bandfs(arguments, source, more=""):
+    with rig.bandfs(arguments.build, source, arguments.options + more) as mount:
         yield mount, (arguments.build / "src/cmd/bandfs").resolve()
 
 
@@ -157,8 +157,7 @@ def through_bandfs_over_rings(arguments, source):
     before = RINGS.read_text()
     RINGS.write_text("Y")
     try:
-        options = f"{arguments.options},transport=auto"
-        with through_bandfs(argparse.Namespace(**{**vars(arguments), "options": options}), source) as way:
+        with through_bandfs(arguments, source, ",transport=auto") as way:
             yield way
     finally:
         RINGS.write_text(before)

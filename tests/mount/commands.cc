@@ -67,6 +67,11 @@ bool mapping_leaves_setid(const std::string& file) {
     return written;
 }
 
+/// Whether the requests of a mount come that way.
+bool comes_by(const BandfsMount& mount, const std::string& way) {
+    return mount.control("status.json").find("\"transport\": \"" + way + "\"") != std::string::npos;
+}
+
 class Commands : public testing::Test {
 protected:
     void SetUp() override {
@@ -363,24 +368,19 @@ TEST_F(Commands, AsManyThreadsReceiveAsAskedFor) {
     EXPECT_TRUE(wait_until([&] { return receivers() == 4; })) << receivers();
 }
 
-// tests/mount/over-rings sets the variable.
 TEST_F(Commands, RequestsComeAsAskedFor) {
-    const auto comes_by = [&](const char* options, const char* way) {
-        const auto mount = mounted(options);
-        return mount->control("status.json").find("\"transport\": \"" + std::string(way) + "\"") != std::string::npos;
-    };
-    EXPECT_TRUE(comes_by("transport=dev", "dev"));
-    EXPECT_TRUE(comes_by("transport=auto,max_threads=1", "dev")) << "no more threads than asked for";
-    if (std::getenv("BANDFS_OVER_RINGS") == nullptr) GTEST_SKIP() << "whether there are rings is up to the machine";
-    EXPECT_TRUE(comes_by("transport=auto", "io_uring"));
+    EXPECT_TRUE(comes_by(*mounted("transport=dev"), "dev"));
+    EXPECT_TRUE(comes_by(*mounted("transport=auto,max_threads=1"), "dev")) << "no more threads than asked for";
+    if (!over_rings()) GTEST_SKIP() << "whether there are rings is up to the machine";
+    EXPECT_TRUE(comes_by(*mounted("transport=auto"), "io_uring"));
 }
 
 TEST_F(Commands, WithoutRoomForRingsRequestsComeThroughDevFuse) {
-    if (std::getenv("BANDFS_OVER_RINGS") == nullptr) GTEST_SKIP() << "there are no rings";
+    if (!over_rings()) GTEST_SKIP() << "there are no rings";
     if (kSanitized) GTEST_SKIP() << "sanitizers want more addresses";
     // For each processor they want 1.6 GB of addresses.
     const BandfsMount mount(janitor_, backing_->below(), "transport=auto", {"prlimit", "--as=1500000000"});
-    EXPECT_NE(mount.control("status.json").find("\"transport\": \"dev\""), std::string::npos);
+    EXPECT_TRUE(comes_by(mount, "dev"));
     EXPECT_EQ(std::filesystem::file_size(mount.path() + "/file"), 7u);
 }
 

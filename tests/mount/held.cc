@@ -374,7 +374,7 @@ TEST_P(Held, TenThousandSmallWritesWithoutAThread) {
 
 void Held::hold_ten_thousand(Column column, std::size_t bytes) {
     // Over rings the kernel lets no more of those be under way that no caller waits for.
-    const int requests = std::getenv("BANDFS_OVER_RINGS") != nullptr ? 1000 : 10000;
+    const int requests = over_rings() ? 1000 : 10000;
     const bool reads = column == Column::read;
     disk_->set_speed(0.1);
     const pid_t daemon = daemons().front();

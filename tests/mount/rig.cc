@@ -218,15 +218,18 @@ void SlowDisk::drop_caches() {
     output_of({getenv("STACK"), "drop", path_});
 }
 
+bool over_rings() {
+    return std::getenv("BANDFS_OVER_RINGS") != nullptr;
+}
+
 BandfsMount::BandfsMount(Janitor& janitor, const std::string& source, const std::string& options,
                          const std::vector<std::string>& run_by) {
     path_ = make_directory("bandfs-mnt");
     janitor.on_end({"rmdir", path_});
     janitor.on_end({"umount", "-l", path_});
     std::vector<std::string> command = run_by;
-    const bool over_rings = std::getenv("BANDFS_OVER_RINGS") != nullptr;
     command.insert(command.end(),
-                   {bandfs_program(), source, path_, "-o", (over_rings ? "transport=auto," : "") + options});
+                   {bandfs_program(), source, path_, "-o", (over_rings() ? "transport=auto," : "") + options});
     output_of(command);
     mounted_ = true;
 }

@@ -68,6 +68,9 @@ private:
     std::string path_;
 };
 
+/// Whether mounts are to come over io_uring (tests/mount/over-rings).
+bool over_rings();
+
 /// bandfs mounted by its own command.
 class BandfsMount {
 public:

@@ -2,6 +2,7 @@
 
 #include <sys/syscall.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <string>
 #include <thread>
@@ -11,8 +12,11 @@
 namespace bandfs {
 namespace {
 
-/// Of looks at a thread that has sent its request and not gone to sleep yet.
-constexpr int kMostLooks = 1000;
+/// At a thread that has sent its request and not gone to sleep yet: of so many looks, those after the first follow each
+/// other slowly, since others may keep the thread from its processor.
+constexpr int kMostLooks = 2000;
+constexpr int kQuickLooks = 200;
+constexpr std::chrono::milliseconds kLookAgain{1};
 
 // What only some machines have stands behind #ifdef.
 WaitsIn kind_of(long number) {
@@ -82,7 +86,10 @@ WaitsIn waits_in(pid_t tid) {
         const Result<std::string> text = read_whole_file(path, 4096);
         if (!text) return WaitsIn::unknown;
         if (!text->starts_with("running")) return kind_of(std::strtol(text->c_str(), nullptr, 10));
-        std::this_thread::yield();
+        if (look < kQuickLooks)
+            std::this_thread::yield();
+        else
+            std::this_thread::sleep_for(kLookAgain);
     }
     return WaitsIn::unknown;
 }

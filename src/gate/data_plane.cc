@@ -30,7 +30,7 @@ std::uint64_t DataPlane::default_dirty_bytes() {
 std::size_t DataPlane::default_dirty_files() {
     constexpr std::size_t kFewest = 8;
     constexpr std::size_t kMost = 65536;
-    return std::clamp<std::size_t>(descriptor_limit() / 8, kFewest, kMost);
+    return std::clamp<std::size_t>(descriptor_limit() / 4, kFewest, kMost);
 }
 
 DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings)
@@ -40,9 +40,15 @@ DataPlane::DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlan
       kept_(settings.kept_bytes != 0 ? settings.kept_bytes : physical_memory_bytes() / 8, counters_.passed_over_memory),
       files_(
           io, [this](FileData& file) { write_back_->discard(file, 0, kEverything); }, [this] { return relieve(); }) {
-    WriteBackSettings write_back{settings.unit_size, settings.dirty_bytes, settings.oldest_dirty_ns,
-                                 settings.dirty_files};
-    if (write_back.bound == 0) write_back.bound = default_dirty_bytes();
+    WriteBackSettings write_back{.unit_size = settings.unit_size,
+                                 .bound = settings.dirty_bytes,
+                                 .most_of_all = settings.dirty_of_all,
+                                 .oldest_ns = settings.oldest_dirty_ns,
+                                 .most_files = settings.dirty_files};
+    if (write_back.bound == 0) {
+        write_back.bound = default_dirty_bytes();
+        if (write_back.most_of_all == 0) write_back.most_of_all = physical_memory_bytes() / 32;
+    }
     if (write_back.most_files == 0) write_back.most_files = default_dirty_files();
     gate_.enter(groups_);
     write_back_ = std::make_unique<WriteBack>(gate_, groups_, write_back, counters_);

@@ -30,6 +30,9 @@ namespace bandfs {
 struct DataPlaneSettings {
     std::uint32_t unit_size = 131072;
     std::uint64_t dirty_bytes = 0;  ///< what a group may have dirty and not on the disk; 0: default_dirty_bytes()
+    /// What all groups may have for which those whose write-back is fast may go beyond that; 0: a 32nd of memory when
+    /// dirty_bytes is 0, and else nothing.
+    std::uint64_t dirty_of_all = 0;
     TimeNs oldest_dirty_ns = 5 * kSecond;  ///< what has been dirty longer is written back although nothing presses
     std::size_t dirty_files = 0;           ///< how many files its groups may have dirty; 0: default_dirty_files()
     std::uint64_t kept_bytes = 0;  ///< payload of writes that wait, beyond which they pass; 0: an eighth of memory
@@ -50,7 +53,7 @@ class DataPlane {
 public:
     /// min(64 MiB, memory / 64).
     static std::uint64_t default_dirty_bytes();
-    /// An eighth of the descriptors that the process may have: a dirty file keeps its own although nobody has it open.
+    /// A fourth of the descriptors that the process may have: a dirty file keeps its own although nobody has it open.
     static std::size_t default_dirty_files();
 
     DataPlane(Gate& gate, MountGroups& groups, DiskIo& io, const DataPlaneSettings& settings);

@@ -23,11 +23,13 @@ constexpr unsigned kJobsOfGroup = 32;
 constexpr unsigned kFewestUrgent = 2;
 constexpr unsigned kMostUrgent = 8;
 constexpr TimeNs kQuickJobNs = 5 * kMillisecond;
-// What a group may rest: an eighth of its bound, and not more than a slow disk writes in a fifth of a second.
-constexpr std::uint64_t kMostResting = 8 * kMiB;
-// Files with resting extents keep a descriptor each; beyond so many of a group, or half of what it may have, they are
-// due.
-constexpr std::size_t kMostRestingFiles = 1024;
+// Without a bound that was set: what went to the disk in so many seconds.
+constexpr std::uint64_t kSecondsOfBound = 4;
+// What a group may rest of what is streamed: an eighth of its bound, and not more than a slow disk writes in a fifth of
+// a second.
+constexpr std::uint64_t kMostStreamed = 8 * kMiB;
+// Files with resting extents keep a descriptor each; so many of a group may rest at most.
+constexpr std::size_t kMostRestingFiles = 8192;
 // So many are written for one who needs a descriptor: several disk requests at once, and the next comes soon.
 constexpr std::size_t kHastenedFiles = 16;
 
@@ -39,8 +41,9 @@ std::uint64_t in_pages(std::uint64_t offset, std::uint64_t bytes) {
     return bytes == 0 ? 0 : ((offset + bytes - 1) / kPage - offset / kPage + 1) * kPage;
 }
 
-std::uint64_t mark_of(std::uint64_t bound) {
-    return std::min(bound / 8, kMostResting);
+// Of what a group may have, what may rest.
+std::uint64_t resting_part(std::uint64_t bound) {
+    return bound / 4 * 3;
 }
 
 /// Closes a file, which may take the disk's time when it had no name any more.
@@ -62,7 +65,7 @@ WriteBack::WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& s
       settings_(settings),
       counters_(counters),
       bound_(settings.bound),
-      mark_(mark_of(settings.bound)),
+      most_of_all_(settings.most_of_all),
       urgent_limit_(kFewestUrgent),
       flusher_([this] { flush_old(); }) {}
 
@@ -89,9 +92,18 @@ void WriteBack::forget_if_idle(DirtyLedger& ledger) {
 
 bool WriteBack::has_room(const DirtyLedger& ledger, const WriteRequest& request) const {
     if (draining_ || ledger.dirty == 0) return true;
-    if (ledger.dirty + in_pages(request.offset_, request.payload_.size()) > bound_) return false;
+    const std::uint64_t bytes = in_pages(request.offset_, request.payload_.size());
+    if (ledger.dirty + bytes > bound_of(ledger)) return false;
     const FileData* const file = request.file_->data.get();
-    return ledger.dirty_files() < files_of_group() || ledger.files.contains(file) || file_jobs_.contains(file);
+    const auto known = ledger.files.find(file);
+    if (known == ledger.files.end()) return ledger.dirty_files() < files_of_group() || file_jobs_.contains(file);
+    const std::uint64_t resting = ledger.noted - ledger.streamed;
+    return !known->second->streams || ledger.dirty - resting + bytes <= bound_;
+}
+
+std::uint64_t WriteBack::bound_of(const DirtyLedger& ledger) const {
+    const std::uint64_t part = most_of_all_ / std::max<std::size_t>(ledgers_.size(), 1);
+    return std::max(bound_, std::min(part, kSecondsOfBound * ledger.pace.bytes_per_second()));
 }
 
 // How many dirty files a group may have: its part of all there may be. While a group that has just come gets its part,
@@ -149,14 +161,13 @@ void WriteBack::wrote(WriteRequest& request) {
     const std::shared_ptr<FileData>& file = request.file_->data;
     const std::lock_guard lock(mutex_);
     DirtyLedger& ledger = ledger_of(request.owner_);
-    const std::uint64_t added =
-        request.written() == 0 ? 0 : file->note_dirty(request.offset_, request.written(), request.owner_);
-    ledger.dirty += added;
-    give_up(ledger, request);
-    if (added != 0) {
-        ledger.note(file, added, now_ns());
-        if (std::exchange(flusher_rests_, false)) flusher_wakes_.notify_one();
+    if (const std::uint64_t written = request.written(); written != 0) {
+        const std::uint64_t added = file->note_dirty(request.offset_, written, request.owner_);
+        ledger.dirty += added;
+        ledger.note(file, request.offset_, request.offset_ + written, added, now_ns());
+        if (added != 0 && std::exchange(flusher_rests_, false)) flusher_wakes_.notify_one();
     }
+    give_up(ledger, request);
     pump(ledger);
     let_writes_run(ledger);
     forget_if_idle(ledger);
@@ -174,19 +185,27 @@ void WriteBack::forget(WriteRequest& request) {
 
 // Jobs.
 
-bool WriteBack::pressed(const DirtyLedger& ledger) const {
-    if (ledger.waiting.empty()) return false;
-    return draining_ || !ledger.writes.empty() || ledger.noted > mark_ ||
-           ledger.files.size() > std::min(kMostRestingFiles, files_of_group() / 2);
+// Where nothing is due: makes due what presses. False when nothing does.
+bool WriteBack::make_pressing_due(DirtyLedger& ledger) {
+    const std::uint64_t bound = bound_of(ledger);
+    const std::uint64_t may_rest = resting_part(bound);
+    const bool files_press = ledger.files.size() > std::min(kMostRestingFiles, resting_part(files_of_group()));
+    const bool all_press = draining_ || files_press || !ledger.writes.empty() || ledger.noted > may_rest;
+    const bool streams_press = ledger.streamed > std::min(bound_ / 8, kMostStreamed);
+    if (!ledger.streaming.empty() && (all_press || streams_press)) {
+        ledger.make_due(*ledger.streaming.front().file);
+        return true;
+    }
+    if (ledger.waiting.empty() || !all_press) return false;
+    const std::uint64_t beyond = ledger.noted > may_rest ? ledger.noted - may_rest + may_rest / 8 : 0;
+    ledger.make_due(*ledger.waiting.front().file, draining_ || files_press ? UINT64_MAX : std::max(beyond, kJobSpan));
+    return true;
 }
 
 // Hands jobs of a group to the gate as far as something is due or presses.
 void WriteBack::pump(DirtyLedger& ledger) {
     while (ledger.jobs < kJobsOfGroup && ledger.in_jobs < kBytesInJobs) {
-        if (ledger.due.empty()) {
-            if (!pressed(ledger)) return;
-            ledger.make_due(*ledger.waiting.front().file);
-        }
+        if (ledger.due.empty() && !make_pressing_due(ledger)) return;
         const std::shared_ptr<FileData> file = ledger.due.front().file;
         if (file->abandoned()) {
             drop(*file, 0, UINT64_MAX);
@@ -209,7 +228,7 @@ std::unique_ptr<WriteBackJob> WriteBack::next_job(DirtyLedger& ledger, const std
                                               ++jobs_made_);
     ledger.take(*file, job->bytes(), now_ns());
     ledger.in_jobs += job->bytes();
-    ++ledger.jobs;
+    if (ledger.jobs++ == 0) ledger.pace.begin(now_ns());
     file_jobs_[file.get()].all.push_back(*job);
     return job;
 }
@@ -242,6 +261,7 @@ void WriteBack::on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed) {
     const std::lock_guard lock(mutex_);
     DirtyLedger& ledger = ledger_of(job.owner());
     ledger.dirty -= bytes;
+    ledger.pace.add(bytes, now_ns());
     let_writes_run(ledger);
 }
 
@@ -264,7 +284,7 @@ void WriteBack::finished(WriteBackJob& job) {
     if (jobs.all.empty()) file_jobs_.erase(of_file);
     DirtyLedger& ledger = ledger_of(job.owner());
     ledger.in_jobs -= job.bytes();
-    --ledger.jobs;
+    if (--ledger.jobs == 0) ledger.pace.end(now_ns());
     pump(ledger);
     let_writes_run(ledger);
     forget_if_idle(ledger);
@@ -321,7 +341,7 @@ void WriteBack::hasten_closed() {
     const std::lock_guard lock(mutex_);
     for (const auto& [owner, ledger] : ledgers_) {
         std::vector<std::shared_ptr<FileData>> own;
-        for (const DirtyLedger::Files* const list : {&ledger.due, &ledger.waiting}) {
+        for (const DirtyLedger::Files* const list : {&ledger.due, &ledger.streaming, &ledger.waiting}) {
             for (const DirtyFile& dirty : *list) {
                 if (!dirty.file->open_somewhere()) own.push_back(dirty.file);
             }
@@ -387,7 +407,7 @@ void WriteBack::flush_old() {
             ledger.make_older_due(now_ns() - settings_.oldest_ns);
             pump(ledger);
             let_writes_run(ledger);
-            if (!ledger.waiting.empty()) oldest = std::min(oldest, ledger.waiting.front().since);
+            oldest = std::min(oldest, ledger.oldest());
             forget_if_idle(ledger);
         }
         flusher_rests_ = oldest == kNever;
@@ -421,7 +441,7 @@ std::uint64_t WriteBack::bound() const {
 void WriteBack::set_bound(std::uint64_t bytes) {
     const std::lock_guard lock(mutex_);
     bound_ = bytes;
-    mark_ = mark_of(bytes);
+    most_of_all_ = 0;
     go_on_with_all();
 }
 

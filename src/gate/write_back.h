@@ -2,14 +2,19 @@
 //
 // A buffered write is answered once it is in the page cache. What it dirtied is noted in its file and counted in the
 // ledger of its group. Extents become jobs, of up to 1 MiB of a file, when
-//   - the group has more of them than a mark, or in more files, or a write of it waits for its bound (pressure);
+//   - the group has three quarters of what it may have, in bytes or in files, or a write of it waits for its bound, or
+//   it has more than a mark of what was written from one byte to the next (pressure);
 //   - they are older than 5 s;
 //   - their file is fsynced: then at once, expedited, and a few at a time, so that a large one leaves the disk to
 //   others too;
 //   - the mount ends.
 // Until then a rewrite adds nothing, and a file that loses its last name is not written at all. A group has few jobs at
 // the gate at a time: enough for the scheduler to see that it wants the disk, and no more, for what is not in a job yet
-// can still be rewritten, merged or dropped.
+// can still be rewritten, merged or dropped. What is scattered gains most by that, and what is streamed nothing: it
+// will not be rewritten soon, and a disk that waits for it idles.
+//
+// Where no bound was set, a group may have as much of what is scattered as went to the disk for it in 4 s: so much is
+// there as soon as it is wanted, and on a slow disk nobody runs far ahead of his share.
 //
 // A dirty file keeps its descriptor, also when nobody has it open any more. So their number is bounded, too, and when
 // the process runs out of descriptors all the same, closed files are written first.
@@ -40,7 +45,10 @@ struct DataCounters;
 struct WriteBackSettings {
     std::uint32_t unit_size = 131072;
     std::uint64_t bound = 0;  ///< dirty bytes of a group beyond which its writes wait, at first
-    TimeNs oldest_ns = 0;     ///< what has been dirty longer is due
+    /// Dirty bytes of all groups for which those whose write-back is fast may go beyond their bound, until one is set;
+    /// 0: none.
+    std::uint64_t most_of_all = 0;
+    TimeNs oldest_ns = 0;  ///< what has been dirty longer is due
     /// Dirty files of all groups beyond which a write to one that is not dirty waits, if its group has its part.
     std::size_t most_files = 0;
 };
@@ -120,7 +128,8 @@ private:
     std::size_t files_of_group() const;
     void take_room(DirtyLedger& ledger, WriteRequest& request);
     void give_up(DirtyLedger& ledger, WriteRequest& request);
-    bool pressed(const DirtyLedger& ledger) const;
+    std::uint64_t bound_of(const DirtyLedger& ledger) const;
+    bool make_pressing_due(DirtyLedger& ledger);
     void pump(DirtyLedger& ledger);
     std::unique_ptr<WriteBackJob> next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file);
     void submit(std::unique_ptr<WriteBackJob> job);
@@ -140,8 +149,8 @@ private:
 
     mutable std::mutex mutex_;
     // Guarded by it:
-    std::uint64_t bound_ = 0;  ///< dirty bytes of a group beyond which its writes wait
-    std::uint64_t mark_ = 0;   ///< bytes of a group that may rest before they are due
+    std::uint64_t bound_;
+    std::uint64_t most_of_all_;
     std::unordered_map<DirtyOwner, DirtyLedger> ledgers_;
     std::unordered_map<const FileData*, FileJobs> file_jobs_;
     std::unordered_map<DirtyOwner, TimeNs> passed_at_;  ///< when a job of that group last went ahead of others

@@ -121,7 +121,11 @@ protected:
     void start(TimeNs oldest_dirty, std::size_t dirty_files = 1000, std::uint64_t kept_bytes = 0) {
         plane_.reset();
         plane_ = std::make_unique<DataPlane>(gate_, *groups_, disk_,
-                                             DataPlaneSettings{kUnit, kBound, oldest_dirty, dirty_files, kept_bytes});
+                                             DataPlaneSettings{.unit_size = kUnit,
+                                                               .dirty_bytes = kBound,
+                                                               .oldest_dirty_ns = oldest_dirty,
+                                                               .dirty_files = dirty_files,
+                                                               .kept_bytes = kept_bytes});
     }
     void let_everything_go() {
         disk_.at_read.open();

@@ -125,7 +125,7 @@ TEST_F(FaultsTest, AFailedWriteBackReachesEachOpenOnceWithItsErrno) {
 TEST_F(FaultsTest, AWriteBackThatNobodyAskedForIsToldToTheNextFsync) {
     const auto file = open();
     disk_.write_back_error = EIO;
-    write_now(file, 0, kBound / 8 + kPage);  // more than may rest
+    write_now(file, 0, kBound / 4 * 3 + kPage);  // more than may rest
     ASSERT_TRUE(eventually([&] { return plane_->dirty_bytes() == 0; }));
     disk_.write_back_error = 0;
     EXPECT_EQ(sync_now(file), EIO);

@@ -66,9 +66,9 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     std::uint64_t end = offset + request->size_;
     const bool misplaced = direct && !data.direct_allows(offset, request->size_);
     if (misplaced || (direct && data.write_back_kind() != WriteBackKind::memory)) {
-        const Result<FileFacts> facts = file_facts(data.descriptor());
-        if (!facts) return fail(*request, lineage, facts.error());
-        end = std::clamp(facts->size, offset, end);
+        const Result<std::uint64_t> known = data.end_of_read(offset, end);
+        if (!known) return fail(*request, lineage, known.error());
+        end = *known;
         if (end == offset) {  // where the kernel asks for no alignment
             request->answer(std::span<const std::byte>());
             return false;

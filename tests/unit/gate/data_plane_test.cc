@@ -1,6 +1,7 @@
 #include "gate/data_plane.h"
 
 #include <linux/falloc.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -98,6 +99,25 @@ TEST_F(DataPlaneTest, ReadsOfAFileThatShrankEndWhereItEnds) {
     ASSERT_TRUE(eventually([&] { return answer.come(); }));
     EXPECT_EQ(answer.code, 0);
     EXPECT_EQ(answer.data, pattern(5 * kPage + 3));
+}
+
+TEST_F(DataPlaneTest, ReadsOfAFileThatWasLongerEndWhereItEnds) {
+    const auto file = open();
+    write_now(file, 0, 16 * kPage);
+    disk_.resident = [](std::uint64_t) { return false; };
+    const auto got = [&](std::uint64_t offset) {
+        Answer answer;
+        read(answer, file, offset, 16 * kPage);
+        EXPECT_TRUE(eventually([&] { return answer.come(); }));
+        EXPECT_EQ(answer.code, 0);
+        return answer.data;
+    };
+    EXPECT_EQ(got(0), pattern(16 * kPage));
+    for (const std::uint64_t size : {5 * kPage + 3, 4 * kPage}) {
+        ASSERT_EQ(::ftruncate(file->data->descriptor(), static_cast<off_t>(size)), 0);  // as somebody else does it
+        EXPECT_EQ(got(0), pattern(size));
+        EXPECT_TRUE(got(8 * kPage).empty());
+    }
 }
 
 TEST_F(DataPlaneTest, DirectRequestsAreUnitsAndMisalignedOnesRefused) {

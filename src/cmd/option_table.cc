@@ -206,7 +206,7 @@ constexpr Option kOptions[] = {
      "How many groups may have come into being by themselves.", take_whole<&R::auto_max>},
     {"unit_size", whole, scheduling, "BYTES", "131072", 4096, 1 << 20,
      "Size of the pieces that reads and writes are scheduled in, a power of two.", take_unit_size},
-    {"dirty", whole, scheduling, "MIB", "1/64 of memory, at most 64", 1, 65536,
+    {"dirty", whole, scheduling, "MIB", "1/64 of memory, at most 64, and more where the disk is fast", 1, 65536,
      "What a group may have written and not yet on the disk, before its writers wait.", take_whole<&R::dirty_mib>},
     {"config", text, mount, "FILE", "/etc/bandfs/bandfs.toml", 0, 0,
      "The configuration file, which options override; none: there is none.", take_config},

@@ -163,7 +163,7 @@ constexpr std::array kMountKeys{
                     take_unit_size},
     ConfigKeyOf<CM>{{"dirty", whole, false, "MiB", "", 1, 65536,
                      "What a group may have written and not yet on the disk, before its writers wait; 1/64 of memory, "
-                     "at most 64, when it is not given."},
+                     "at most 64, and more where the disk is fast, when it is not given."},
                     take_whole<CM, &CM::dirty_mib>},
     ConfigKeyOf<CM>{
         {"readahead", whole, false, "KiB", "4096", 0, 1 << 20, "How far the kernel reads ahead (root only)."},

@@ -121,7 +121,8 @@ std::string config_text(const MountInfo& info, const MountSnapshot& snapshot, co
     if (snapshot.auto_weight != 0) writer.set_number("auto", std::uint64_t{snapshot.auto_weight});
     writer.set_number("auto_max", std::uint64_t{snapshot.auto_max});
     writer.set_number("unit_size", std::uint64_t{options.unit_size});
-    if (snapshot.dirty_bound >= kMiB) writer.set_number("dirty", snapshot.dirty_bound / kMiB);
+    if (snapshot.dirty_bound_set && snapshot.dirty_bound >= kMiB)
+        writer.set_number("dirty", snapshot.dirty_bound / kMiB);
     writer.set_number("readahead", std::uint64_t{options.readahead_kib});
     writer.set_number("attr_timeout", options.attr_timeout_s);
     writer.set_number("entry_timeout", options.entry_timeout_s);

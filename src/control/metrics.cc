@@ -89,8 +89,10 @@ constexpr std::array kMountMetrics{
                 [](const MountSnapshot& s) { return as_double(s.writeback_errors); }},
     MountMetric{{"bandfs_dirty_bytes", "gauge", "Bytes that are written and not on the disk."},
                 [](const MountSnapshot& s) { return as_double(s.dirty_bytes); }},
-    MountMetric{{"bandfs_dirty_bound_bytes", "gauge", "What a group may have of them before its writers wait."},
-                [](const MountSnapshot& s) { return as_double(s.dirty_bound); }},
+    MountMetric{
+        {"bandfs_dirty_bound_bytes", "gauge",
+         "What a group may have of them before its writers wait, or more on a fast disk if no dirty was given."},
+        [](const MountSnapshot& s) { return as_double(s.dirty_bound); }},
     MountMetric{{"bandfs_auto_groups", "gauge", "Groups that came into being by themselves."},
                 [](const MountSnapshot& s) { return as_double(s.auto_groups); }},
     MountMetric{{"bandfs_auto_turned_away_total", "counter", "Requests that found no room for a group of their own."},

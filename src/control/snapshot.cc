@@ -35,6 +35,7 @@ void add_data_plane(const DataPlane& data, MountSnapshot& copy) {
     copy.writeback_errors = counters.writeback_errors.load();
     copy.dirty_bytes = data.dirty_bytes();
     copy.dirty_bound = data.dirty_bound();
+    copy.dirty_bound_set = data.is_dirty_bound_set();
     for (GroupSnapshot& group : copy.groups) {
         group.dirty_bytes = data.dirty_bytes(group.is_default ? DirtyOwner() : DirtyOwner(group.id));
     }

@@ -77,6 +77,7 @@ struct MountSnapshot {
     std::uint64_t writeback_errors = 0;
     std::uint64_t dirty_bytes = 0;
     std::uint64_t dirty_bound = 0;      ///< of each group
+    bool dirty_bound_set = false;       ///< by somebody: none has more
     bool rings = false;                 ///< its requests come over io_uring
     std::vector<GroupSnapshot> groups;  ///< the default group first, then in the order of attachment
 };

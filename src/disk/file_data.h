@@ -66,8 +66,10 @@ public:
     /// The descriptor that read() would read whole pages by, if that is one with O_DIRECT; -1: not so.
     int direct_reader(std::uint64_t offset, std::size_t bytes, bool quiet);
     /// Where a read of [offset, end) ends as far as is known, at the end of the file if that comes first. A file that
-    /// was long enough once is not asked again: one that became shorter since shows when it is read.
+    /// was long enough once is not asked again: one that became shorter since shows when it is read. Whoever sees that
+    /// has its size forgotten.
     Result<std::uint64_t> end_of_read(std::uint64_t offset, std::uint64_t end);
+    void forget_size() { size_seen_.store(0, std::memory_order_relaxed); }
     /// With O_DIRECT wanted: as the file system answers it.
     Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
 

@@ -65,6 +65,7 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     const bool direct = request->flags_.direct();
     std::uint64_t end = offset + request->size_;
     const bool misplaced = direct && !data.direct_allows(offset, request->size_);
+    if (misplaced) data.forget_size();  // at the end of the file it is not
     if (misplaced || (direct && data.write_back_kind() != WriteBackKind::memory)) {
         const Result<std::uint64_t> known = data.end_of_read(offset, end);
         if (!known) return fail(*request, lineage, known.error());
@@ -231,6 +232,10 @@ std::uint64_t DataPlane::dirty_bytes(DirtyOwner owner) const {
 
 std::uint64_t DataPlane::dirty_bound() const {
     return write_back_->bound();
+}
+
+bool DataPlane::is_dirty_bound_set() const {
+    return write_back_->is_bound_set();
 }
 
 void DataPlane::set_dirty_bound(std::uint64_t bytes) {

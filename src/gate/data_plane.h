@@ -103,6 +103,7 @@ public:
     std::uint64_t dirty_bytes(DirtyOwner owner) const;
     /// The bound of each group. Lowering it makes no write wait that has been let run.
     std::uint64_t dirty_bound() const;
+    bool is_dirty_bound_set() const;
     void set_dirty_bound(std::uint64_t bytes);
 
 private:

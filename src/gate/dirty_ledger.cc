@@ -70,8 +70,9 @@ void DirtyLedger::note(const std::shared_ptr<FileData>& file, std::uint64_t begi
 void DirtyLedger::put_by_age(Files& from, Files::iterator file) {
     Files& to = list_of(*file);
     if (&to == &due) return;
-    const auto newer = [file](const DirtyFile& other) { return other.since > file->since; };
-    to.splice(std::ranges::find_if(to, newer), from, file);
+    auto place = to.end();  // mostly
+    while (place != to.begin() && std::prev(place)->since > file->since) --place;
+    to.splice(place, from, file);
 }
 
 void DirtyLedger::take(FileData& file, std::uint64_t bytes, TimeNs now) {
@@ -90,6 +91,10 @@ void DirtyLedger::take(FileData& file, std::uint64_t bytes, TimeNs now) {
         files.erase(known);
     } else if (was_due && at->due == 0) {
         if (at->all_due) at->since = now;
+        if (at->streams && at->run < kStream) {
+            at->streams = false;
+            streamed -= at->noted;
+        }
         put_by_age(list, at);
     } else if (was_due) {
         due.splice(due.end(), due, at);
@@ -101,7 +106,7 @@ void DirtyLedger::make_due(FileData& file, std::uint64_t bytes) {
     if (known == files.end()) return;
     const Files::iterator at = known->second;
     Files& from = list_of(*at);
-    at->due += std::min(bytes, at->noted - at->due);
+    at->due = std::min(bytes, at->noted);
     at->all_due = at->due == at->noted;
     due.splice(due.end(), from, at);
 }

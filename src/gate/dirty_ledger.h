@@ -18,11 +18,11 @@ namespace bandfs {
 /// A file with extents that this group dirtied and that are in no write-back job yet.
 struct DirtyFile {
     std::shared_ptr<FileData> file;
-    TimeNs since = 0;           ///< the oldest of them was dirtied not before this
+    TimeNs since = 0;           ///< when the oldest of them was dirtied, or what was older than them was taken
     std::uint64_t noted = 0;    ///< their bytes
     std::uint64_t due = 0;      ///< of these, how many are to be written back whatever presses
     bool all_due = false;       ///< all there were when some were last made due
-    bool streams = false;       ///< it was written from one byte to the next for long
+    bool streams = false;       ///< it was written from one byte to the next for long, and was last
     std::uint64_t run = 0;      ///< bytes that were written so last
     std::uint64_t run_end = 0;  ///< and where
 };
@@ -30,7 +30,8 @@ struct DirtyFile {
 /// How fast what a group dirtied goes to the disk, while some of it is on its way.
 class WriteBackPace {
 public:
-    /// Of the last tenth of a second and, the less the longer ago, of those before. 0: not known.
+    /// The last time that something was, for a tenth of a second at most, counts half, and those before the less the
+    /// longer ago. 0: not known.
     std::uint64_t bytes_per_second() const { return rate_; }
 
     /// Something is on its way, and nothing was before.
@@ -64,11 +65,11 @@ public:
     /// Extents of a file were put into a job, or dropped; a file without any is forgotten, one whose due are done goes
     /// back among those that wait.
     void take(FileData& file, std::uint64_t bytes, TimeNs now);
-    /// So much of what is noted of a file now is due, after what is due already.
+    /// So much of what is noted of a file now is due.
     void make_due(FileData& file, std::uint64_t bytes = UINT64_MAX);
     /// Those that have waited since `at` or longer are due.
     void make_older_due(TimeNs at);
-    /// The age of the oldest that wait; kNever: none do.
+    /// Since when the oldest waits; kNever: none does.
     TimeNs oldest() const;
 
     using Files = std::list<DirtyFile>;

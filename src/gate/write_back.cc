@@ -43,7 +43,7 @@ std::uint64_t in_pages(std::uint64_t offset, std::uint64_t bytes) {
 
 // Of what a group may have, what may rest.
 std::uint64_t resting_part(std::uint64_t bound) {
-    return bound / 4 * 3;
+    return bound * 3 / 4;
 }
 
 /// Closes a file, which may take the disk's time when it had no name any more.
@@ -165,7 +165,7 @@ void WriteBack::wrote(WriteRequest& request) {
         const std::uint64_t added = file->note_dirty(request.offset_, written, request.owner_);
         ledger.dirty += added;
         ledger.note(file, request.offset_, request.offset_ + written, added, now_ns());
-        if (added != 0 && std::exchange(flusher_rests_, false)) flusher_wakes_.notify_one();
+        wake_flusher_for(ledger);
     }
     give_up(ledger, request);
     pump(ledger);
@@ -185,27 +185,25 @@ void WriteBack::forget(WriteRequest& request) {
 
 // Jobs.
 
-// Where nothing is due: makes due what presses. False when nothing does.
-bool WriteBack::make_pressing_due(DirtyLedger& ledger) {
+// Makes due what presses: streams, so that they go on beside what is due already, and the rest when nothing else is.
+void WriteBack::press(DirtyLedger& ledger) {
     const std::uint64_t bound = bound_of(ledger);
     const std::uint64_t may_rest = resting_part(bound);
     const bool files_press = ledger.files.size() > std::min(kMostRestingFiles, resting_part(files_of_group()));
     const bool all_press = draining_ || files_press || !ledger.writes.empty() || ledger.noted > may_rest;
     const bool streams_press = ledger.streamed > std::min(bound_ / 8, kMostStreamed);
-    if (!ledger.streaming.empty() && (all_press || streams_press)) {
-        ledger.make_due(*ledger.streaming.front().file);
-        return true;
-    }
-    if (ledger.waiting.empty() || !all_press) return false;
+    if (!ledger.streaming.empty() && (all_press || streams_press)) ledger.make_due(*ledger.streaming.front().file);
+    if (!ledger.due.empty() || ledger.waiting.empty() || !all_press) return;
+    // Somewhat more, lest the next write presses again.
     const std::uint64_t beyond = ledger.noted > may_rest ? ledger.noted - may_rest + may_rest / 8 : 0;
     ledger.make_due(*ledger.waiting.front().file, draining_ || files_press ? UINT64_MAX : std::max(beyond, kJobSpan));
-    return true;
 }
 
 // Hands jobs of a group to the gate as far as something is due or presses.
 void WriteBack::pump(DirtyLedger& ledger) {
     while (ledger.jobs < kJobsOfGroup && ledger.in_jobs < kBytesInJobs) {
-        if (ledger.due.empty() && !make_pressing_due(ledger)) return;
+        press(ledger);
+        if (ledger.due.empty()) return;
         const std::shared_ptr<FileData> file = ledger.due.front().file;
         if (file->abandoned()) {
             drop(*file, 0, UINT64_MAX);
@@ -227,6 +225,7 @@ std::unique_ptr<WriteBackJob> WriteBack::next_job(DirtyLedger& ledger, const std
     auto job = std::make_unique<WriteBackJob>(*this, file, ledger.owner, std::move(extents), settings_.unit_size,
                                               ++jobs_made_);
     ledger.take(*file, job->bytes(), now_ns());
+    wake_flusher_for(ledger);
     ledger.in_jobs += job->bytes();
     if (ledger.jobs++ == 0) ledger.pace.begin(now_ns());
     file_jobs_[file.get()].all.push_back(*job);
@@ -261,7 +260,7 @@ void WriteBack::on_disk(WriteBackJob& job, std::uint64_t bytes, bool failed) {
     const std::lock_guard lock(mutex_);
     DirtyLedger& ledger = ledger_of(job.owner());
     ledger.dirty -= bytes;
-    ledger.pace.add(bytes, now_ns());
+    if (!failed) ledger.pace.add(bytes, now_ns());
     let_writes_run(ledger);
 }
 
@@ -285,8 +284,8 @@ void WriteBack::finished(WriteBackJob& job) {
     DirtyLedger& ledger = ledger_of(job.owner());
     ledger.in_jobs -= job.bytes();
     if (--ledger.jobs == 0) ledger.pace.end(now_ns());
-    pump(ledger);
     let_writes_run(ledger);
+    pump(ledger);
     forget_if_idle(ledger);
 }
 
@@ -410,13 +409,21 @@ void WriteBack::flush_old() {
             oldest = std::min(oldest, ledger.oldest());
             forget_if_idle(ledger);
         }
-        flusher_rests_ = oldest == kNever;
-        if (flusher_rests_) {
+        flusher_due_ = oldest == kNever ? kNever : oldest + settings_.oldest_ns;
+        if (flusher_due_ == kNever) {
             flusher_wakes_.wait(lock);
         } else {
-            flusher_wakes_.wait_until(lock, steady_time(oldest + settings_.oldest_ns));
+            flusher_wakes_.wait_until(lock, steady_time(flusher_due_));
         }
     }
+}
+
+// Has the flusher wake when the oldest that waits has its age.
+void WriteBack::wake_flusher_for(const DirtyLedger& ledger) {
+    const TimeNs oldest = ledger.oldest();
+    if (oldest == kNever || oldest + settings_.oldest_ns >= flusher_due_) return;
+    flusher_due_ = oldest + settings_.oldest_ns;
+    flusher_wakes_.notify_one();
 }
 
 bool WriteBack::drain(TimeNs deadline) {
@@ -436,6 +443,11 @@ bool WriteBack::drain(TimeNs deadline) {
 std::uint64_t WriteBack::bound() const {
     const std::lock_guard lock(mutex_);
     return bound_;
+}
+
+bool WriteBack::is_bound_set() const {
+    const std::lock_guard lock(mutex_);
+    return most_of_all_ == 0;
 }
 
 void WriteBack::set_bound(std::uint64_t bytes) {

@@ -14,7 +14,8 @@
 // will not be rewritten soon, and a disk that waits for it idles.
 //
 // Where no bound was set, a group may have as much of what is scattered as went to the disk for it in 4 s: so much is
-// there as soon as it is wanted, and on a slow disk nobody runs far ahead of his share.
+// there as soon as it is wanted, and on a slow disk nobody runs far ahead of his share. How fast that is is forgotten
+// when nothing is dirty.
 //
 // A dirty file keeps its descriptor, also when nobody has it open any more. So their number is bounded, too, and when
 // the process runs out of descriptors all the same, closed files are written first.
@@ -58,7 +59,7 @@ struct WriteBackSettings {
 ///
 /// Duties: a write that waits is let run by the completion of the write-back it waits for, since pressure keeps jobs of
 /// its group at the gate while it waits; a fsync by the completion of the last job it waits for; what is dirty and not
-/// due is looked at by the flusher when the oldest of it has its age.
+/// due, or was due in part and is so no more, is looked at by the flusher when the oldest of it has its age.
 class WriteBack {
 public:
     WriteBack(Gate& gate, MountGroups& groups, const WriteBackSettings& settings, DataCounters& counters);
@@ -99,6 +100,8 @@ public:
     std::uint64_t dirty() const;
     std::uint64_t dirty(DirtyOwner owner) const;
     std::uint64_t bound() const;
+    /// Whether no group may ever have more than that.
+    bool is_bound_set() const;
     void set_bound(std::uint64_t bytes);
 
 private:
@@ -129,7 +132,8 @@ private:
     void take_room(DirtyLedger& ledger, WriteRequest& request);
     void give_up(DirtyLedger& ledger, WriteRequest& request);
     std::uint64_t bound_of(const DirtyLedger& ledger) const;
-    bool make_pressing_due(DirtyLedger& ledger);
+    void press(DirtyLedger& ledger);
+    void wake_flusher_for(const DirtyLedger& ledger);
     void pump(DirtyLedger& ledger);
     std::unique_ptr<WriteBackJob> next_job(DirtyLedger& ledger, const std::shared_ptr<FileData>& file);
     void submit(std::unique_ptr<WriteBackJob> job);
@@ -158,7 +162,7 @@ private:
     unsigned urgent_limit_;  ///< jobs of an fsync at the gate at a time
     bool draining_ = false;
     bool stopping_ = false;
-    bool flusher_rests_ = false;  ///< nothing is dirty that it would have to look at
+    TimeNs flusher_due_ = kNever;  ///< until when it sleeps
     std::condition_variable flusher_wakes_;
     std::condition_variable drained_;
     std::thread flusher_;

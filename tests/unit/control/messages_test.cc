@@ -154,11 +154,13 @@ TEST_F(Messages, ChangeWhatTheyName) {
 
 TEST_F(Messages, DirtySetsWhatAGroupMayHaveWritten) {
     filesystem.data = std::make_unique<DataPlane>(*filesystem.gate, *filesystem.groups, DiskIo::system(),
-                                                  DataPlaneSettings{.dirty_bytes = 16 << 20});
+                                                  DataPlaneSettings{.dirty_bytes = 16 << 20, .dirty_of_all = 64 << 20});
     EXPECT_EQ(value("dirty"), "16\n");
+    EXPECT_EQ(value("config").find("dirty ="), std::string::npos) << "nobody has set it, and a fast disk gives more";
     EXPECT_EQ(send("dirty", "3"), 0);
     EXPECT_EQ(filesystem.data->dirty_bound(), 3u << 20);
     EXPECT_EQ(value("dirty"), "3\n");
+    EXPECT_NE(value("config").find("dirty = 3"), std::string::npos);
     EXPECT_NE(value("log").find("16 -> 3"), std::string::npos);
 }
 

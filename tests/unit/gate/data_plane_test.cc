@@ -107,7 +107,7 @@ TEST_F(DataPlaneTest, ReadsOfAFileThatWasLongerEndWhereItEnds) {
     disk_.resident = [](std::uint64_t) { return false; };
     const auto got = [&](std::uint64_t offset) {
         Answer answer;
-        read(answer, file, offset, 16 * kPage);
+        read(answer, file, offset, static_cast<std::uint32_t>(16 * kPage - offset));
         EXPECT_TRUE(eventually([&] { return answer.come(); }));
         EXPECT_EQ(answer.code, 0);
         return answer.data;
@@ -116,8 +116,27 @@ TEST_F(DataPlaneTest, ReadsOfAFileThatWasLongerEndWhereItEnds) {
     for (const std::uint64_t size : {5 * kPage + 3, 4 * kPage}) {
         ASSERT_EQ(::ftruncate(file->data->descriptor(), static_cast<off_t>(size)), 0);  // as somebody else does it
         EXPECT_EQ(got(0), pattern(size));
+        const std::uint64_t charged = units(kAlice, Direction::read);
         EXPECT_TRUE(got(8 * kPage).empty());
+        EXPECT_EQ(units(kAlice, Direction::read), charged) << "it has been seen by then";
     }
+}
+
+TEST_F(DataPlaneTest, AMisalignedDirectReadBehindTheEndReadsNothing) {
+    disk_.is.direct_alignment = 512;
+    const auto file = open(O_RDWR | O_DIRECT);
+    if (file == nullptr) GTEST_SKIP() << "no O_DIRECT in the temporary directory";
+    Answer written, got;
+    write(written, file, 0, pattern(8 * kPage));
+    ASSERT_TRUE(eventually([&] { return written.come(); }));
+    read(got, file, 0, 8 * kPage);
+    ASSERT_TRUE(eventually([&] { return got.come(); }));
+    ASSERT_EQ(::ftruncate(file->data->descriptor(), 100), 0);
+    Answer end;
+    read(end, file, 100, kPage);
+    ASSERT_TRUE(end.come());
+    EXPECT_EQ(end.code, 0);
+    EXPECT_TRUE(end.data.empty());
 }
 
 TEST_F(DataPlaneTest, DirectRequestsAreUnitsAndMisalignedOnesRefused) {

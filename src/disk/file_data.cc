@@ -165,9 +165,9 @@ Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::by
         if (result.complete) return result;
     }
     // Something is not there, or is behind the end of the file.
-    const Result<std::uint64_t> end = end_of_read(offset, result.end);
-    if (!end) return end.error();
-    result.end = *end;
+    const Result<FileFacts> facts = file_facts(fd);
+    if (!facts) return facts.error();
+    result.end = std::clamp(facts->size, offset, result.end);
     const std::uint64_t existing = pages_of(offset, result.end);
     if (result.bytes == 0 && resident && *resident != 0 && existing != 0) {
         const std::uint64_t held = *resident >= existing ? existing : resident_start(fd, offset, existing);
@@ -179,14 +179,6 @@ Result<CachedRead> FileData::read_cached(std::uint64_t offset, std::span<std::by
     // What follows is read from the disk: from the beginning of a page.
     if (!result.complete) result.bytes = static_cast<std::size_t>(std::max(page_begin(got_end), offset) - offset);
     return result;
-}
-
-Result<std::uint64_t> FileData::end_of_read(std::uint64_t offset, std::uint64_t end) {
-    if (end <= size_seen_.load(std::memory_order_relaxed)) return end;
-    const Result<FileFacts> facts = file_facts(descriptor());
-    if (!facts) return facts.error();
-    size_seen_.store(facts->size, std::memory_order_relaxed);
-    return std::clamp(facts->size, offset, end);
 }
 
 // Reads from the page cache alone; as much as it gives.

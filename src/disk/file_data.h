@@ -65,11 +65,6 @@ public:
     Result<std::size_t> read(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
     /// The descriptor that read() would read whole pages by, if that is one with O_DIRECT; -1: not so.
     int direct_reader(std::uint64_t offset, std::size_t bytes, bool quiet);
-    /// Where a read of [offset, end) ends as far as is known, at the end of the file if that comes first. A file that
-    /// was long enough once is not asked again: one that became shorter since shows when it is read. Whoever sees that
-    /// has its size forgotten.
-    Result<std::uint64_t> end_of_read(std::uint64_t offset, std::uint64_t end);
-    void forget_size() { size_seen_.store(0, std::memory_order_relaxed); }
     /// With O_DIRECT wanted: as the file system answers it.
     Result<std::size_t> read_direct(std::uint64_t offset, std::span<std::byte> into, bool quiet = false);
 
@@ -172,7 +167,6 @@ private:
     std::atomic<bool> append_only_{false};     ///< the writer appends; one that does not takes its place
     std::atomic<bool> quiet_refused_{false};   ///< the server is not root, and the file somebody else's
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
-    std::atomic<std::uint64_t> size_seen_{0};
     std::atomic<unsigned> opens_{0};
 
     mutable std::mutex mutex_;

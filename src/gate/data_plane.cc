@@ -65,11 +65,10 @@ bool DataPlane::read(std::unique_ptr<ReadRequest> request, std::span<const Group
     const bool direct = request->flags_.direct();
     std::uint64_t end = offset + request->size_;
     const bool misplaced = direct && !data.direct_allows(offset, request->size_);
-    if (misplaced) data.forget_size();  // at the end of the file it is not
     if (misplaced || (direct && data.write_back_kind() != WriteBackKind::memory)) {
-        const Result<std::uint64_t> known = data.end_of_read(offset, end);
-        if (!known) return fail(*request, lineage, known.error());
-        end = *known;
+        const Result<FileFacts> facts = file_facts(data.descriptor());
+        if (!facts) return fail(*request, lineage, facts.error());
+        end = std::clamp(facts->size, offset, end);
         if (end == offset) {  // where the kernel asks for no alignment
             request->answer(std::span<const std::byte>());
             return false;

@@ -76,7 +76,6 @@ bool ReadRequest::perform(std::uint64_t begin, std::uint64_t end) {
     const bool quiet = flags_.quiet();
     const Result<std::size_t> n = flags_.direct() ? data.read_direct(at, into, quiet) : data.read(at, into, quiet);
     if (n && *n == into.size()) return true;
-    data.forget_size();
     first_end_.note(begin + (n ? *n : 0), n ? 0 : n.code());
     return false;
 }
@@ -104,10 +103,7 @@ void ReadRequest::has_read(Gate& gate, Result<std::size_t> n) {
         gate.performed(*this, perform(0, bytes()));  // without O_DIRECT, or in several parts
         return;
     }
-    if (!whole) {
-        file_->data->forget_size();
-        first_end_.note(n ? *n : 0, n.code());
-    }
+    if (!whole) first_end_.note(n ? *n : 0, n.code());
     gate.performed(*this, whole);
 }
 

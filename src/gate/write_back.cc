@@ -187,8 +187,7 @@ void WriteBack::forget(WriteRequest& request) {
 
 // Makes due what presses: streams, so that they go on beside what is due already, and the rest when nothing else is.
 void WriteBack::press(DirtyLedger& ledger) {
-    const std::uint64_t bound = bound_of(ledger);
-    const std::uint64_t may_rest = resting_part(bound);
+    const std::uint64_t may_rest = resting_part(bound_of(ledger));
     const bool files_press = ledger.files.size() > std::min(kMostRestingFiles, resting_part(files_of_group()));
     const bool all_press = draining_ || files_press || !ledger.writes.empty() || ledger.noted > may_rest;
     const bool streams_press = ledger.streamed > std::min(bound_ / 8, kMostStreamed);

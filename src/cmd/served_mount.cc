@@ -61,6 +61,11 @@ Outcome<std::unique_ptr<ServedMount>> ServedMount::prepare(const MountRequest& r
         new ServedMount(request, std::move(asked), std::move(info), std::move(gate), callers));
     // A file system of another kind may keep a thread waiting for a network, which that of a ring must not.
     mount->filesystem_.options.rings &= !request.max_threads && kind != WriteBackKind::synchronous;
+    // Elsewhere times come from another clock, and tell nothing about who has changed a file; and who wants to know at
+    // each read has the kernel ask.
+    MountOptions& options = mount->filesystem_.options;
+    if (options.kept_pages == KeptPages::unchanged && options.attr_timeout_s > 0 && kind != WriteBackKind::synchronous)
+        options.kept_pages = KeptPages::unchanged_by_others;
     auto tree = Tree::open({.source = "/proc/self/fd/" + std::to_string(source.get())});
     if (!tree) return system_failure(ExitCode::source, mount->info_.source, tree.error());
     mount->filesystem_.tree = std::move(*tree);

@@ -32,8 +32,9 @@ bool same_place_in_page(const std::byte* memory, std::uint64_t offset) {
 
 }  // namespace
 
-FileData::FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume, SpaceWatch& space)
-    : table_(table), io_(io), key_(key), node_(node), volume_(volume), space_(space) {}
+FileData::FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume, SpaceWatch& space,
+                   const ChangeLog& changes)
+    : table_(table), io_(io), key_(key), node_(node), volume_(volume), space_(space), changes_(changes) {}
 
 FileData::~FileData() {
     table_.goes(*this);
@@ -251,15 +252,22 @@ Result<std::size_t> FileData::write_fully(int fd, std::uint64_t offset, std::spa
 }
 
 Result<std::size_t> FileData::write(std::uint64_t offset, std::span<const std::byte> from) {
+    const ChangeWatch::Ours ours = change();
     return write_fully(writer_, offset, from, Durability::none);
 }
 
 Result<std::size_t> FileData::write_synchronously(std::uint64_t offset, std::span<const std::byte> from,
                                                   Durability durability) {
+    const ChangeWatch::Ours ours = change();
     const Result<std::size_t> n = write_fully(writer_, offset, from, durability);
     if (!n || durability != Durability::none) return n;
     if (const Status synced = io_.sync(writer_, true); !synced) return synced.error();
     return n;
+}
+
+bool FileData::store(std::uint64_t offset, std::span<const std::byte> from) {
+    const ChangeWatch::Ours ours = change();
+    return store_mapped(writer_, offset, from);
 }
 
 Result<std::size_t> FileData::write_direct(std::uint64_t offset, std::span<const std::byte> from,
@@ -281,6 +289,11 @@ std::uint32_t FileData::write_would_read(std::uint64_t offset, std::size_t bytes
     const bool first = missing(offset);
     const bool last = end < size && missing(end) && !(first && page_begin(end) == page_begin(offset));
     return static_cast<std::uint32_t>((first ? kPage : 0) + (last ? kPage : 0));
+}
+
+void FileData::touch() {
+    std::byte some{};
+    (void)read_held(reader(false), 0, {&some, 1});
 }
 
 // Durability.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bandfs/unit.h"
+#include "disk/change_log.h"
 #include "disk/dirty_extents.h"
 #include "disk/disk_io.h"
 #include "disk/disk_volume.h"
@@ -41,13 +42,14 @@ struct CachedRead {
 /// answered yet, or being written by a call that runs.
 class FileData : public std::enable_shared_from_this<FileData> {
 public:
-    FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume, SpaceWatch& space);
+    FileData(FileTable& table, DiskIo& io, FileKey key, NodeId node, Volume volume, SpaceWatch& space,
+             const ChangeLog& changes);
     ~FileData();
     FileData(const FileData&) = delete;
     FileData& operator=(const FileData&) = delete;
 
     FileKey key() const { return key_; }
-    NodeId node() const { return node_; }  ///< of the inode that it was opened as first
+    NodeId node() const { return node_; }  ///< of the inode that it was opened as last
     WriteBackKind write_back_kind() const { return volume_.kind; }
     /// For calls about the open file that are not its data (fstat, fchmod, futimens, flock).
     int descriptor() const;
@@ -79,7 +81,7 @@ public:
     Result<std::size_t> write_direct(std::uint64_t offset, std::span<const std::byte> from, Durability durability);
     /// As a store to a shared mapping does it, which leaves set-id bits and capabilities, and a write takes them off.
     /// False when some of it could not be had.
-    bool store(std::uint64_t offset, std::span<const std::byte> from) { return store_mapped(writer_, offset, from); }
+    bool store(std::uint64_t offset, std::span<const std::byte> from);
     /// What an O_DIRECT write of part of the payload may want of its place in memory: a block of the disk, and a page
     /// where the kernel does not say.
     std::size_t memory_alignment() const;
@@ -123,11 +125,24 @@ public:
     /// Whether there has been one all the time for kLong: who has to wait until there is none waits for longer.
     bool writes_wait_long(TimeNs now) const;
 
+    // Who changes it. What this class does itself, but for direct writes, counts as ours: these go past the pages that
+    // the kernel has above the mount.
+
+    /// Sets the time of the last access as a read does.
+    void touch();
+    ChangeWatch::Seen look() { return changes_.look(descriptor()); }
+    ChangeWatch& changes() { return changes_; }
+    /// For a change by other means: ours, while the result lives.
+    ChangeWatch::Ours change() { return {changes_, descriptor()}; }
+
     // How often it is open.
 
     void opened() { opens_.fetch_add(1); }
     void closed() { opens_.fetch_sub(1); }
     bool open_somewhere() const { return opens_ != 0; }
+    /// Opens for reading by way of the kernel's own pages.
+    void paged(int more) { paged_ += more; }
+    bool is_paged() const { return paged_ != 0; }
     /// Nobody has it open and no name leads to it: what is dirty of it need not be written.
     bool abandoned() const;
 
@@ -156,7 +171,7 @@ private:
     FileTable& table_;
     DiskIo& io_;
     const FileKey key_;
-    const NodeId node_;
+    std::atomic<NodeId> node_;
     const Volume volume_;
     SpaceWatch& space_;  ///< of its file system
 
@@ -168,6 +183,8 @@ private:
     std::atomic<bool> quiet_refused_{false};   ///< the server is not root, and the file somebody else's
     std::atomic<bool> direct_refused_{false};  ///< the file system took the descriptor and then not the read
     std::atomic<unsigned> opens_{0};
+    std::atomic<int> paged_{0};
+    ChangeWatch changes_;
 
     mutable std::mutex mutex_;
     std::vector<UniqueFd> owned_;  // guarded, as what follows

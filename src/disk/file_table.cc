@@ -48,7 +48,9 @@ Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int 
 }
 
 Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, NodeId node) {
-    return enter(std::move(fd), backing_flags(flags), flags, node);
+    Result<std::shared_ptr<OpenFile>> file = enter(std::move(fd), backing_flags(flags), flags, node);
+    if (file) (*file)->data->changes().created();
+    return file;
 }
 
 // `below`: the flags that `fd` was opened with, `flags`: those of the caller.
@@ -57,7 +59,10 @@ Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int f
     if (!file) return file.error();
     const bool quiet = IoFlags(flags).direct() && leaves_access_time(fd.get());
     (*file)->adopt(std::move(fd), below);
-    if ((flags & O_TRUNC) != 0) emptied_(**file);
+    if ((flags & O_TRUNC) != 0) {
+        emptied_(**file);
+        (*file)->changes().created();
+    }
     auto opened = std::make_shared<OpenFile>(*file, flags);
     if (IoFlags(flags).direct()) {
         if (const Status direct = open_direct(**file, quiet); !direct) return direct.error();
@@ -81,11 +86,16 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd, NodeId node) {
     const std::lock_guard lock(mutex_);
     Known& known = files_[key];
     file = known.alive.lock();
-    if (file) return file;
+    if (file) {
+        if (node != 0) file->node_ = node;  // the kernel may have forgotten the one before
+        return file;
+    }
     const auto [found, is_new] = volumes_.try_emplace(key.device);
     KnownVolume& volume = found->second;
     if (is_new) volume.facts = io_.volume(fd);
-    file = std::make_shared<FileData>(*this, io_, key, node, volume.facts, volume.space);
+    const bool tells_ours = volume.facts.kind != WriteBackKind::synchronous;
+    file = std::make_shared<FileData>(*this, io_, key, node, volume.facts, volume.space,
+                                      changes_.recall(key).value_or(ChangeLog(tells_ours)));
     ++alive_;
     known = {file.get(), file};
     if (const auto failure = untold_.find(key); failure != untold_.end()) {
@@ -97,7 +107,9 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd, NodeId node) {
 
 void FileTable::goes(FileData& file) noexcept {
     const int failure = file.untold_failure();
+    const ChangeLog changes = file.changes().close(file.descriptor());
     const std::lock_guard lock(mutex_);
+    changes_.remember(file.key(), changes);
     const auto known = files_.find(file.key());
     if (known != files_.end() && known->second.file == &file) files_.erase(known);
     if (failure == 0) return;
@@ -127,9 +139,52 @@ std::shared_ptr<FileData> FileTable::find(const Inode& inode) {
     return file && file->node() == inode.id() ? file : nullptr;
 }
 
+std::vector<std::shared_ptr<FileData>> FileTable::paged() {
+    std::vector<std::shared_ptr<FileData>> result;
+    const std::lock_guard lock(mutex_);
+    for (const auto& [key, known] : files_) {
+        if (known.file == nullptr || !known.file->is_paged()) continue;
+        if (auto file = known.alive.lock()) result.push_back(std::move(file));
+    }
+    return result;
+}
+
 void FileTable::forget_failure(FileKey key) {
     const std::lock_guard lock(mutex_);
     untold_.erase(key);
+}
+
+OurChange::OurChange(FileTable& files, Tree& tree, Inode& inode)
+    : files_(files), key_{inode.key().device, inode.key().number} {
+    if (!inode.is_regular()) return;
+    open_ = files.find(inode);
+    if (open_) {
+        ours_.emplace(open_->changes(), open_->descriptor());
+        return;
+    }
+    closed_ = files.recall_changes(key_);
+    if (!closed_) return;
+    const TimeNs realtime = time_of_day_ns();
+    if (closed_->wants_look(realtime)) {
+        if (const auto now = tree.attributes(inode); now) closed_->look(*now, realtime);
+    }
+    closed_->begins();
+}
+
+OurChange::~OurChange() {
+    if (!closed_) return;
+    closed_->ends(time_of_day_ns());
+    files_.remember_changes(key_, *closed_);
+}
+
+std::optional<ChangeLog> FileTable::recall_changes(FileKey key) const {
+    const std::lock_guard lock(mutex_);
+    return changes_.recall(key);
+}
+
+void FileTable::remember_changes(FileKey key, const ChangeLog& changes) {
+    const std::lock_guard lock(mutex_);
+    changes_.remember(key, changes);
 }
 
 bool FileTable::any_closed() const {

@@ -9,9 +9,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 #include <vector>
 
+#include "disk/change_log.h"
 #include "disk/disk_io.h"
 #include "disk/disk_volume.h"
 #include "disk/file_key.h"
@@ -41,12 +43,15 @@ public:
 
     /// Opens an inode as open(2) with `flags` would, O_TRUNC included. EINVAL: O_DIRECT where the file system has none.
     Result<std::shared_ptr<OpenFile>> open(Tree& tree, Inode& inode, int flags);
-    /// The same for a descriptor at hand, as creating a file gives one, that was opened with backing_flags(flags).
+    /// The same for a descriptor at hand, as creating a file gives one, of a file that was not there before, opened
+    /// with backing_flags(flags).
     Result<std::shared_ptr<OpenFile>> adopt(UniqueFd fd, int flags, NodeId node = 0);
     /// The file of that key when it is open or dirty, else nullptr.
     std::shared_ptr<FileData> find(FileKey key);
     /// That of an inode; nullptr also when another file has its number now.
     std::shared_ptr<FileData> find(const Inode& inode);
+    /// Those that the kernel reads into pages of its own.
+    std::vector<std::shared_ptr<FileData>> paged();
     /// The last name of a closed file is gone: nobody can ask any more how its write-back went.
     void forget_failure(FileKey key);
 
@@ -65,6 +70,7 @@ public:
 
 private:
     friend class FileData;
+    friend class OurChange;
 
     struct Known {
         FileData* file = nullptr;  ///< not destroyed while it stands here
@@ -78,6 +84,8 @@ private:
     Result<std::shared_ptr<OpenFile>> enter(UniqueFd fd, int below, int flags, NodeId node);
     Result<std::shared_ptr<FileData>> file_for(int fd, NodeId node);
     Status open_direct(FileData& file, bool quiet);
+    std::optional<ChangeLog> recall_changes(FileKey key) const;
+    void remember_changes(FileKey key, const ChangeLog& changes);
     // Called by a file that goes: before and after it closes its descriptors.
     void goes(FileData& file) noexcept;
     void went() noexcept;
@@ -90,8 +98,26 @@ private:
     std::map<FileKey, Known> files_;  // guarded, as what follows
     std::map<FileKey, int> untold_;   ///< errno of write-backs of files that have gone
     std::map<dev_t, KnownVolume> volumes_;
+    ChangeMemory changes_;
     std::size_t alive_ = 0;  ///< files that have not gone; of these, some may have left files_ already
     std::uint64_t gone_ = 0;
+};
+
+/// A change through the mount that no FileData makes: of attributes, or of the size of a file that may be closed. It
+/// lasts as long as this lives.
+class OurChange {
+public:
+    OurChange(FileTable& files, Tree& tree, Inode& inode);
+    ~OurChange();
+    OurChange(const OurChange&) = delete;
+    OurChange& operator=(const OurChange&) = delete;
+
+private:
+    FileTable& files_;
+    const FileKey key_;
+    std::shared_ptr<FileData> open_;
+    std::optional<ChangeWatch::Ours> ours_;
+    std::optional<ChangeLog> closed_;  ///< what is known of a file that is not open
 };
 
 }  // namespace bandfs

@@ -19,13 +19,19 @@ namespace bandfs {
 class OpenFileHandle final : public Handle {
 public:
     OpenFileHandle(DataPlane& plane, std::shared_ptr<OpenFile> file) : plane_(plane), file_(std::move(file)) {}
-    ~OpenFileHandle() override { plane_.release(std::move(file_)); }
+    /// The kernel answers reads of it out of its own pages where it can.
+    void read_by_page(PageWatch& watch) { reader_.emplace(watch, file_->data); }
+    ~OpenFileHandle() override {
+        reader_.reset();
+        plane_.release(std::move(file_));
+    }
 
     const std::shared_ptr<OpenFile>& file() const { return file_; }
 
 private:
     DataPlane& plane_;
     std::shared_ptr<OpenFile> file_;
+    std::optional<PageWatch::Reader> reader_;
 };
 
 /// What every request needs that may be answered later, from another thread. A first base of each kind below, so that

@@ -18,7 +18,7 @@
 #include "fuse/control_port.h"
 #include "fuse/early_interrupts.h"
 #include "fuse/handles.h"
-#include "fuse/ops_open_stamps.h"
+#include "fuse/page_watch.h"
 #include "fuse/session_pending.h"
 #include "gate/auto_groups.h"
 #include "gate/data_plane.h"
@@ -38,7 +38,8 @@ struct ShownAttributes {
 
 /// When the kernel may go on using the pages that it has of a file that is opened.
 enum class KeptPages {
-    unchanged,  ///< those of a file that has not changed below
+    unchanged,            ///< those of a file that has not changed below, as the kernel sees by its times
+    unchanged_by_others,  ///< the same, but for changes through the mount, as the page watch sees
     always,
     never,
 };
@@ -92,7 +93,7 @@ struct Filesystem {
     PendingAnswers pending;
     /// The server goes: what was received is finished, and callers who read or write on are refused, ENOTCONN.
     std::atomic<bool> leaving{false};
-    OpenStamps stamps;
+    PageWatch pages;
     /// Makes rings for FUSE over io_uring; false when there can be none. Set by the session, for INIT.
     std::function<bool()> open_rings;
     EarlyInterrupts early_interrupts;  ///< with kernel.rings

@@ -18,8 +18,11 @@ namespace bandfs {
 namespace {
 
 void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
+    Filesystem& filesystem = filesystem_of(request);
     std::optional<timespec> born;
-    const Result<struct stat> attributes = on_inode(request, node, [&born](Tree& tree, Inode& inode) {
+    bool changed = false;
+    const Result<struct stat> attributes = on_inode(request, node, [&](Tree& tree, Inode& inode) {
+        changed = filesystem.pages.changed_by_others(inode);
         if (current_message().wants_birth) born = tree.birth_time(inode);
         return tree.attributes(inode);
     });
@@ -27,8 +30,10 @@ void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
         fuse_reply_err(request, attributes.code());
         return;
     }
-    const Filesystem& filesystem = filesystem_of(request);
     reply_attributes_and_birth(request, shown(filesystem, *attributes), filesystem.options.attr_timeout_s, born);
+    // Not before: the kernel would not believe attributes that were asked for before it was told to forget some, and go
+    // by the mode that it knew.
+    if (changed) filesystem.pages.drop(node);
 }
 
 constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |
@@ -115,6 +120,7 @@ bool leaves_setid_bits(fuse_req_t request) {
 
 void op_setattr(fuse_req_t request, fuse_ino_t node, struct stat* wanted, int which, fuse_file_info* info) {
     const auto set = [&](Tree & tree, Inode & inode) -> Result<struct stat> {
+        const OurChange ours(filesystem_of(request).data->files(), tree, inode);
         if (which & FUSE_SET_ATTR_SIZE) {
             const Status status = resize(request, inode, static_cast<std::uint64_t>(wanted->st_size), info);
             if (!status) return status.error();

@@ -13,7 +13,6 @@
 #include "fuse/data_job.h"
 #include "fuse/data_job_caller.h"
 #include "fuse/operations.h"
-#include "fuse/ops_open_stamps.h"
 #include "fuse/reply.h"
 #include "fuse/request.h"
 #include "fuse/session_message.h"
@@ -23,22 +22,29 @@
 namespace bandfs {
 namespace {
 
-/// Whether a read by this open file would set the time of the last access, if the backing file answered it.
-bool read_counts(const Tree& tree, const OpenFile& file, const struct stat& now, TimeNs realtime) {
-    if ((file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || tree.noatime()) return false;
+/// The time of the last access where a read by this open file would set it, if the backing file answered it.
+std::optional<TimeNs> access_time_to_set(const Tree& tree, const OpenFile& file, const ChangeWatch::Seen& seen) {
+    if ((file.flags & O_ACCMODE) == O_WRONLY || IoFlags(file.flags).quiet() || tree.noatime()) return std::nullopt;
     struct statvfs mounted {};
-    if (::fstatvfs(file.data->descriptor(), &mounted) != 0) return false;
-    return read_sets_access_time(now, mounted.f_flag | (tree.relatime() ? ST_RELATIME : 0), realtime);
+    if (::fstatvfs(file.data->descriptor(), &mounted) != 0) return std::nullopt;
+    const unsigned long flags = mounted.f_flag | (tree.relatime() ? ST_RELATIME : 0);
+    if (!read_sets_access_time(seen.file, flags, seen.realtime)) return std::nullopt;
+    return nanoseconds_of(seen.file.st_atim);
 }
 
-/// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing.
-bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
-    if (filesystem.options.kept_pages != KeptPages::unchanged)
-        return filesystem.options.kept_pages == KeptPages::always;
-    const TimeNs realtime = time_of_day_ns();
-    struct stat now {};
-    if (::fstat(file.data->descriptor(), &now) != 0) return false;
-    return filesystem.stamps.unchanged(node, now, realtime, read_counts(*filesystem.tree, file, now, realtime));
+/// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing. So
+/// it may not where a read would set the time of the last access; unless the file is being written through the mount,
+/// when dropping them does harm. Then this sets it.
+bool may_keep_pages(Filesystem& filesystem, const OpenFile& file) {
+    const KeptPages kept = filesystem.options.kept_pages;
+    if (kept == KeptPages::always || kept == KeptPages::never) return kept == KeptPages::always;
+    const ChangeWatch::Seen seen = file.data->look();
+    const std::optional<TimeNs> accessed = access_time_to_set(*filesystem.tree, file, seen);
+    const bool stays = file.data->changes().access_time_stays(accessed, seen.realtime);
+    if (seen.changed_by_others) return false;
+    if (!accessed || stays) return true;
+    if (seen.changed_lately) file.data->touch();
+    return seen.changed_lately;
 }
 
 /// Whether the kernel would have an open for reading that goes through its page cache wait, until all direct writes to
@@ -57,7 +63,10 @@ std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse
     const bool parallel = direct && filesystem.kernel.parallel_direct_writes;
     info.noflush = filesystem.locks == nullptr;
     info.direct_io = filesystem.options.direct_io || parallel || would_wait(filesystem, *file);
-    info.fh = filesystem.handles.add(std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file)));
+    const bool by_page = !info.direct_io && !IoFlags(file->flags).direct() && (file->flags & O_ACCMODE) != O_WRONLY;
+    auto handle = std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file));
+    if (by_page) handle->read_by_page(filesystem.pages);
+    info.fh = filesystem.handles.add(std::move(handle));
     return parallel ? kFopenParallelDirectWrites : 0;
 }
 
@@ -91,7 +100,7 @@ void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
         fuse_reply_err(request, file.code());
         return;
     }
-    info->keep_cache = may_keep_pages(filesystem, node, **file);
+    info->keep_cache = may_keep_pages(filesystem, **file);
     const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
     if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
 }

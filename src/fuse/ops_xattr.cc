@@ -81,12 +81,14 @@ void op_setxattr(fuse_req_t request, fuse_ino_t node, const char* name, const ch
     // An access ACL is the file's mode, too, and may take its set-group-id bit away.
     reply_status(
         request, on_inode(request, node, [&](Tree& tree, Inode& inode) {
+            const OurChange ours(filesystem_of(request).data->files(), tree, inode);
             return tree.set_xattr(inode, name, {value, bytes}, flags, identity_of(request, name == kAccessAcl));
         }));
 }
 
 void op_removexattr(fuse_req_t request, fuse_ino_t node, const char* name) {
     reply_status(request, on_inode(request, node, [&](Tree& tree, Inode& inode) {
+                     const OurChange ours(filesystem_of(request).data->files(), tree, inode);
                      return tree.remove_xattr(inode, name, identity_of(request, name == kAccessAcl));
                  }));
 }

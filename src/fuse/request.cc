@@ -53,7 +53,8 @@ struct stat shown(const Filesystem& filesystem, struct stat attributes) {
     return attributes;
 }
 
-fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry) {
+fuse_entry_param entry_param_of(Filesystem& filesystem, const Entry& entry) {
+    if (filesystem.pages.changed_by_others(*entry.inode)) filesystem.pages.drop(entry.inode->id());
     fuse_entry_param param{};
     param.ino = entry.inode->id();
     param.generation = entry.generation;

@@ -43,6 +43,7 @@ constexpr unsigned kMostReceivers = 4;
 constexpr unsigned kFewestReceivers = 2;
 /// For when the others sleep in the disk, looking for metadata: at most.
 constexpr unsigned kMostInReserve = 64;
+constexpr double kShortestLookS = 0.1;  // between two looks at files that are open
 
 struct DestroySession {
     void operator()(fuse_session* session) const { fuse_session_destroy(session); }
@@ -138,6 +139,7 @@ private:
         bool gone = false;  ///< guarded by mutex_: its thread is ending, and may be replaced
     };
 
+    Status watch_pages();
     Status add_receiver(bool in_reserve);
     void add_to_reserve();
     void receive(Receiver& self);
@@ -206,9 +208,20 @@ bool ReceiverSession::open_rings(int dev_fuse) {
     return rings.ok();
 }
 
+Status ReceiverSession::watch_pages() {
+    const MountOptions& options = filesystem_.options;
+    if (options.kept_pages != KeptPages::unchanged_by_others) return {};
+    const auto drop = [this](std::uint64_t node) { fuse_lowlevel_notify_inval_inode(session_.get(), node, 0, 0); };
+    // As often as the kernel would ask a file that is read.
+    const std::chrono::duration<double> every(std::max(options.attr_timeout_s, kShortestLookS));
+    return filesystem_.pages.start(filesystem_.data->files(), transport_.open_channel(), drop,
+                                   std::chrono::duration_cast<std::chrono::nanoseconds>(every));
+}
+
 Status ReceiverSession::start(std::function<void()> ready, std::function<void()> ended) {
     ready_ = std::move(ready);
     ended_ = std::move(ended);
+    if (const Status watched = watch_pages(); !watched) return watched;
     std::lock_guard lock(mutex_);
     for (unsigned i = 0; i < std::min(counts_.wanted + counts_.idle, counts_.most); ++i) {
         const Status added = add_receiver(i >= counts_.wanted);
@@ -340,6 +353,7 @@ void ReceiverSession::leave(Receiver& self) {
 }
 
 void ReceiverSession::end() {
+    filesystem_.pages.stop();
     if (rings_) rings_->finish();
     if (rings_) forget_early_interrupts();
     filesystem_.gate->with([this](DeviceGroup&) { filesystem_.groups->go_down(); });
@@ -350,6 +364,7 @@ void ReceiverSession::end() {
 }
 
 void ReceiverSession::stop() {
+    filesystem_.pages.stop();
     stopping_ = true;
     reserve_.close();
     std::vector<std::unique_ptr<Receiver>> leaving;

@@ -45,7 +45,9 @@ void choose_capabilities(void* filesystem, fuse_conn_info* connection) {
     connection->want |= kWanted & connection->capable;
     connection->want &= ~kUnwanted;
     if (mount.locks) connection->want |= kLocks & connection->capable;
-    if (mount.options.kept_pages == KeptPages::always) connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
+    const KeptPages kept = mount.options.kept_pages;
+    if (kept == KeptPages::always || kept == KeptPages::unchanged_by_others)
+        connection->want &= ~FUSE_CAP_AUTO_INVAL_DATA;
     connection->max_background = kMaxBackground;
     connection->congestion_threshold = kMaxBackground;
     connection->max_write = PooledBuffer::kLargestPayload;  // libfuse's is 256 pages, which may be large ones

@@ -194,6 +194,7 @@ void DataPlane::resized(FileKey key, std::uint64_t size) {
 }
 
 Status DataPlane::allocate(OpenFile& file, int mode, std::uint64_t offset, std::uint64_t bytes) {
+    const ChangeWatch::Ours ours = file.data->change();
     const Status done = allocate_file(file.data->descriptor(), mode, offset, bytes);
     constexpr int kEmptied = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE;
     constexpr int kShifted = FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE;

@@ -223,6 +223,11 @@ TEST_F(ProtocolTest, InitAgreesOnWhatHoldingRequestsNeeds) {
     EXPECT_EQ(answer.max_pages, 256u);
 }
 
+TEST_F(ProtocolTest, TheKernelComparesTimesOnlyWhereNobodyElseDoes) {
+    filesystem_.options.kept_pages = KeptPages::unchanged_by_others;
+    EXPECT_FALSE(initialise().flags & FUSE_AUTO_INVAL_DATA);
+}
+
 TEST_F(ProtocolTest, AnOpenSaysWhatTheKernelMayDoWithIt) {
     initialise();
     const std::uint64_t node = look_up("file");

@@ -82,6 +82,7 @@ public:
         if (!is_dot(item.name)) {
             if (const Result<Entry> entry = tree.lookup(parent, item.name, hold_); entry) {
                 looked_up_.push_back(entry->inode);
+                filesystem_of(request_).pages.drop_if_changed(*entry->inode);
                 param = entry_param_of(filesystem_of(request_), *entry);
             }
         }

@@ -34,8 +34,8 @@ std::optional<TimeNs> access_time_to_set(const Tree& tree, const OpenFile& file,
 
 /// Whether the kernel may keep the pages it has of this file: it answers reads from them without anybody's knowing. So
 /// it may not where a read would set the time of the last access; unless the file is being written through the mount,
-/// when dropping them does harm. Then this sets it.
-bool may_keep_pages(Filesystem& filesystem, const OpenFile& file) {
+/// when dropping them does harm. Then this sets it, for who opens it to read; others may not want to read at all.
+bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& file) {
     const KeptPages kept = filesystem.options.kept_pages;
     if (kept == KeptPages::always || kept == KeptPages::never) return kept == KeptPages::always;
     const ChangeWatch::Seen seen = file.data->look();
@@ -43,8 +43,12 @@ bool may_keep_pages(Filesystem& filesystem, const OpenFile& file) {
     const bool stays = file.data->changes().access_time_stays(accessed, seen.realtime);
     if (seen.changed_by_others) return false;
     if (!accessed || stays) return true;
-    if (seen.changed_lately) file.data->touch();
-    return seen.changed_lately;
+    if (!seen.changed_lately) return false;
+    if ((file.flags & O_ACCMODE) == O_RDONLY) {
+        file.data->touch();
+        filesystem.forget_attributes(node);
+    }
+    return true;
 }
 
 /// Whether the kernel would have an open for reading that goes through its page cache wait, until all direct writes to
@@ -100,7 +104,7 @@ void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
         fuse_reply_err(request, file.code());
         return;
     }
-    info->keep_cache = may_keep_pages(filesystem, **file);
+    info->keep_cache = may_keep_pages(filesystem, node, **file);
     const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
     if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
 }

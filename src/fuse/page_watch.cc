@@ -79,6 +79,10 @@ bool PageWatch::changed_by_others(const Inode& inode) {
     return file && file->look().changed_by_others;
 }
 
+void PageWatch::drop_if_changed(const Inode& inode) {
+    if (changed_by_others(inode)) drop(inode.id());
+}
+
 void PageWatch::drop(std::uint64_t node) {
     std::unique_lock lock(mutex_);
     if (!running_) return;

@@ -39,6 +39,8 @@ public:
 
     /// Whether others have changed a file that is open or dirty since it was last looked at. Who asks has to drop().
     bool changed_by_others(const Inode& inode);
+    /// Both, before the kernel is told of the file.
+    void drop_if_changed(const Inode& inode);
     /// Has its pages dropped. Returns when they are, or after a while when somebody has one of them. The kernel takes
     /// no attributes of the file that it asked for before.
     void drop(std::uint64_t node);

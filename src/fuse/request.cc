@@ -53,8 +53,7 @@ struct stat shown(const Filesystem& filesystem, struct stat attributes) {
     return attributes;
 }
 
-fuse_entry_param entry_param_of(Filesystem& filesystem, const Entry& entry) {
-    if (filesystem.pages.changed_by_others(*entry.inode)) filesystem.pages.drop(entry.inode->id());
+fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry) {
     fuse_entry_param param{};
     param.ino = entry.inode->id();
     param.generation = entry.generation;
@@ -71,6 +70,7 @@ void reply_entry(fuse_req_t request, const Result<Entry>& entry) {
     }
     // Once the answer is sent the kernel may forget the inode before this thread runs on.
     Filesystem& filesystem = filesystem_of(request);
+    filesystem.pages.drop_if_changed(*entry->inode);
     const fuse_entry_param param = entry_param_of(filesystem, *entry);
     if (fuse_reply_entry(request, &param) != 0) filesystem.tree->forget(*entry->inode, 1);
 }

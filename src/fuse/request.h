@@ -59,7 +59,7 @@ std::uint64_t shown_number(const Filesystem& filesystem, dev_t device, std::uint
 struct stat shown(const Filesystem& filesystem, struct stat attributes);
 
 /// What the kernel is told of an entry, with the mount's time-outs.
-fuse_entry_param entry_param_of(Filesystem& filesystem, const Entry& entry);
+fuse_entry_param entry_param_of(const Filesystem& filesystem, const Entry& entry);
 
 /// Whether the server goes and takes no more work: then this is answered, ENOTCONN, and the handler is done.
 inline bool refused_leaving(fuse_req_t request) {

@@ -17,7 +17,7 @@ bool is_coarse(const struct stat& file) {
 
 }  // namespace
 
-void ChangeLog::created(TimeNs realtime) {
+void ChangeLog::begins_anew(TimeNs realtime) {
     known_.emplace();
     changed_ = true;
     changed_by_others_ = false;
@@ -39,25 +39,45 @@ void ChangeLog::ends(TimeNs realtime) {
     ended_ = realtime;
 }
 
+void ChangeLog::write_comes(TimeNs realtime) {
+    ++pending_;
+    if (realtime < hit_until_) hit_ = true;
+}
+
+void ChangeLog::write_goes() {
+    --pending_;
+    if (!hit_) return;
+    changed_by_others_ = true;
+    if (pending_ == 0) hit_ = false;
+}
+
+// By ctime, which nobody can set, since each change sets it.
 void ChangeLog::look(const struct stat& now, TimeNs realtime) {
     const State state{static_cast<std::uint64_t>(now.st_size), nanoseconds_of(now.st_mtim),
                       nanoseconds_of(now.st_ctim)};
-    const TimeNs latest = std::max(state.mtime, state.ctime);
-    const bool ours = tells_ours_ && changed_ && !is_coarse(now) && (under_way_ != 0 || latest <= ended_);
+    const bool ours = tells_ours_ && changed_ && !is_coarse(now) && (under_way_ != 0 || state.ctime <= ended_);
     changed_ = under_way_ != 0;
     const bool by_others = !known_ || (*known_ != state && !ours);
     known_ = state;
     if (by_others || doubted_until_ != 0) changed_by_others_ = true;
-    if (by_others) doubted_until_ = latest + (is_coarse(now) ? kCoarseGrain : kGrain);
+    if (by_others) {
+        doubted_until_ = std::min(state.ctime, realtime) + (is_coarse(now) ? kCoarseGrain : kGrain);
+        hit_until_ = realtime + kGrain;
+    }
     if (realtime > doubted_until_) doubted_until_ = 0;
 }
 
 bool ChangeLog::take_changed_by_others() {
+    if (changed_by_others_) dropped();
     return std::exchange(changed_by_others_, false);
 }
 
+void ChangeLog::dropped() {
+    if (pending_ != 0) hit_ = true;
+}
+
 bool ChangeLog::changed_lately(TimeNs realtime) const {
-    return tells_ours_ && (under_way_ != 0 || realtime - ended_ < kLately);
+    return tells_ours_ && (under_way_ != 0 || pending_ != 0 || realtime - ended_ < kLately);
 }
 
 bool ChangeLog::access_time_stays(std::optional<TimeNs> accessed, TimeNs realtime) {
@@ -87,9 +107,38 @@ bool ChangeWatch::look_at(int fd, Seen& seen) {
     return true;
 }
 
-void ChangeWatch::created() {
+void ChangeWatch::begins_anew() {
     const std::lock_guard lock(mutex_);
-    log_.created(time_of_day_ns());
+    log_.begins_anew(time_of_day_ns());
+}
+
+void ChangeWatch::write_comes() {
+    if (!tells_ours_) return;
+    const std::lock_guard lock(mutex_);
+    log_.write_comes(time_of_day_ns());
+}
+
+bool ChangeWatch::write_goes() {
+    if (!tells_ours_) return false;
+    const std::lock_guard lock(mutex_);
+    log_.write_goes();
+    return log_.take_changed_by_others();
+}
+
+void ChangeWatch::pages_are_old() {
+    const std::lock_guard lock(mutex_);
+    log_.pages_are_old();
+}
+
+void ChangeWatch::owe_drop() {
+    const std::lock_guard lock(mutex_);
+    ++drops_owed_;
+}
+
+void ChangeWatch::dropped() {
+    const std::lock_guard lock(mutex_);
+    --drops_owed_;
+    log_.dropped();
 }
 
 ChangeWatch::Seen ChangeWatch::look(int fd) {
@@ -97,6 +146,7 @@ ChangeWatch::Seen ChangeWatch::look(int fd) {
     Seen seen;
     if (!look_at(fd, seen)) return seen;
     seen.changed_by_others = log_.take_changed_by_others();
+    seen.drop_owed = drops_owed_ != 0;
     seen.changed_lately = log_.changed_lately(seen.realtime);
     return seen;
 }

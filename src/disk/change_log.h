@@ -24,16 +24,19 @@ namespace bandfs {
 /// What is known of one file. Not thread-safe. `realtime` is the time of day in nanoseconds, of the clock that times
 /// the file's changes.
 ///
-/// What others write in the same tick of that clock (10 ms) as a change through the mount, or in less than kGrain
-/// between two of these, and without another size, is taken for ours.
+/// What others write while a change through the mount is being made, in the same tick of that clock (10 ms) as its end,
+/// or in less than 20 ms between two of these, is taken for ours.
+///
+/// A write is pending from when the server has it: held, it has its bytes in the kernel's pages alone for seconds. When
+/// these were dropped meanwhile, or shortly before it came, they are to be dropped once more when it is below.
 class ChangeLog {
 public:
     /// `tells_ours`: the file system is in this machine, so that its clock is ours. Elsewhere every change is others'.
     explicit ChangeLog(bool tells_ours = false) : tells_ours_(tells_ours) {}
 
     bool tells_ours() const { return tells_ours_; }
-    /// It is made through the mount, and was not there before.
-    void created(TimeNs realtime);
+    /// It is made or emptied through the mount: nothing of what was there before matters.
+    void begins_anew(TimeNs realtime);
     /// Whether it was changed through the mount since the last look.
     bool changed() const { return changed_; }
     /// Before begins(): whether the file has to be looked at first, since others may have changed it after our last
@@ -43,13 +46,22 @@ public:
     void begins();
     void ends(TimeNs realtime);
 
-    /// The file is `now` like this. A change so recent that another could leave the same times is one of others once
-    /// more later.
-    void look(const struct stat& now, TimeNs realtime);
-    /// Whether it was changed by others since this was last asked, as far as it was looked at; or nothing is known.
-    bool take_changed_by_others();
+    /// A write has come, and is done.
+    void write_comes(TimeNs realtime);
+    void write_goes();
 
-    /// Whether it is being changed through the mount, or was lately.
+    /// The file is `now` like this. A change of others that is so recent that another could leave the same times is
+    /// told a second time when the clock has moved on.
+    void look(const struct stat& now, TimeNs realtime);
+    /// The kernel's pages are not what is below, whatever times tell.
+    void pages_are_old() { changed_by_others_ = true; }
+    /// Whether the kernel has to drop its pages since this was last asked: others have changed the file, as far as it
+    /// was looked at, or nothing is known. Who asks has them dropped.
+    bool take_changed_by_others();
+    /// They have just been dropped.
+    void dropped();
+
+    /// Whether it is being changed through the mount, or is to be, or was lately.
     bool changed_lately(TimeNs realtime) const;
     /// Whether the time of the last access is what it was at the last call. nullopt: it does not matter.
     bool access_time_stays(std::optional<TimeNs> accessed, TimeNs realtime);
@@ -70,6 +82,9 @@ private:
     unsigned under_way_ = 0;         ///< changes through the mount
     TimeNs ended_ = 0;               ///< the last of them that has
     TimeNs doubted_until_ = 0;       ///< others may change it unseen; 0: not so
+    unsigned pending_ = 0;           ///< writes
+    bool hit_ = false;               ///< pages were dropped that one of them had written to
+    TimeNs hit_until_ = 0;           ///< writes that come until then may have written to them
     std::optional<TimeNs> accessed_;
     std::optional<State> known_;
 };
@@ -87,7 +102,7 @@ private:
         FileKey key;
         ChangeLog log;
     };
-    static constexpr unsigned kPlacesLog2 = 13;  // less than 1 MiB
+    static constexpr unsigned kPlacesLog2 = 14;  // 2 MiB
 
     Place& place_of(FileKey key) const;
 
@@ -100,7 +115,8 @@ public:
     struct Seen {
         struct stat file {};
         TimeNs realtime = 0;            ///< from before that
-        bool changed_by_others = true;  ///< since the last look; also when it cannot be looked at
+        bool changed_by_others = true;  ///< since that was last told; also when it cannot be looked at
+        bool drop_owed = false;         ///< somebody was told, and the pages are not dropped yet
         bool changed_lately = false;    ///< through the mount
     };
     /// A change through the mount, while it lives. `fd` is open on the file.
@@ -120,8 +136,15 @@ public:
     // See ChangeLog.
 
     bool tells_ours() const { return tells_ours_; }
-    void created();
+    void begins_anew();
+    void write_comes();
+    /// True: the pages are old.
+    bool write_goes();
+    void pages_are_old();
     Seen look(int fd);
+    /// Who was told that others have changed the file will have the kernel drop its pages; has done it.
+    void owe_drop();
+    void dropped();
     bool access_time_stays(std::optional<TimeNs> accessed, TimeNs realtime);
     /// What is to be remembered when the file is closed.
     ChangeLog close(int fd);
@@ -133,7 +156,8 @@ private:
 
     const bool tells_ours_;
     std::mutex mutex_;
-    ChangeLog log_;  ///< guarded by mutex_
+    ChangeLog log_;            ///< guarded by mutex_
+    unsigned drops_owed_ = 0;  ///< guarded by mutex_
 };
 
 }  // namespace bandfs

@@ -274,7 +274,9 @@ Result<std::size_t> FileData::write_direct(std::uint64_t offset, std::span<const
                                            Durability durability) {
     const Result<int> fd = direct_descriptor(true, false);
     if (!fd) return fd.error();
-    return write_fully(*fd, offset, from, durability);
+    const Result<std::size_t> n = write_fully(*fd, offset, from, durability);
+    changes_.pages_are_old();
+    return n;
 }
 
 std::uint32_t FileData::write_would_read(std::uint64_t offset, std::size_t bytes) {

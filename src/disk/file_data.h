@@ -141,7 +141,7 @@ public:
     void closed() { opens_.fetch_sub(1); }
     bool open_somewhere() const { return opens_ != 0; }
     /// Opens for reading by way of the kernel's own pages.
-    void paged(int more) { paged_ += more; }
+    void count_paged_open(int more) { paged_ += more; }
     bool is_paged() const { return paged_ != 0; }
     /// Nobody has it open and no name leads to it: what is dirty of it need not be written.
     bool abandoned() const;

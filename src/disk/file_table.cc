@@ -49,7 +49,7 @@ Result<std::shared_ptr<OpenFile>> FileTable::open(Tree& tree, Inode& inode, int 
 
 Result<std::shared_ptr<OpenFile>> FileTable::adopt(UniqueFd fd, int flags, NodeId node) {
     Result<std::shared_ptr<OpenFile>> file = enter(std::move(fd), backing_flags(flags), flags, node);
-    if (file) (*file)->data->changes().created();
+    if (file) (*file)->data->changes().begins_anew();
     return file;
 }
 
@@ -61,7 +61,7 @@ Result<std::shared_ptr<OpenFile>> FileTable::enter(UniqueFd fd, int below, int f
     (*file)->adopt(std::move(fd), below);
     if ((flags & O_TRUNC) != 0) {
         emptied_(**file);
-        (*file)->changes().created();
+        (*file)->changes().begins_anew();
     }
     auto opened = std::make_shared<OpenFile>(*file, flags);
     if (IoFlags(flags).direct()) {
@@ -98,6 +98,7 @@ Result<std::shared_ptr<FileData>> FileTable::file_for(int fd, NodeId node) {
                                       changes_.recall(key).value_or(ChangeLog(tells_ours)));
     ++alive_;
     known = {file.get(), file};
+    is_empty_ = false;
     if (const auto failure = untold_.find(key); failure != untold_.end()) {
         file->fail(Errno{failure->second});
         untold_.erase(failure);
@@ -112,6 +113,7 @@ void FileTable::goes(FileData& file) noexcept {
     changes_.remember(file.key(), changes);
     const auto known = files_.find(file.key());
     if (known != files_.end() && known->second.file == &file) files_.erase(known);
+    is_empty_ = files_.empty();
     if (failure == 0) return;
     if (untold_.size() >= kMostUntold) untold_.erase(untold_.begin());
     try {
@@ -135,13 +137,15 @@ std::shared_ptr<FileData> FileTable::find(FileKey key) {
 }
 
 std::shared_ptr<FileData> FileTable::find(const Inode& inode) {
+    if (is_empty_) return nullptr;
     std::shared_ptr<FileData> file = find(FileKey{inode.key().device, inode.key().number});
     return file && file->node() == inode.id() ? file : nullptr;
 }
 
-std::vector<std::shared_ptr<FileData>> FileTable::paged() {
+std::vector<std::shared_ptr<FileData>> FileTable::paged_files() {
     std::vector<std::shared_ptr<FileData>> result;
     const std::lock_guard lock(mutex_);
+    result.reserve(files_.size());  // nothing throws with a file in hand, whose end would take the lock
     for (const auto& [key, known] : files_) {
         if (known.file == nullptr || !known.file->is_paged()) continue;
         if (auto file = known.alive.lock()) result.push_back(std::move(file));

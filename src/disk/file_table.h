@@ -1,6 +1,7 @@
 // disk/file_table.h - the files of a mount that are open or dirty.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -51,7 +52,7 @@ public:
     /// That of an inode; nullptr also when another file has its number now.
     std::shared_ptr<FileData> find(const Inode& inode);
     /// Those that the kernel reads into pages of its own.
-    std::vector<std::shared_ptr<FileData>> paged();
+    std::vector<std::shared_ptr<FileData>> paged_files();
     /// The last name of a closed file is gone: nobody can ask any more how its write-back went.
     void forget_failure(FileKey key);
 
@@ -95,8 +96,9 @@ private:
     const std::function<bool()> relief_;
     mutable std::mutex mutex_;
     mutable std::condition_variable one_went_;
-    std::map<FileKey, Known> files_;  // guarded, as what follows
-    std::map<FileKey, int> untold_;   ///< errno of write-backs of files that have gone
+    std::map<FileKey, Known> files_;    // guarded, as what follows
+    std::atomic<bool> is_empty_{true};  ///< written under the lock: there is none
+    std::map<FileKey, int> untold_;     ///< errno of write-backs of files that have gone
     std::map<dev_t, KnownVolume> volumes_;
     ChangeMemory changes_;
     std::size_t alive_ = 0;  ///< files that have not gone; of these, some may have left files_ already

@@ -19,8 +19,8 @@ namespace bandfs {
 class OpenFileHandle final : public Handle {
 public:
     OpenFileHandle(DataPlane& plane, std::shared_ptr<OpenFile> file) : plane_(plane), file_(std::move(file)) {}
-    /// The kernel answers reads of it out of its own pages where it can.
-    void read_by_page(PageWatch& watch) { reader_.emplace(watch, file_->data); }
+    /// It may be read, and so by way of the kernel's own pages.
+    void watch(PageWatch& watch) { reader_.emplace(watch, file_->data); }
     ~OpenFileHandle() override {
         reader_.reset();
         plane_.release(std::move(file_));
@@ -97,6 +97,7 @@ class FuseWrite final : private DeferredReply, public WriteRequest {
 public:
     FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags flags, std::uint64_t offset,
               std::span<const std::byte> payload, bool writepage);
+    ~FuseWrite() override;
 
 private:
     struct Free {

@@ -20,20 +20,20 @@ namespace {
 void op_getattr(fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
     Filesystem& filesystem = filesystem_of(request);
     std::optional<timespec> born;
-    bool changed = false;
+    std::shared_ptr<FileData> changed;
     const Result<struct stat> attributes = on_inode(request, node, [&](Tree& tree, Inode& inode) {
         changed = filesystem.pages.changed_by_others(inode);
         if (current_message().wants_birth) born = tree.birth_time(inode);
         return tree.attributes(inode);
     });
-    if (!attributes) {
+    if (attributes) {
+        reply_attributes_and_birth(request, shown(filesystem, *attributes), filesystem.options.attr_timeout_s, born);
+    } else {
         fuse_reply_err(request, attributes.code());
-        return;
     }
-    reply_attributes_and_birth(request, shown(filesystem, *attributes), filesystem.options.attr_timeout_s, born);
     // Not before: the kernel would not believe attributes that were asked for before it was told to forget some, and go
     // by the mode that it knew.
-    if (changed) filesystem.pages.drop(node);
+    if (changed) filesystem.pages.drop(changed);
 }
 
 constexpr int kSetSomething = FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID | FUSE_SET_ATTR_SIZE |

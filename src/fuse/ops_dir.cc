@@ -82,7 +82,8 @@ public:
         if (!is_dot(item.name)) {
             if (const Result<Entry> entry = tree.lookup(parent, item.name, hold_); entry) {
                 looked_up_.push_back(entry->inode);
-                filesystem_of(request_).pages.drop_if_changed(*entry->inode);
+                PageWatch& pages = filesystem_of(request_).pages;
+                if (const auto changed = pages.changed_by_others(*entry->inode)) pages.drop(changed);
                 param = entry_param_of(filesystem_of(request_), *entry);
             }
         }

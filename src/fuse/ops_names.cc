@@ -36,7 +36,8 @@ void op_symlink(fuse_req_t request, const char* target, fuse_ino_t parent, const
 }
 
 void op_link(fuse_req_t request, fuse_ino_t node, fuse_ino_t parent, const char* name) {
-    reply_entry(request, on_inode(request, node, [&](Tree&, Inode& inode) {
+    reply_entry(request, on_inode(request, node, [&](Tree& all, Inode& inode) {
+                    const OurChange ours(filesystem_of(request).data->files(), all, inode);
                     return on_inode(request, parent,
                                     [&](Tree& tree, Inode& directory) { return tree.link(inode, directory, name); });
                 }));

@@ -41,7 +41,7 @@ bool may_keep_pages(Filesystem& filesystem, std::uint64_t node, const OpenFile& 
     const ChangeWatch::Seen seen = file.data->look();
     const std::optional<TimeNs> accessed = access_time_to_set(*filesystem.tree, file, seen);
     const bool stays = file.data->changes().access_time_stays(accessed, seen.realtime);
-    if (seen.changed_by_others) return false;
+    if (seen.changed_by_others || seen.drop_owed) return false;
     if (!accessed || stays) return true;
     if (!seen.changed_lately) return false;
     if ((file.flags & O_ACCMODE) == O_RDONLY) {
@@ -67,9 +67,9 @@ std::uint32_t enter(Filesystem& filesystem, std::shared_ptr<OpenFile> file, fuse
     const bool parallel = direct && filesystem.kernel.parallel_direct_writes;
     info.noflush = filesystem.locks == nullptr;
     info.direct_io = filesystem.options.direct_io || parallel || would_wait(filesystem, *file);
-    const bool by_page = !info.direct_io && !IoFlags(file->flags).direct() && (file->flags & O_ACCMODE) != O_WRONLY;
+    const bool reads = (file->flags & O_ACCMODE) != O_WRONLY;
     auto handle = std::make_unique<OpenFileHandle>(*filesystem.data, std::move(file));
-    if (by_page) handle->read_by_page(filesystem.pages);
+    if (reads) handle->watch(filesystem.pages);
     info.fh = filesystem.handles.add(std::move(handle));
     return parallel ? kFopenParallelDirectWrites : 0;
 }
@@ -105,8 +105,11 @@ void op_open(fuse_req_t request, fuse_ino_t node, fuse_file_info* info) {
         return;
     }
     info->keep_cache = may_keep_pages(filesystem, node, **file);
+    const std::shared_ptr<FileData> data = (*file)->data;
     const std::uint32_t fopen_flags = enter(filesystem, *std::move(file), *info);
-    if (reply_open(request, *info, fopen_flags) < 0) filesystem.handles.remove(info->fh);
+    if (reply_open(request, *info, fopen_flags) >= 0) return;
+    if (!info->keep_cache) data->changes().pages_are_old();  // as nobody has been told
+    filesystem.handles.remove(info->fh);
 }
 
 void op_create(fuse_req_t request, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* info) {

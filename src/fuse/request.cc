@@ -70,7 +70,7 @@ void reply_entry(fuse_req_t request, const Result<Entry>& entry) {
     }
     // Once the answer is sent the kernel may forget the inode before this thread runs on.
     Filesystem& filesystem = filesystem_of(request);
-    filesystem.pages.drop_if_changed(*entry->inode);
+    if (const auto changed = filesystem.pages.changed_by_others(*entry->inode)) filesystem.pages.drop_and_wait(changed);
     const fuse_entry_param param = entry_param_of(filesystem, *entry);
     if (fuse_reply_entry(request, &param) != 0) filesystem.tree->forget(*entry->inode, 1);
 }

@@ -214,7 +214,7 @@ Status ReceiverSession::watch_pages() {
     const auto drop = [this](std::uint64_t node) { fuse_lowlevel_notify_inval_inode(session_.get(), node, 0, 0); };
     // As often as the kernel would ask a file that is read.
     const std::chrono::duration<double> every(std::max(options.attr_timeout_s, kShortestLookS));
-    return filesystem_.pages.start(filesystem_.data->files(), transport_.open_channel(), drop,
+    return filesystem_.pages.start(filesystem_.data->files(), {.transport = &transport_}, drop,
                                    std::chrono::duration_cast<std::chrono::nanoseconds>(every));
 }
 

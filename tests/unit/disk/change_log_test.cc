@@ -140,7 +140,7 @@ TEST(ChangeLog, ElsewhereEveryChangeIsOthers) {
 
 TEST(ChangeLog, WhatIsCreatedThroughTheMountIsOurs) {
     ChangeLog log(true);
-    log.created(kNow);
+    log.begins_anew(kNow);
     EXPECT_FALSE(others(log, file_of(0, kNow - 1), kNow + 1));
     EXPECT_TRUE(others(log, file_of(10, kNow + kSecond), kNow + 2 * kSecond));
 }
@@ -164,6 +164,55 @@ TEST(ChangeLog, WhetherTheTimeOfAccessMoves) {
     EXPECT_FALSE(log.access_time_stays(kOld + 1, kNow)) << "it did not matter meanwhile";
     EXPECT_FALSE(log.access_time_stays(kNow - 1, kNow));
     EXPECT_FALSE(log.access_time_stays(kNow - 1, kNow)) << "it may have moved within the same tick";
+}
+
+TEST(ChangeLog, TimesThatWereSetTellNothing) {
+    ChangeLog log = known(file_of(100, kOld));
+    const TimeNs tomorrow = kNow + 86400 * kSecond + 1;  // whole seconds are another matter
+    change(log, kNow + kSecond);
+    EXPECT_FALSE(others(log, file_of(100, tomorrow, kNow + kSecond), kNow + kSecond)) << "utimensat through the mount";
+    change(log, kNow + 2 * kSecond);
+    EXPECT_FALSE(others(log, file_of(100, tomorrow, kNow + 2 * kSecond), kNow + 2 * kSecond));
+    EXPECT_TRUE(others(log, file_of(100, tomorrow + 1, kNow + 3 * kSecond), kNow + 3 * kSecond));
+    EXPECT_TRUE(others(log, file_of(100, tomorrow + 1, kNow + 3 * kSecond), kNow + 4 * kSecond)) << "once more";
+    EXPECT_FALSE(others(log, file_of(100, tomorrow + 1, kNow + 3 * kSecond), kNow + 5 * kSecond));
+
+    ChangeLog ahead(true);  // the clock was set back
+    EXPECT_TRUE(others(ahead, file_of(100, tomorrow), kNow));
+    EXPECT_TRUE(others(ahead, file_of(100, tomorrow), kNow + kSecond));
+    EXPECT_FALSE(others(ahead, file_of(100, tomorrow), kNow + 2 * kSecond));
+}
+
+TEST(ChangeLog, PagesThatWereDroppedUnderAWriteAreOldWhenItIsDone) {
+    ChangeLog log = known(file_of(100, kOld));
+    log.write_comes(kNow);
+    EXPECT_TRUE(log.changed_lately(kNow)) << "or an open might drop them";
+    EXPECT_TRUE(others(log, file_of(100, kNow + kSecond), kNow + 2 * kSecond));
+    EXPECT_FALSE(log.take_changed_by_others());
+    change(log, kNow + 3 * kSecond);
+    log.write_goes();
+    EXPECT_TRUE(log.take_changed_by_others());
+    EXPECT_FALSE(log.take_changed_by_others());
+
+    log.write_comes(kNow + 3 * kSecond);
+    log.write_goes();
+    EXPECT_FALSE(log.take_changed_by_others()) << "the next one has seen no drop";
+    log.write_comes(kNow + 3 * kSecond);
+    log.dropped();
+    log.write_goes();
+    EXPECT_TRUE(log.take_changed_by_others());
+}
+
+TEST(ChangeLog, AWriteThatComesRightAfterADropMayHaveBeenOnItsWay) {
+    ChangeLog log = known(file_of(100, kOld));
+    const TimeNs later = kNow + kSecond;
+    EXPECT_TRUE(others(log, file_of(100, later - 500 * kMillisecond), later));
+    log.write_comes(later + kMillisecond);
+    log.write_goes();
+    EXPECT_TRUE(log.take_changed_by_others());
+    log.write_comes(later + kSecond);
+    log.write_goes();
+    EXPECT_FALSE(log.take_changed_by_others());
 }
 
 TEST(ChangeMemory, RemembersFilesByTheirNumbers) {

@@ -44,11 +44,12 @@ void ChangeLog::write_comes(TimeNs realtime) {
     if (realtime < hit_until_) hit_ = true;
 }
 
-void ChangeLog::write_goes() {
+bool ChangeLog::write_goes() {
     --pending_;
-    if (!hit_) return;
+    if (!hit_) return false;
     changed_by_others_ = true;
     if (pending_ == 0) hit_ = false;
+    return true;
 }
 
 // By ctime, which nobody can set, since each change sets it.
@@ -121,8 +122,7 @@ void ChangeWatch::write_comes() {
 bool ChangeWatch::write_goes() {
     if (!tells_ours_) return false;
     const std::lock_guard lock(mutex_);
-    log_.write_goes();
-    return log_.take_changed_by_others();
+    return log_.write_goes() && log_.take_changed_by_others();
 }
 
 void ChangeWatch::pages_are_old() {

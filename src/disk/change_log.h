@@ -46,9 +46,9 @@ public:
     void begins();
     void ends(TimeNs realtime);
 
-    /// A write has come, and is done.
+    /// A write by way of the kernel's pages has come, and is done: true when these were dropped under it.
     void write_comes(TimeNs realtime);
-    void write_goes();
+    bool write_goes();
 
     /// The file is `now` like this. A change of others that is so recent that another could leave the same times is
     /// told a second time when the clock has moved on.
@@ -138,7 +138,7 @@ public:
     bool tells_ours() const { return tells_ours_; }
     void begins_anew();
     void write_comes();
-    /// True: the pages are old.
+    /// True: who calls has the pages dropped once more.
     bool write_goes();
     void pages_are_old();
     Seen look(int fd);

@@ -91,12 +91,12 @@ FuseWrite::FuseWrite(fuse_req_t request, std::shared_ptr<OpenFile> file, IoFlags
     : DeferredReply(request),
       WriteRequest(std::move(file), flags, offset, payload, writepage, writepage ? 0 : fuse_req_ctx(request)->pid),
       payload_(payload) {
-    data().changes().write_comes();
+    if (!direct()) data().changes().write_comes();
 }
 
 // The kernel's pages have been right until here, or are to be dropped once more.
 FuseWrite::~FuseWrite() {
-    if (data().changes().write_goes()) filesystem().pages.drop(data().shared_from_this());
+    if (!direct() && data().changes().write_goes()) filesystem().pages.drop(data().shared_from_this());
 }
 
 void FuseWrite::Free::operator()(std::byte* memory) const {

@@ -1,6 +1,6 @@
 #include "fuse/page_watch.h"
 
-#include <exception>
+#include <new>
 #include <system_error>
 #include <utility>
 

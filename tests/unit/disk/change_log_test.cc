@@ -215,6 +215,13 @@ TEST(ChangeLog, AWriteThatComesRightAfterADropMayHaveBeenOnItsWay) {
     EXPECT_FALSE(log.take_changed_by_others());
 }
 
+TEST(ChangeWatch, AWriteHasNothingDroppedThatWasNotDroppedUnderIt) {
+    ChangeWatch watch{ChangeLog(true)};
+    watch.write_comes();
+    watch.pages_are_old();  // by a direct write: the next look tells
+    EXPECT_FALSE(watch.write_goes());
+}
+
 TEST(ChangeMemory, RemembersFilesByTheirNumbers) {
     ChangeMemory memory;
     memory.remember({1, 2}, known(file_of(100, kOld)));
